@@ -1,0 +1,2 @@
+//! The `clipkeep` binary.
+fn main() {}

@@ -1,0 +1,15 @@
+//! The words that every layer uses: ids, times, windows, clips, clocks, errors.
+
+mod clip;
+pub(crate) mod clock;
+mod error;
+mod id;
+mod timestamp;
+mod window;
+
+pub use clip::{Clip, ClipState, Media, NewClip, UNCERTAINTY_MAX};
+pub use clock::{Clock, ManualClock, SystemClock, Uptime};
+pub use error::{Error, ErrorKind, Result};
+pub use id::{CAMERA_ID_BYTES_MAX, CameraId, ClassId, ClipId, HoldId, SegmentId};
+pub use timestamp::Timestamp;
+pub use window::Window;

@@ -1,0 +1,194 @@
+//! What the engine asks of a file system, in one trait: the seam for the simulated disk.
+//!
+//! Paths are relative to the store's folder, with `/` between the parts. Each call states its
+//! durability; nothing here caches or retries. `os` is the real one and the only place with
+//! `std::fs`, maps and `unsafe`; `sim` is the simulated disk of the tests.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+pub mod os;
+pub mod sim;
+
+/// A folder of files, as the engine needs it.
+pub trait Vfs: Send + Sync + fmt::Debug {
+    /// Opens an existing file for reading, and for writing when `write`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when there is none; what the system says otherwise.
+    fn open(&self, path: &str, write: bool) -> io::Result<Arc<dyn VfsFile>>;
+
+    /// Makes a new file of exactly `len` bytes, all zero, with its blocks really allocated
+    /// (`fallocate`), so that later writes inside it need no new space.
+    ///
+    /// Durability: none, neither data nor name, until [`VfsFile::sync`] and [`Vfs::sync_dir`].
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`; `StorageFull`, after which no file is left behind.
+    fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>>;
+
+    /// Renames a file inside the store, replacing none: `AlreadyExists` if `to` exists.
+    ///
+    /// Durability: none until [`Vfs::sync_dir`] of both folders.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file's name. Its bytes live on while it is open or mapped.
+    ///
+    /// Durability: none until [`Vfs::sync_dir`].
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, or what the system says.
+    fn remove(&self, path: &str) -> io::Result<()>;
+
+    /// The names in folder `dir` (`""` is the store's own), sorted; folders end with `/`.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn list(&self, dir: &str) -> io::Result<Vec<String>>;
+
+    /// Makes folder `dir` and its parents when they do not exist.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn create_dir(&self, dir: &str) -> io::Result<()>;
+
+    /// Makes the names in folder `dir` durable (and the name of `dir` itself in its parent).
+    ///
+    /// # Errors
+    ///
+    /// What the system says; the caller must take the names as not durable.
+    fn sync_dir(&self, dir: &str) -> io::Result<()>;
+
+    /// Takes the store's lock for as long as the returned value lives: exclusive for a writer,
+    /// shared for readers. The file at `path` is made if need be and never removed.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when somebody else has it.
+    fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>>;
+
+    /// Bytes free for this process, and bytes in all, on the file system of the store.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn space(&self) -> io::Result<Space>;
+
+    /// Fills `buf` with randomness: from the system, or from the seed of a simulation.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn random(&self, buf: &mut [u8]) -> io::Result<()>;
+
+    /// The path of `path` for messages to people.
+    fn display_path(&self, path: &str) -> std::path::PathBuf;
+}
+
+/// A lock that ends when it is dropped.
+pub trait Lock: Send + Sync + fmt::Debug {}
+
+/// Room on a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Free for this process.
+    pub free: u64,
+    /// In all.
+    pub total: u64,
+}
+
+/// One open file. All calls may be made from several threads.
+pub trait VfsFile: Send + Sync + fmt::Debug {
+    /// Reads exactly `buf.len()` bytes at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// `UnexpectedEof` past the end; what the system says for an unreadable sector.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+
+    /// Writes all of `bufs`, one after the other, from `offset` on.
+    ///
+    /// Durability: none until [`VfsFile::sync`].
+    ///
+    /// # Errors
+    ///
+    /// What the system says; any part of it may have been written.
+    fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()>;
+
+    /// Makes everything written to this file durable (`fdatasync`).
+    ///
+    /// # Errors
+    ///
+    /// What the system says. After an error nobody knows what is on disk, and a later `Ok` says
+    /// nothing about the earlier writes: never call it again on this file.
+    fn sync(&self) -> io::Result<()>;
+
+    /// The file's length in bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn len(&self) -> io::Result<u64>;
+
+    /// The bytes that the file system has allocated for it.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn allocated(&self) -> io::Result<u64>;
+
+    /// Gives the blocks of `range` back and makes it read as zeros; where the file system cannot,
+    /// overwrites it with zeros. `range` is aligned to 4 KiB.
+    ///
+    /// Durability: none until [`VfsFile::sync`].
+    ///
+    /// # Errors
+    ///
+    /// What the system says; any part of it may be done.
+    fn punch(&self, range: Range<u64>) -> io::Result<()>;
+
+    /// Cuts the file to `len` bytes, giving the rest back. Never called on a file that is mapped.
+    ///
+    /// Durability: none until [`VfsFile::sync`].
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn truncate(&self, len: u64) -> io::Result<()>;
+
+    /// Maps `0..len` of the file, which nobody writes any more, for reading.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where there are no maps; the caller then reads with `read_at`.
+    fn map(&self, len: u64) -> io::Result<Arc<dyn Map>>;
+
+    /// Tells the system that `range` will not be read soon, so that recording does not push out
+    /// what people watch. A hint.
+    fn drop_cache(&self, range: Range<u64>);
+}
+
+/// A read-only view of a file that stays valid when the file's name is gone.
+pub trait Map: Send + Sync + fmt::Debug {
+    /// All mapped bytes. Touch only what [`Map::populate`] has just said `Ok` of.
+    fn bytes(&self) -> &[u8];
+
+    /// Brings `range` into memory now, so that a bad sector is an error here and not a signal
+    /// later.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn populate(&self, range: Range<u64>) -> io::Result<()>;
+}
