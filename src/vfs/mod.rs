@@ -14,6 +14,9 @@ mod path;
 pub mod os;
 pub mod sim;
 
+#[cfg(test)]
+mod conformance;
+
 /// A folder of files, as the engine needs it.
 pub trait Vfs: Send + Sync + fmt::Debug {
     /// Opens an existing file for reading, and for writing when `write`.
