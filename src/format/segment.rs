@@ -28,6 +28,8 @@ impl SegmentHeader {
 /// The last block of a sealed segment: it says where the footer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trailer {
+    /// A copy of block 0, so that a sealed segment survives its loss.
+    pub(crate) header: SegmentHeader,
     /// Byte offset of the footer, a multiple of 4 KiB; the end of the records.
     pub(crate) footer_offset: u64,
     pub(crate) footer_bytes: u64,
@@ -45,6 +47,9 @@ pub(crate) struct Trailer {
 impl Trailer {
     /// The trailer's 4 KiB, salted with the segment's key and `block`, its own block number.
     pub(crate) fn encode(&self, key: &SegmentKey, block: u32) -> Vec<u8> { unimplemented!() }
+    /// Reads the last block of a segment whose block 0 is lost: takes the key from the header that
+    /// is embedded here.
+    pub(crate) fn decode_unkeyed(bytes: &[u8]) -> Result<Self, Damage> { unimplemented!() }
     /// Reads the last block of a segment.
     pub(crate) fn decode(bytes: &[u8], key: &SegmentKey, block: u32) -> Result<Self, Damage> { unimplemented!() }
 }
