@@ -4,7 +4,14 @@
 mod types;
 pub mod vfs;
 mod format;
+mod hold;
+mod retention;
 
+pub use format::entry::ExpiryReason;
+pub use hold::{Hold, HoldCause, HoldState, NewHold, Release, ReleaseCause};
+pub use retention::{
+    ClockStatus, KeptItem, KeptReason, PlanAction, PlanItem, Retention, SweepPlan, WhenFull,
+};
 pub use types::{
     CAMERA_ID_BYTES_MAX, CameraId, ClassId, Clip, ClipId, ClipState, Clock, Error, ErrorKind,
     HoldId, ManualClock, Media, NewClip, Result, SegmentId, SystemClock, Timestamp,
