@@ -7,6 +7,7 @@
 //! `committing` is set the leader alone owns `open`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -45,7 +46,7 @@ pub(crate) struct Published {
     pub(crate) received: Timestamp,
     /// The start of the part, if the record began one.
     pub(crate) new_part: Option<Timestamp>,
-    pub(crate) payload_bytes: u32,
+    pub(crate) uncertainty: Duration,
     pub(crate) first: bool,
 }
 
@@ -516,7 +517,7 @@ fn publish(segment: &Segment, placed: &[Placed], submissions: &[Submission]) -> 
                 clip: record.header.clip,
                 received: record.header.received,
                 new_part,
-                payload_bytes: record.header.payload_bytes,
+                uncertainty: Duration::from_micros(record.header.uncertainty_us),
                 first: record.header.first,
             });
         }

@@ -83,6 +83,11 @@ impl Retention {
         self.at_most
     }
 
+    /// The longest retention there is: for clips whose own is not known.
+    pub(crate) const fn longest() -> Self {
+        Self { at_least: AT_MOST_MAX, at_most: AT_MOST_MAX }
+    }
+
     /// When clips whose newest bytes came at `received` are expired in any case.
     pub(crate) fn due(&self, received: Timestamp) -> Timestamp {
         received.saturating_add(self.at_most)
