@@ -253,6 +253,11 @@ pub(crate) struct HoldPlaced {
 pub(crate) struct Entry {
     /// 0, 1, 2 ..
     pub(crate) position: u64,
+    /// The position of the first entry of its batch: entries that were appended together, and that
+    /// count only together.
+    pub(crate) batch_start: u64,
+    /// How many entries its batch has.
+    pub(crate) batch_count: u32,
     /// Trusted time of the decision.
     pub(crate) at: Timestamp,
     /// [`Entry::hash`] of the entry before; zeros in the first.

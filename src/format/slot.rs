@@ -55,6 +55,8 @@ pub(crate) struct StoreSlot {
     pub(crate) since_boot_us: u64,
     /// Wall clock when it was written.
     pub(crate) wall: Timestamp,
+    /// How many ledger entries were known to be durable when the slot was written.
+    pub(crate) ledger_position: u64,
 }
 
 impl StoreSlot {

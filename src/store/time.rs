@@ -8,7 +8,7 @@ use crate::retention::{ClockStatus, TrustedTime};
 use crate::types::{Clock, Error, Result, Timestamp};
 use crate::vfs::VfsFile;
 
-use super::{Inner, Store};
+use super::{Inner, Store, policy};
 use crate::format::entry::Decision;
 
 /// The clock, what is believed of it, and where that is kept.
@@ -48,17 +48,17 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Why it could not be put on record; trusted time is then what it was, until the store is
-    /// opened again.
+    /// Why it could not be put on record; trusted time is then what it was.
     pub fn confirm_clock(&self, actor: &str) -> Result<Timestamp> {
-        self.inner.check_writable()?;
-        let trusted = {
-            let mut time = self.inner.time.lock();
-            let (wall, uptime) = (time.clock.wall(), time.clock.uptime());
-            time.trusted.confirm(wall, uptime)
+        let (confirmed, trusted) = {
+            let time = self.inner.time.lock();
+            let mut confirmed = time.trusted.clone();
+            let trusted = confirmed.confirm(time.clock.wall(), time.clock.uptime());
+            (confirmed, trusted)
         };
-        let actor = actor.to_owned();
+        let actor = policy::checked_text("actor", actor)?;
         self.inner.decide(vec![Decision::ClockConfirmed { trusted, actor }])?;
+        self.inner.time.lock().trusted = confirmed;
         self.inner.save_time()?;
         Ok(trusted)
     }
