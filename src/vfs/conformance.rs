@@ -1,7 +1,7 @@
 //! What the trait promises, tested alike on the real file system and on the simulated disk: a
 //! simulation that differs from the real thing proves nothing.
 //!
-//! Durability is not here: no test can cut the power of the machine it runs on. `sim::tests` has it.
+//! Durability is not here: no test can cut the power of the machine it runs on. See `sim::tests`.
 
 use std::io::ErrorKind;
 use std::sync::Arc;

@@ -89,6 +89,19 @@ fn an_unsynced_length_is_kept_or_lost_and_bytes_behind_the_end_never_show() {
 }
 
 #[test]
+fn bytes_whose_length_was_lost_do_not_come_back_when_the_file_grows() {
+    for seed in 0..SEEDS {
+        let (disk, file) = disk_with_ones(seed, 1);
+        file.write_at(BLOCK, &[&[2; 4096]]).unwrap();
+        let after = disk.crash();
+        if after.contents("a").unwrap().len() == 4096 {
+            after.open("a", true).unwrap().write_at(2 * BLOCK, &[b"x"]).unwrap();
+            assert_eq!(after.contents("a").unwrap()[4096..8192], [0; 4096], "seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn an_unsynced_hole_or_cut_can_be_undone() {
     let punched = outcomes(1, |_, file| file.punch(0..BLOCK).unwrap());
     assert_eq!(punched, BTreeSet::from([Some(vec![1; 4096]), Some(vec![0; 4096])]));
