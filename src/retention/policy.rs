@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::types::{Error, Result, Timestamp};
 
-const AT_MOST_MAX: Duration = Duration::from_secs(36_525 * 86_400);
+const AT_MOST_MAX: Duration = Duration::from_hours(36_525 * 24);
 const DAY_SECS: u64 = 86_400;
 
 /// How long clips are kept: `at_least` is a promise to the resident, `at_most` one to everybody
@@ -27,7 +27,7 @@ const DAY_SECS: u64 = 86_400;
 /// use clipkeep::Retention;
 ///
 /// let retention: Retention = "12h..5d".parse()?;
-/// assert_eq!(retention.at_least(), Duration::from_secs(12 * 3600));
+/// assert_eq!(retention.at_least(), Duration::from_hours(12));
 /// assert_eq!(Retention::days(5, 10)?.to_string(), "5..10 days");
 /// assert!(Retention::days(10, 5).is_err());
 /// # Ok::<(), clipkeep::Error>(())
