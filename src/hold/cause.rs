@@ -231,7 +231,8 @@ impl FromStr for ReleaseCause {
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|cause| cause.name() == text).ok_or_else(|| {
             Error::invalid(format!(
-                "release cause {text:?}: want denied, withdrawn, rejected, disclosed, ended or owner"
+                "release cause {text:?}: want denied, withdrawn, rejected, disclosed, ended or \
+                 owner"
             ))
         })
     }

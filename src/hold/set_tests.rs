@@ -1,9 +1,11 @@
 //! What a set of holds must do, and above all what it must not: free what another hold covers.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::hold::{NewHold, ReleaseCause};
+use crate::hold::{HoldCause, NewHold, ReleaseCause};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -55,7 +57,9 @@ impl Ledger {
     fn sweep(&mut self, now: Timestamp) -> usize {
         let due = self.set.due(now);
         let count = due.len();
-        due.into_iter().for_each(|decision| self.append(now, decision));
+        for decision in due {
+            self.append(now, decision);
+        }
         count
     }
 
@@ -63,7 +67,9 @@ impl Ledger {
         let release = Release::new(cause, "Ann").second_actor("Bob");
         let outcome = self.set.release(id, &release, now).unwrap();
         if let ReleaseOutcome::Append(decisions) = &outcome {
-            decisions.iter().for_each(|decision| self.append(now, decision.clone()));
+            for decision in decisions {
+                self.append(now, decision.clone());
+            }
         }
         outcome
     }

@@ -123,12 +123,12 @@ impl FromStr for Retention {
         let refused = || {
             Error::invalid(format!("retention {text:?}: want LEAST..MOST, like 5d..10d or 12h..5d"))
         };
-        let (bounds, default_unit) = match text.strip_suffix(" days") {
+        let (bounds, unit) = match text.strip_suffix(" days") {
             Some(bounds) => (bounds, "d"),
             None => (text, ""),
         };
         let (at_least, at_most) = bounds.split_once("..").ok_or_else(refused)?;
-        let read = |bound: &str| duration(bound, default_unit).ok_or_else(refused);
+        let read = |bound: &str| duration(&format!("{bound}{unit}")).ok_or_else(refused);
         Self::new(read(at_least)?, read(at_most)?)
     }
 }
@@ -144,14 +144,9 @@ const UNITS: [(&str, u64); 6] = [
 ];
 
 /// A number and a unit, like `36h`.
-fn duration(text: &str, default_unit: &str) -> Option<Duration> {
+fn duration(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;
-    let unit = match (unit, default_unit) {
-        (unit, "") => unit,
-        ("", unit) => unit,
-        _ => return None,
-    };
     let (_, us) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
     Some(Duration::from_micros(number.parse::<u64>().ok()?.checked_mul(us)?))
 }
@@ -159,14 +154,13 @@ fn duration(text: &str, default_unit: &str) -> Option<Duration> {
 /// In the longest unit that loses nothing.
 fn spelled(duration: Duration) -> String {
     let total = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    let fits =
-        |(name, us): (&str, u64)| total.is_multiple_of(us).then(|| format!("{}{name}", total / us));
-    UNITS.into_iter().find_map(fits).unwrap_or_default()
+    let longest = UNITS.into_iter().find(|(_, us)| total.is_multiple_of(*us));
+    longest.map_or_else(String::new, |(name, us)| format!("{}{name}", total / us))
 }
 
 fn whole_days(duration: Duration) -> Option<u64> {
     let whole = duration.as_secs().is_multiple_of(DAY_SECS) && duration.subsec_nanos() == 0;
-    whole.then(|| duration.as_secs() / DAY_SECS)
+    whole.then_some(duration.as_secs() / DAY_SECS)
 }
 
 fn whole_micros(duration: Duration) -> Duration {
