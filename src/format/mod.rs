@@ -9,9 +9,13 @@ mod block;
 mod bytes;
 pub(crate) mod entry;
 pub(crate) mod footer;
+#[cfg(test)]
+mod golden;
 pub(crate) mod merkle;
 pub(crate) mod name;
 mod payload;
+#[cfg(test)]
+mod properties;
 pub(crate) mod record;
 pub(crate) mod segment;
 pub(crate) mod slot;
