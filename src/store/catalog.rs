@@ -30,6 +30,8 @@ pub(super) struct Catalog {
     pub(super) moved: BTreeMap<ClipId, SegmentId>,
     /// Gone clips whose bytes must still be removed, by the segment they are in.
     pub(super) to_erase: BTreeMap<SegmentId, BTreeSet<ClipId>>,
+    /// Segments that an appender writes to.
+    pub(super) writing: BTreeSet<SegmentId>,
     /// Clips that are being recorded.
     pub(super) recording: BTreeSet<ClipId>,
     /// No clip is longer: how far a lookup looks back.
@@ -65,6 +67,7 @@ impl Catalog {
             gone: BTreeSet::new(),
             moved: BTreeMap::new(),
             to_erase: BTreeMap::new(),
+            writing: BTreeSet::new(),
             recording: BTreeSet::new(),
             reach,
             uncertainty: Duration::ZERO,

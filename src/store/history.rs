@@ -18,6 +18,8 @@ pub(super) struct History {
     pub(super) classes: BTreeMap<ClassId, Retention>,
     pub(super) default_class: Option<ClassId>,
     pub(super) camera_classes: BTreeMap<CameraId, ClassId>,
+    /// Every camera that an entry names.
+    pub(super) cameras: BTreeSet<CameraId>,
     pub(super) hidden: BTreeSet<CameraId>,
     /// Sealed segments that were not dropped, with their Merkle roots.
     pub(super) sealed: BTreeMap<SegmentId, (ClassId, [u8; 32])>,
@@ -55,13 +57,16 @@ impl History {
             }
             Decision::CameraClass { camera: None, class } => self.default_class = Some(*class),
             Decision::CameraClass { camera: Some(camera), class } => {
+                self.cameras.insert(camera.clone());
                 self.camera_classes.insert(camera.clone(), *class);
             }
-            Decision::CameraHidden { camera, hidden: true } => {
-                self.hidden.insert(camera.clone());
-            }
-            Decision::CameraHidden { camera, hidden: false } => {
-                self.hidden.remove(camera);
+            Decision::CameraHidden { camera, hidden } => {
+                self.cameras.insert(camera.clone());
+                if *hidden {
+                    self.hidden.insert(camera.clone());
+                } else {
+                    self.hidden.remove(camera);
+                }
             }
             Decision::SegmentSealed { segment, class, root, .. } => {
                 self.sealed.insert(*segment, (*class, *root));

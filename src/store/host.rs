@@ -13,7 +13,9 @@ impl Host for Inner {
     fn new_segment(&self, class: ClassId) -> Result<Arc<Segment>> {
         self.make_room(self.options.segment_bytes)?;
         let segment = self.allocate_segment(class, self.options.segment_bytes)?;
-        self.catalog.write().add_segment(&segment, self.options.segment_bytes);
+        let mut catalog = self.catalog.write();
+        catalog.add_segment(&segment, self.options.segment_bytes);
+        catalog.writing.insert(segment.id);
         Ok(segment)
     }
 
@@ -26,15 +28,19 @@ impl Host for Inner {
 
     fn sealed(&self, segment: &Arc<Segment>, trailer: &Trailer) {
         let file_bytes = segment.file.allocated().unwrap_or(segment.header.segment_bytes);
-        if let Some(shelved) = self.catalog.write().segments.get_mut(&segment.id) {
+        let mut catalog = self.catalog.write();
+        catalog.writing.remove(&segment.id);
+        if let Some(shelved) = catalog.segments.get_mut(&segment.id) {
             shelved.file_bytes = file_bytes;
         }
+        drop(catalog);
         self.footers.keep(segment, trailer.footer_bytes);
         self.note(sealed_entry(segment, trailer));
     }
 
     fn suspect(&self, segment: &Arc<Segment>, durable_bytes: u64, cause: &Error) {
         self.survived(cause.clone());
+        self.catalog.write().writing.remove(&segment.id);
         let decision = Decision::SegmentSuspect { segment: segment.id, durable_bytes };
         if let Err(error) = self.decide(vec![decision]) {
             // The next opening then scans the segment to its end, and finds at most records that
