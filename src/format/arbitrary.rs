@@ -40,6 +40,7 @@ pub(crate) fn sample_slot() -> StoreSlot {
         boot_id: [0xb0; 16],
         since_boot_us: 3_600_000_000,
         wall: time(61),
+        ledger_position: 21,
     }
 }
 
@@ -241,7 +242,9 @@ pub(crate) fn sample_entries() -> Vec<Entry> {
     let mut previous = [0; 32];
     let mut entries = Vec::new();
     for (position, decision) in (0..).zip(sample_decisions()) {
-        let entry = Entry { position, at: time(3), previous, decision };
+        // The first five make the store and are one batch; each later one is alone.
+        let (batch_start, batch_count) = if position < 5 { (0, 5) } else { (position, 1) };
+        let entry = Entry { position, batch_start, batch_count, at: time(3), previous, decision };
         previous = Entry::hash(&entry.encode(&STORE));
         entries.push(entry);
     }
@@ -278,10 +281,19 @@ pub(crate) fn keys() -> impl Strategy<Value = SegmentKey> {
 
 pub(crate) fn slots() -> impl Strategy<Value = StoreSlot> {
     let times = (timestamps(), timestamps(), timestamps());
-    (any::<([u8; 16], u64, [u8; 16], u64)>(), times).prop_map(|(plain, times)| {
-        let (store, generation, boot_id, since_boot_us) = plain;
+    (any::<([u8; 16], u64, [u8; 16], u64, u64)>(), times).prop_map(|(plain, times)| {
+        let (store, generation, boot_id, since_boot_us, ledger_position) = plain;
         let (created, high_water, wall) = times;
-        StoreSlot { store, generation, created, high_water, boot_id, since_boot_us, wall }
+        StoreSlot {
+            store,
+            generation,
+            created,
+            high_water,
+            boot_id,
+            since_boot_us,
+            wall,
+            ledger_position,
+        }
     })
 }
 
@@ -472,6 +484,15 @@ pub(crate) fn decisions() -> impl Strategy<Value = Decision> {
 }
 
 pub(crate) fn entries() -> impl Strategy<Value = Entry> {
-    (1..u64::MAX, timestamps(), any::<[u8; 32]>(), decisions())
-        .prop_map(|(position, at, previous, decision)| Entry { position, at, previous, decision })
+    let batch = (1..u64::MAX / 2, 0..1000_u32, 1..1000_u32);
+    (batch, timestamps(), any::<[u8; 32]>(), decisions()).prop_map(
+        |((batch_start, index, behind), at, previous, decision)| Entry {
+            position: batch_start + u64::from(index),
+            batch_start,
+            batch_count: index + behind,
+            at,
+            previous,
+            decision,
+        },
+    )
 }

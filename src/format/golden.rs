@@ -127,6 +127,9 @@ fn leaf_covers_camera_bytes_and_time() {
 
 #[test]
 fn document_has_every_table_of_the_modules() {
+    if blessing() {
+        return; // another test is writing the document
+    }
     let document = std::fs::read_to_string(path("docs/FORMAT.md")).unwrap();
     let rows: std::collections::HashSet<&str> = document.lines().collect();
     for module in ["slot", "segment", "record", "footer", "entry", "payload"] {
