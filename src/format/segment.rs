@@ -55,8 +55,8 @@
 //! A reader may skip the reserved bytes of a header that has a compatible bit it does not know; it
 //! skips nothing else. It must reject another magic, a wrong CRC, another version, an incompatible
 //! bit, a cipher (the last three as `Version`), nonzero reserved bytes, a length that no
-//! segment can have, and a footer that is not whole blocks between block 0 and the trailer. A writer must zero
-//! the reserved bytes.
+//! segment can have, and a footer that is not whole blocks between block 0 and the trailer. A
+//! writer must zero the reserved bytes.
 
 use super::block::{self, Magic};
 use super::{BLOCK_BYTES, Damage, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES, SegmentKey};

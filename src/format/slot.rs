@@ -103,8 +103,8 @@ impl StoreSlot {
     /// The newest valid slot of a whole STORE file.
     ///
     /// An error if neither is valid (the more telling of the two: `Version` before `Checksum`
-    /// before the others), and also if one of them is of an unknown version: its checksum is right, so a
-    /// newer build wrote it, and this one must not go on from the older slot.
+    /// before the others), and also if one of them is of an unknown version: its checksum is right,
+    /// so a newer build wrote it, and this one must not go on from the older slot.
     pub(crate) fn newest(file: &[u8]) -> Result<Self, Damage> {
         let even = Self::decode_at(file, 0);
         let odd = Self::decode_at(file, BLOCK_LEN);
