@@ -40,6 +40,7 @@ pub(crate) fn sample_slot() -> StoreSlot {
         boot_id: [0xb0; 16],
         since_boot_us: 3_600_000_000,
         wall: time(61),
+        ledger_position: 21,
     }
 }
 
@@ -147,18 +148,30 @@ pub(crate) fn sample_ledger_header() -> LedgerHeader {
 
 /// One decision of each kind.
 pub(crate) fn sample_decisions() -> Vec<Decision> {
-    let window = Window::new(time(0), time(3600)).unwrap();
-    let hold = HoldId(1);
-    let scope = vec![(camera("yard"), window), (camera("door"), window)];
-    let clips = vec![ClipId::new(SegmentId(42), 7), ClipId::new(SegmentId(41), 9)];
-    let (segment, class, newest_received) = (SegmentId(42), ClassId(3), time(3));
-    let (actor, reason) = ("resident".to_owned(), "case closed".to_owned());
-    vec![
+    let (class, actor) = (ClassId(3), "resident".to_owned());
+    let mut decisions = vec![
         Decision::StoreMade { store: STORE },
         Decision::ClassSet { class, at_least_us: 432_000_000_000, at_most_us: 864_000_000_000 },
         Decision::CameraClass { camera: Some(camera("yard")), class },
         Decision::CameraClass { camera: None, class: ClassId(0) },
         Decision::CameraHidden { camera: camera("shed"), hidden: true },
+    ];
+    decisions.extend(sample_hold_decisions());
+    decisions.extend(sample_log_decisions());
+    decisions.push(Decision::ClockConfirmed { trusted: time(90), actor });
+    decisions.push(Decision::Application { kind: 7, bytes: b"a layer above".to_vec() });
+    decisions
+}
+
+fn sample_window() -> Window {
+    Window::new(time(0), time(3600)).unwrap()
+}
+
+fn sample_hold_decisions() -> Vec<Decision> {
+    let hold = HoldId(1);
+    let scope = vec![(camera("yard"), sample_window()), (camera("door"), sample_window())];
+    let (actor, reason) = ("resident".to_owned(), "case closed".to_owned());
+    vec![
         Decision::HoldPlaced(Box::new(HoldPlaced {
             hold,
             cause: 2,
@@ -183,14 +196,16 @@ pub(crate) fn sample_decisions() -> Vec<Decision> {
             actor: actor.clone(),
             reason: reason.clone(),
         },
-        Decision::HoldReleased {
-            hold,
-            grace_until: time(700_000),
-            actor: actor.clone(),
-            reason: reason.clone(),
-        },
+        Decision::HoldReleased { hold, grace_until: time(700_000), actor, reason },
         Decision::HoldLapsed { hold: HoldId(2), grace_until: time(700_000) },
         Decision::HoldEnded { hold },
+    ]
+}
+
+fn sample_log_decisions() -> Vec<Decision> {
+    let clips = vec![ClipId::new(SegmentId(42), 7), ClipId::new(SegmentId(41), 9)];
+    let (segment, class, newest_received) = (SegmentId(42), ClassId(3), time(3));
+    vec![
         Decision::SegmentSealed {
             segment,
             class,
@@ -211,16 +226,14 @@ pub(crate) fn sample_decisions() -> Vec<Decision> {
         Decision::ClipDeleted {
             clip: clips[0],
             camera: camera("yard"),
-            window,
-            ended_holds: vec![hold, HoldId(2)],
-            actor: actor.clone(),
-            reason,
+            window: sample_window(),
+            ended_holds: vec![HoldId(1), HoldId(2)],
+            actor: "resident".to_owned(),
+            reason: "case closed".to_owned(),
         },
         Decision::ClipsMoved { to: SegmentId(44), clips: clips.clone() },
         Decision::ClipsErased { segment, clips },
         Decision::SegmentDropped { segment, class },
-        Decision::ClockConfirmed { trusted: time(90), actor },
-        Decision::Application { kind: 7, bytes: b"a layer above".to_vec() },
     ]
 }
 
@@ -229,7 +242,9 @@ pub(crate) fn sample_entries() -> Vec<Entry> {
     let mut previous = [0; 32];
     let mut entries = Vec::new();
     for (position, decision) in (0..).zip(sample_decisions()) {
-        let entry = Entry { position, at: time(3), previous, decision };
+        // The first five make the store and are one batch; each later one is alone.
+        let (batch_start, batch_count) = if position < 5 { (0, 5) } else { (position, 1) };
+        let entry = Entry { position, batch_start, batch_count, at: time(3), previous, decision };
         previous = Entry::hash(&entry.encode(&STORE));
         entries.push(entry);
     }
@@ -266,10 +281,19 @@ pub(crate) fn keys() -> impl Strategy<Value = SegmentKey> {
 
 pub(crate) fn slots() -> impl Strategy<Value = StoreSlot> {
     let times = (timestamps(), timestamps(), timestamps());
-    (any::<([u8; 16], u64, [u8; 16], u64)>(), times).prop_map(|(plain, times)| {
-        let (store, generation, boot_id, since_boot_us) = plain;
+    (any::<([u8; 16], u64, [u8; 16], u64, u64)>(), times).prop_map(|(plain, times)| {
+        let (store, generation, boot_id, since_boot_us, ledger_position) = plain;
         let (created, high_water, wall) = times;
-        StoreSlot { store, generation, created, high_water, boot_id, since_boot_us, wall }
+        StoreSlot {
+            store,
+            generation,
+            created,
+            high_water,
+            boot_id,
+            since_boot_us,
+            wall,
+            ledger_position,
+        }
     })
 }
 
@@ -460,6 +484,15 @@ pub(crate) fn decisions() -> impl Strategy<Value = Decision> {
 }
 
 pub(crate) fn entries() -> impl Strategy<Value = Entry> {
-    (1..u64::MAX, timestamps(), any::<[u8; 32]>(), decisions())
-        .prop_map(|(position, at, previous, decision)| Entry { position, at, previous, decision })
+    let batch = (1..u64::MAX / 2, 0..1000_u32, 1..1000_u32);
+    (batch, timestamps(), any::<[u8; 32]>(), decisions()).prop_map(
+        |((batch_start, index, behind), at, previous, decision)| Entry {
+            position: batch_start + u64::from(index),
+            batch_start,
+            batch_count: index + behind,
+            at,
+            previous,
+            decision,
+        },
+    )
 }

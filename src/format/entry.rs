@@ -10,42 +10,46 @@
 //! +--------+----+--+--+--------+----+----+--------+-----------------+---------- ... --------+
 //!
 //! entry
-//!  0    4    8        16       24                56 58 60   64                   to 8
-//! +----+----+--------+--------+-----------------+--+--+----+-------- ... --------+---+
-//! |CLPE|crc |position| at     | previous        |k |0 |len | payload             | 0 |
-//! +----+----+--------+--------+-----------------+--+--+----+-------- ... --------+---+
+//!  0    4    8        16       24         56 58 60   64       72   76   80               to 8
+//! +----+----+--------+--------+----------+--+--+----+--------+----+----+------ ... ------+---+
+//! |CLPE|crc |position| at     | previous |k |0 |len |b.start |b.n | 0  | payload         | 0 |
+//! +----+----+--------+--------+----------+--+--+----+--------+----+----+------ ... ------+---+
 //! ```
 //!
-//! | offset | size | header         | meaning                                                |
-//! |-------:|-----:|----------------|--------------------------------------------------------|
-//! |      0 |    8 | magic          | `CLIPLED\0`                                            |
-//! |      8 |    4 | crc            | CRC32 of bytes 12..4096, not salted                    |
-//! |     12 |    2 | version        | 1                                                      |
-//! |     14 |    2 |                | zero                                                   |
-//! |     16 |   16 | store          | id of the store                                        |
-//! |     32 |    4 | number         | number of the file, also in its name                   |
-//! |     36 |    4 |                | zero                                                   |
-//! |     40 |    8 | first_position | position of the file's first entry                     |
-//! |     48 |   32 | previous       | hash of the entry before it; zeros at position 0       |
-//! |     80 | 4016 |                | zeros                                                  |
+//! | offset | size | header           | meaning                                          |
+//! |-------:|-----:|------------------|--------------------------------------------------|
+//! |      0 |    8 | magic            | `CLIPLED\0`                                      |
+//! |      8 |    4 | crc              | CRC32 of bytes 12..4096, not salted              |
+//! |     12 |    2 | version          | 1                                                |
+//! |     14 |    2 |                  | zero                                             |
+//! |     16 |   16 | store            | id of the store                                  |
+//! |     32 |    4 | number           | number of the file, also in its name             |
+//! |     36 |    4 |                  | zero                                             |
+//! |     40 |    8 | `first_position` | position of the file's first entry               |
+//! |     48 |   32 | previous         | hash of the entry before it; zeros at position 0 |
+//! |     80 | 4016 |                  | zeros                                            |
 //!
-//! | offset | size | entry         | meaning                                                 |
-//! |-------:|-----:|---------------|---------------------------------------------------------|
-//! |      0 |    4 | magic         | `CLPE`                                                  |
-//! |      4 |    4 | crc           | CRC32 of the store's id, then bytes 8 to the end        |
-//! |      8 |    8 | position      | 0, 1, 2 .. across all files                             |
-//! |     16 |    8 | at            | trusted time of the decision, µs since 1970             |
-//! |     24 |   32 | previous      | BLAKE3 of the whole entry before; zeros at position 0   |
-//! |     56 |    2 | kind          | which decision; `payload` has the table                 |
-//! |     58 |    2 | flags         | zero                                                    |
-//! |     60 |    4 | payload_bytes | without the padding                                     |
-//! |     64 |    n | payload       | then zeros to a multiple of 8                           |
+//! | offset | size | entry           | meaning                                               |
+//! |-------:|-----:|-----------------|-------------------------------------------------------|
+//! |      0 |    4 | magic           | `CLPE`                                                |
+//! |      4 |    4 | crc             | CRC32 of the store's id, then bytes 8 to the end      |
+//! |      8 |    8 | position        | 0, 1, 2 .. across all files                           |
+//! |     16 |    8 | at              | trusted time of the decision, µs since 1970           |
+//! |     24 |   32 | previous        | BLAKE3 of the whole entry before; zeros at position 0 |
+//! |     56 |    2 | kind            | which decision; `payload` has the table               |
+//! |     58 |    2 | flags           | zero                                                  |
+//! |     60 |    4 | `payload_bytes` | without the padding                                   |
+//! |     64 |    8 | `batch_start`   | position of the first entry of its batch              |
+//! |     72 |    4 | `batch_count`   | how many entries its batch has, at least 1            |
+//! |     76 |    4 |                 | zero                                                  |
+//! |     80 |    n | payload         | then zeros to a multiple of 8                         |
 //!
 //! A reader may skip nothing. It must reject another magic (zeros: the end of the ledger), a wrong
 //! CRC, an unknown kind (as `Version`: a build must not act on a ledger that it does not
 //! understand), nonzero flags, reserved or padding bytes, an entry longer than 256 KiB, a payload
-//! with a byte too few or too many, and a first entry with a hash before it. A writer must zero
-//! flags, reserved and padding bytes. Position and chain are the ledger's to check.
+//! with a byte too few or too many, and a first entry with a hash before it, and a batch that does
+//! not contain its entry. A writer must zero flags, reserved and padding bytes. Position, chain and
+//! whole batches are the ledger's to check.
 
 use std::fmt;
 
@@ -72,13 +76,13 @@ const CRC_OFFSET: usize = 4;
 /// The first byte under the CRC.
 const BODY_OFFSET: usize = 8;
 /// What stands before the payload.
-const FRAME_BYTES: usize = 64;
+const FRAME_BYTES: usize = 80;
 /// An entry's length is a multiple of this.
 const ENTRY_UNIT_BYTES: usize = 8;
 /// No payload is longer.
 pub(super) const PAYLOAD_BYTES_MAX: usize = ENTRY_BYTES_MAX - FRAME_BYTES;
 const _: () = assert!(ENTRY_BYTES_MAX.is_multiple_of(ENTRY_UNIT_BYTES));
-const _: () = assert!(FRAME_BYTES == 4 + 4 + 8 + 8 + 32 + 2 + 2 + 4);
+const _: () = assert!(FRAME_BYTES == 4 + 4 + 8 + 8 + 32 + 2 + 2 + 4 + 8 + 4 + 4);
 const _: () = assert!(BLOCK_BYTES.is_multiple_of(8), "entries begin behind the header block");
 
 /// The decision in an entry.
@@ -278,6 +282,7 @@ impl Entry {
         let payload = self.decision.payload();
         assert!(payload.len() <= PAYLOAD_BYTES_MAX, "payload of {} bytes", payload.len());
         debug_assert!(self.position > 0 || self.previous == [0; 32], "nothing before the first");
+        debug_assert!(self.is_in_its_batch(), "{} from {}", self.batch_count, self.batch_start);
         let mut entry = Writer::with_capacity(FRAME_BYTES + payload.len() + ENTRY_UNIT_BYTES);
         entry.put_slice(&MAGIC);
         entry.put_u32(0); // crc
@@ -287,6 +292,9 @@ impl Entry {
         entry.put_u16(self.decision.kind());
         entry.put_u16(0); // flags
         entry.put_u32(to_u32(payload.len()));
+        entry.put_u64(self.batch_start);
+        entry.put_u32(self.batch_count);
+        entry.put_u32(0);
         debug_assert_eq!(entry.len(), FRAME_BYTES);
         entry.put_slice(&payload);
         entry.pad_to(ENTRY_UNIT_BYTES);
@@ -325,9 +333,23 @@ impl Entry {
         if position == 0 && previous != [0; 32] {
             return Err(Damage::Field("previous"));
         }
+        let batch_start = fields.take_u64()?;
+        let batch_count = fields.take_u32()?;
+        fields.take_zeros(4, "reserved")?;
         let decision = Decision::take(kind, fields.take_slice(payload_bytes)?)?;
         fields.take_zeros(entry_bytes - FRAME_BYTES - payload_bytes, "padding")?;
-        Ok((Self { position, at, previous, decision }, entry_bytes))
+        let entry = Self { position, batch_start, batch_count, at, previous, decision };
+        if entry.is_in_its_batch() {
+            Ok((entry, entry_bytes))
+        } else {
+            Err(Damage::Field("batch_start"))
+        }
+    }
+
+    /// Whether the batch, which must not run past the last position, has this entry in it.
+    fn is_in_its_batch(&self) -> bool {
+        let end = self.batch_start.checked_add(u64::from(self.batch_count));
+        self.batch_start <= self.position && end.is_some_and(|end| self.position < end)
     }
 
     /// BLAKE3 of the framed bytes.
@@ -392,7 +414,14 @@ mod tests {
     use crate::format::arbitrary::STORE;
 
     fn entry(decision: Decision) -> Entry {
-        Entry { position: 1, at: Timestamp::from_micros(5), previous: [6; 32], decision }
+        Entry {
+            position: 2,
+            batch_start: 1,
+            batch_count: 3,
+            at: Timestamp::from_micros(5),
+            previous: [6; 32],
+            decision,
+        }
     }
 
     /// What `decode` says of an entry with `bytes` put at `offset` and a right CRC.
@@ -422,18 +451,26 @@ mod tests {
     #[test]
     fn unknown_decision_is_a_newer_build_not_damage() {
         assert_eq!(forged(ended(), 56, &999u16.to_le_bytes()), Damage::Version(999));
-        assert_eq!(forged(ended(), 56, &[0, 0]), Damage::Version(0));
+        for kind in [0_u16, 5, 15, 22, 31, 40, 47, 49, 63, 65, u16::MAX] {
+            let damage = forged(ended(), 56, &kind.to_le_bytes());
+            assert_eq!(damage, Damage::Version(kind));
+        }
     }
 
     #[test]
     fn fields_that_make_no_sense_are_rejected() {
         assert_eq!(forged(ended(), 58, &[1]), Damage::Field("flags"));
         assert_eq!(forged(ended(), 8, &[0]), Damage::Field("previous"));
+        assert_eq!(forged(ended(), 64, &[3]), Damage::Field("batch_start"), "begins later");
+        assert_eq!(forged(ended(), 72, &[1]), Damage::Field("batch_start"), "ends before");
+        assert_eq!(forged(ended(), 72, &[0]), Damage::Field("batch_start"), "empty");
+        assert_eq!(forged(ended(), 8, &[0xff; 16][..8]), Damage::Field("batch_start"));
+        assert_eq!(forged(ended(), 76, &[1]), Damage::Field("reserved"));
         assert_eq!(forged(ended(), 16, &i64::MIN.to_le_bytes()), Damage::Field("at"));
         let hidden = Decision::CameraHidden { camera: "yard".parse().unwrap(), hidden: true };
-        assert_eq!(forged(hidden.clone(), 69, &[2]), Damage::Field("hidden"));
-        assert_eq!(forged(hidden.clone(), 71, &[1]), Damage::Field("padding"));
-        assert_eq!(forged(hidden, 64, &[0]), Damage::Field("camera"));
+        assert_eq!(forged(hidden.clone(), 85, &[2]), Damage::Field("hidden"));
+        assert_eq!(forged(hidden.clone(), 87, &[1]), Damage::Field("padding"));
+        assert_eq!(forged(hidden, 80, &[0]), Damage::Field("camera"));
     }
 
     #[test]
@@ -475,7 +512,7 @@ mod tests {
     fn limits_are_refused_where_they_are_read() {
         let clip = ClipId::new(SegmentId(1), 0);
         let erased = Decision::ClipsErased { segment: SegmentId(1), clips: vec![clip] };
-        assert_eq!(forged(erased.clone(), 68, &u32::MAX.to_le_bytes()), Damage::Field("clips"));
-        assert_eq!(forged(erased, 68, &2u32.to_le_bytes()), Damage::Field("payload"));
+        assert_eq!(forged(erased.clone(), 84, &u32::MAX.to_le_bytes()), Damage::Field("clips"));
+        assert_eq!(forged(erased, 84, &2u32.to_le_bytes()), Damage::Field("payload"));
     }
 }
