@@ -30,10 +30,10 @@
 //!
 //! ```text
 //! trailer
-//!  0        8    12 14 16        24        32   36   40      72      80      88      96     4096
-//! +--------+----+--+--+---------+---------+----+----+-------+-------+-------+-------+--...--+
-//! |CLIPEND.|crc |v |0 | footer @| footer n|fcrc|part| root  | sealed| newest| bytes | zeros |
-//! +--------+----+--+--+---------+---------+----+----+-------+-------+-------+-------+--...--+
+//!  0        8    12 14 16       24       32   36   40    72     80     88    96  128     1152  4096
+//! +--------+----+--+--+--------+--------+----+----+-----+------+------+-----+---+--------+-...-+
+//! |CLIPEND.|crc |v |0 |footer @|footer n|fcrc|part|root |sealed|newest|bytes| 0 | header | 0   |
+//! +--------+----+--+--+--------+--------+----+----+-----+------+------+-----+---+--------+-...-+
 //! ```
 //!
 //! | offset | size | name              | meaning                                            |
@@ -50,7 +50,12 @@
 //! |     72 |    8 | sealed            | trusted time, µs since 1970                        |
 //! |     80 |    8 | `newest_received` | trusted time its newest record came, µs since 1970 |
 //! |     88 |    8 | `payload_bytes`   | sum over its parts                                 |
-//! |     96 | 4000 |                   | zeros                                              |
+//! |     96 |   32 |                   | zeros                                              |
+//! |    128 | 1024 | header            | the first 1024 bytes of block 0, whose rest is 0   |
+//! |   1152 | 2944 |                   | zeros                                              |
+//!
+//! A sealed segment so survives the loss of block 0: the copy has block 0's own CRC, and the key in
+//! it checks the rest. Until it is sealed, the last block of a segment is a plain copy of block 0.
 //!
 //! A reader may skip the reserved bytes of a header that has a compatible bit it does not know; it
 //! skips nothing else. It must reject another magic, a wrong CRC, another version, an incompatible
@@ -58,13 +63,19 @@
 //! segment can have, and a footer that is not whole blocks between block 0 and the trailer. A
 //! writer must zero the reserved bytes.
 
-use super::block::{self, Magic};
+use super::block::{self, BLOCK_LEN, Magic};
 use super::{BLOCK_BYTES, Damage, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES, SegmentKey};
 use crate::types::{ClassId, SegmentId, Timestamp};
 
 const HEADER_MAGIC: Magic = *b"CLIPSEG\0";
 const TRAILER_MAGIC: Magic = *b"CLIPEND\0";
 
+/// No field of a header stands behind this many bytes: what a trailer keeps of it.
+const HEADER_COPY_BYTES: usize = 1024;
+/// Where it keeps them.
+const HEADER_COPY_OFFSET: usize = 128;
+
+const _: () = assert!(HEADER_COPY_OFFSET + HEADER_COPY_BYTES <= BLOCK_LEN);
 const _: () = assert!(SEGMENT_UNIT_BYTES.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(SEGMENT_BYTES_MAX.is_multiple_of(SEGMENT_UNIT_BYTES));
 
@@ -151,9 +162,18 @@ const fn is_segment_length(bytes: u64) -> bool {
     bytes > 0 && bytes <= SEGMENT_BYTES_MAX && bytes.is_multiple_of(SEGMENT_UNIT_BYTES)
 }
 
+/// Reads the part of block 0 that a trailer keeps.
+fn header_from_copy(copy: &[u8]) -> Result<SegmentHeader, Damage> {
+    let mut block = [0; BLOCK_LEN];
+    block.get_mut(..copy.len()).ok_or(Damage::Short)?.copy_from_slice(copy);
+    SegmentHeader::decode(&block)
+}
+
 /// The last block of a sealed segment: it says where the footer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trailer {
+    /// What block 0 says, so that a sealed segment survives its loss.
+    pub(crate) header: SegmentHeader,
     /// Byte offset of the footer, a multiple of 4 KiB; the end of the records.
     pub(crate) footer_offset: u64,
     pub(crate) footer_bytes: u64,
@@ -173,6 +193,7 @@ impl Trailer {
     /// The trailer's 4 KiB, salted with the segment's key and `block`, its own block number.
     pub(crate) fn encode(&self, key: &SegmentKey, block: u32) -> Vec<u8> {
         debug_assert!(self.footer_fits(block), "footer outside the segment");
+        debug_assert_eq!(self.header.key, *key, "a trailer of its own segment");
         let mut trailer = block::begin(TRAILER_MAGIC);
         trailer.put_u16(0);
         trailer.put_u64(self.footer_offset);
@@ -184,6 +205,8 @@ impl Trailer {
         trailer.put_timestamp(self.newest_received);
         trailer.put_u64(self.payload_bytes);
         debug_assert_eq!(trailer.len(), 96, "the table above");
+        trailer.put_zeros(HEADER_COPY_OFFSET - trailer.len());
+        trailer.put_slice(&self.header.encode()[..HEADER_COPY_BYTES]);
         block::seal(trailer, |body| key.crc(block, body))
     }
 
@@ -195,18 +218,36 @@ impl Trailer {
         let footer_bytes = fields.take_u64()?;
         let footer_crc = fields.take_u32()?;
         let parts = fields.take_u32()?;
+        let root = fields.take_array()?;
+        let sealed = fields.take_timestamp("sealed")?;
+        let newest_received = fields.take_timestamp("newest_received")?;
+        let payload_bytes = fields.take_u64()?;
+        fields.take_zeros(32, "reserved")?;
+        let header = header_from_copy(fields.take_slice(HEADER_COPY_BYTES)?)?;
+        fields.finish_zeros("reserved")?;
         let trailer = Self {
+            header,
             footer_offset,
             footer_bytes,
             footer_crc,
-            root: fields.take_array()?,
-            sealed: fields.take_timestamp("sealed")?,
-            newest_received: fields.take_timestamp("newest_received")?,
+            root,
+            sealed,
+            newest_received,
             parts,
-            payload_bytes: fields.take_u64()?,
+            payload_bytes,
         };
-        fields.finish_zeros("reserved")?;
+        if trailer.header.key != *key {
+            return Err(Damage::Field("header"));
+        }
         if trailer.footer_fits(block) { Ok(trailer) } else { Err(Damage::Field("footer_offset")) }
+    }
+
+    /// Reads the last block of a sealed segment whose block 0 is lost: the header in it has a CRC
+    /// of its own, and the key in that checks the trailer.
+    pub(crate) fn decode_unkeyed(bytes: &[u8], block: u32) -> Result<Self, Damage> {
+        let copy = HEADER_COPY_OFFSET..HEADER_COPY_OFFSET + HEADER_COPY_BYTES;
+        let header = header_from_copy(bytes.get(copy).ok_or(Damage::Short)?)?;
+        Self::decode(bytes, &header.key, block)
     }
 
     /// The block at which the footer starts: what `footer_crc` is salted with.

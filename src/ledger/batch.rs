@@ -59,20 +59,17 @@ impl Batch {
 ///
 /// # Errors
 ///
-/// `InvalidInput` for a decision that is longer than an entry may be.
+/// `InvalidInput` for a decision with a text or list that is too long.
 pub(super) fn seal(store: &[u8; 16], start: Chain, items: &[Item]) -> Result<Vec<Batch>> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut chain = start;
     let (mut entries, mut len) = (Vec::new(), 0_usize);
     for item in items {
+        let checked = item.decision.check();
+        checked.map_err(|damage| Error::invalid("append to ledger").caused_by(damage))?;
         let entry = unplaced(item);
         // The place of an entry is of fixed width, so its length is known before its place.
         let frame_len = entry.encode(store).len();
-        if frame_len > ENTRY_BYTES_MAX {
-            return Err(Error::invalid(format!(
-                "append to ledger: entry of {frame_len} bytes: want at most {ENTRY_BYTES_MAX}"
-            )));
-        }
         if len.saturating_add(frame_len) > BATCH_BYTES_MAX {
             let batch = Batch::new(store, chain, std::mem::take(&mut entries), len);
             chain = batch.end;

@@ -134,10 +134,10 @@ impl Scanner<'_> {
         for copy in self.copies {
             let header = match LedgerHeader::decode(copy) {
                 Ok(header) => header,
-                Err(Damage::Version(version)) => {
-                    return Err(Stop(format!("its header has unknown version {version}")));
+                Err(damage @ (Damage::Version(_) | Damage::Field(_))) => {
+                    return Err(Stop(format!("its header was written by a newer build: {damage}")));
                 }
-                Err(_) => continue,
+                Err(Damage::Short | Damage::Magic | Damage::Checksum) => continue,
             };
             if header.store != *self.store {
                 return Err(Stop("its header is that of another store".into()));
@@ -174,10 +174,6 @@ impl Scanner<'_> {
         if entry.position < gap {
             return Ok(false);
         }
-        let end = entry.batch_start.saturating_add(u64::from(entry.batch_count));
-        if entry.batch_start > entry.position || entry.position >= end {
-            return Err(Stop(format!("entry {} is not in its own batch", entry.position)));
-        }
         if entry.batch_start > gap {
             // Its batch was begun when the lost entry was durable: this is no torn last write.
             return Err(Stop(lost(gap, entry.batch_start)));
@@ -189,6 +185,7 @@ impl Scanner<'_> {
         if entry.previous != self.next.hash {
             return Err(Stop(format!("entry {} does not follow the one before it", gap)));
         }
+        let batch_end = entry.batch_end();
         let start = self.batch.first().map_or(gap, |first| first.entry.position);
         let count = self.batch.first().map_or(entry.batch_count, |first| first.entry.batch_count);
         if entry.batch_start != start || entry.batch_count != count {
@@ -196,7 +193,7 @@ impl Scanner<'_> {
         }
         self.next = Chain { position: gap.saturating_add(1), hash: frame.hash };
         self.batch.push(frame);
-        if self.next.position == end {
+        if self.next.position == batch_end {
             self.out.frames.append(&mut self.batch);
             self.out.chain = self.next;
         }
@@ -232,12 +229,14 @@ impl Scanner<'_> {
     fn frame(&self, offset: usize) -> Result<Option<Frame>, Stop> {
         let [a, b] = [self.decode(0, offset), self.decode(1, offset)];
         match (a, b) {
+            // Its checksum is right: it is no torn write, and nobody here knows what it decides.
+            (Err(damage @ (Damage::Version(_) | Damage::Field(_))), _)
+            | (_, Err(damage @ (Damage::Version(_) | Damage::Field(_)))) => {
+                Err(Stop(format!("the entry at byte {offset} is of a newer build: {damage}")))
+            }
             (Ok(a), Ok(b)) if a.hash == b.hash => Ok(Some(a)),
             (Ok(a), Ok(b)) => self.choose(a, b).map(Some),
             (Ok(frame), Err(_)) | (Err(_), Ok(frame)) => Ok(Some(frame)),
-            (Err(Damage::Version(version)), _) | (_, Err(Damage::Version(version))) => {
-                Err(Stop(format!("the entry at byte {offset} is of unknown kind {version}")))
-            }
             (Err(_), Err(_)) => Ok(None),
         }
     }
@@ -267,8 +266,7 @@ impl Scanner<'_> {
     fn continues(&self, frame: &Frame) -> bool {
         let mut chain = self.next;
         let mut offset = frame.offset;
-        let end = frame.entry.batch_start.saturating_add(u64::from(frame.entry.batch_count));
-        while chain.position < end {
+        while chain.position < frame.entry.batch_end() {
             let Ok(member) = self.decode(frame.source, offset) else { return false };
             let follows = member.entry.position == chain.position
                 && member.entry.previous == chain.hash
