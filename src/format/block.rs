@@ -8,12 +8,12 @@
 //! +--------+------+----+---------------------------------- ... ---------+
 //! ```
 //!
-//! | offset | size | name    | meaning                                             |
-//! |-------:|-----:|---------|-----------------------------------------------------|
-//! |      0 |    8 | magic   | which of the four it is                             |
-//! |      8 |    4 | crc     | CRC32 of bytes 12..4096; salted in a trailer        |
-//! |     12 |    2 | version | format version                                      |
-//! |     14 | 4082 |         | the fields of the block, then zeros                 |
+//! | offset | size | name    | meaning                                      |
+//! |-------:|-----:|---------|----------------------------------------------|
+//! |      0 |    8 | magic   | which of the four it is                      |
+//! |      8 |    4 | crc     | CRC32 of bytes 12..4096; salted in a trailer |
+//! |     12 |    2 | version | format version                               |
+//! |     14 | 4082 |         | the fields of the block, then zeros          |
 //!
 //! These four places keep their meaning in every version, so that a build can always tell a newer
 //! block (`Version`) from a damaged one (`Checksum`).

@@ -10,49 +10,46 @@
 //! +--------+----+--+--+--------+----+----+--------+-----------------+---------- ... --------+
 //!
 //! entry
-//!  0    4    8        16       24       32                64 66 68   72   76   80        to 8
-//! +----+----+--------+--------+--------+-----------------+--+--+----+----+----+---- ... --+---+
-//! |CLPE|crc |position|batch @ | at     | previous        |k |0 |len |n   | 0  | payload   | 0 |
-//! +----+----+--------+--------+--------+-----------------+--+--+----+----+----+---- ... --+---+
+//!  0    4    8        16       24         56 58 60   64       72   76   80               to 8
+//! +----+----+--------+--------+----------+--+--+----+--------+----+----+------ ... ------+---+
+//! |CLPE|crc |position| at     | previous |k |0 |len |b.start |b.n | 0  | payload         | 0 |
+//! +----+----+--------+--------+----------+--+--+----+--------+----+----+------ ... ------+---+
 //! ```
 //!
-//! | offset | size | header         | meaning                                                |
-//! |-------:|-----:|----------------|--------------------------------------------------------|
-//! |      0 |    8 | magic          | `CLIPLED\0`                                            |
-//! |      8 |    4 | crc            | CRC32 of bytes 12..4096, not salted                    |
-//! |     12 |    2 | version        | 1                                                      |
-//! |     14 |    2 |                | zero                                                   |
-//! |     16 |   16 | store          | id of the store                                        |
-//! |     32 |    4 | number         | number of the file, also in its name                   |
-//! |     36 |    4 |                | zero                                                   |
-//! |     40 |    8 | first_position | position of the file's first entry                     |
-//! |     48 |   32 | previous       | hash of the entry before it; zeros at position 0       |
-//! |     80 | 4016 |                | zeros                                                  |
+//! | offset | size | header           | meaning                                          |
+//! |-------:|-----:|------------------|--------------------------------------------------|
+//! |      0 |    8 | magic            | `CLIPLED\0`                                      |
+//! |      8 |    4 | crc              | CRC32 of bytes 12..4096, not salted              |
+//! |     12 |    2 | version          | 1                                                |
+//! |     14 |    2 |                  | zero                                             |
+//! |     16 |   16 | store            | id of the store                                  |
+//! |     32 |    4 | number           | number of the file, also in its name             |
+//! |     36 |    4 |                  | zero                                             |
+//! |     40 |    8 | `first_position` | position of the file's first entry               |
+//! |     48 |   32 | previous         | hash of the entry before it; zeros at position 0 |
+//! |     80 | 4016 |                  | zeros                                            |
 //!
-//! | offset | size | entry         | meaning                                                 |
-//! |-------:|-----:|---------------|---------------------------------------------------------|
-//! |      0 |    4 | magic         | `CLPE`                                                  |
-//! |      4 |    4 | crc           | CRC32 of the store's id, then bytes 8 to the end        |
-//! |      8 |    8 | position      | 0, 1, 2 .. across all files                             |
-//! |     16 |    8 | batch_start   | position of the first entry of its batch                |
-//! |     24 |    8 | at            | trusted time of the decision, µs since 1970             |
-//! |     32 |   32 | previous      | BLAKE3 of the whole entry before; zeros at position 0   |
-//! |     64 |    2 | kind          | which decision; `payload` has the table                 |
-//! |     66 |    2 | flags         | zero                                                    |
-//! |     68 |    4 | payload_bytes | without the padding                                     |
-//! |     72 |    4 | batch_count   | how many entries its batch has, at least 1              |
-//! |     76 |    4 |               | zero                                                    |
-//! |     80 |    n | payload       | then zeros to a multiple of 8                           |
-//!
-//! The entries of a batch stand behind one another in one file. They are written at once, when all
-//! before them is durable, and count only if all of them are there: so a missing entry of the last
-//! batch is a torn write, and one before a later batch is a loss.
+//! | offset | size | entry           | meaning                                               |
+//! |-------:|-----:|-----------------|-------------------------------------------------------|
+//! |      0 |    4 | magic           | `CLPE`                                                |
+//! |      4 |    4 | crc             | CRC32 of the store's id, then bytes 8 to the end      |
+//! |      8 |    8 | position        | 0, 1, 2 .. across all files                           |
+//! |     16 |    8 | at              | trusted time of the decision, µs since 1970           |
+//! |     24 |   32 | previous        | BLAKE3 of the whole entry before; zeros at position 0 |
+//! |     56 |    2 | kind            | which decision; `payload` has the table               |
+//! |     58 |    2 | flags           | zero                                                  |
+//! |     60 |    4 | `payload_bytes` | without the padding                                   |
+//! |     64 |    8 | `batch_start`   | position of the first entry of its batch              |
+//! |     72 |    4 | `batch_count`   | how many entries its batch has, at least 1            |
+//! |     76 |    4 |                 | zero                                                  |
+//! |     80 |    n | payload         | then zeros to a multiple of 8                         |
 //!
 //! A reader may skip nothing. It must reject another magic (zeros: the end of the ledger), a wrong
 //! CRC, an unknown kind (as `Version`: a build must not act on a ledger that it does not
 //! understand), nonzero flags, reserved or padding bytes, an entry longer than 256 KiB, a payload
-//! with a byte too few or too many, a first entry with a hash before it, and an entry outside its own
-//! batch. A writer must zero flags, reserved and padding bytes. Position and chain are the ledger's to check.
+//! with a byte too few or too many, and a first entry with a hash before it, and a batch that does
+//! not contain its entry. A writer must zero flags, reserved and padding bytes. Position, chain and
+//! whole batches are the ledger's to check.
 
 use std::fmt;
 
@@ -85,7 +82,7 @@ const ENTRY_UNIT_BYTES: usize = 8;
 /// No payload is longer.
 pub(super) const PAYLOAD_BYTES_MAX: usize = ENTRY_BYTES_MAX - FRAME_BYTES;
 const _: () = assert!(ENTRY_BYTES_MAX.is_multiple_of(ENTRY_UNIT_BYTES));
-const _: () = assert!(FRAME_BYTES == 4 + 4 + 8 + 8 + 8 + 32 + 2 + 2 + 4 + 4 + 4);
+const _: () = assert!(FRAME_BYTES == 4 + 4 + 8 + 8 + 32 + 2 + 2 + 4 + 8 + 4 + 4);
 const _: () = assert!(BLOCK_BYTES.is_multiple_of(8), "entries begin behind the header block");
 
 /// The decision in an entry.
@@ -273,8 +270,8 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The framed bytes: magic, CRC (salted with the store's id), position, batch, time, previous
-    /// hash, kind, payload; padded to 8.
+    /// The framed bytes: magic, CRC (salted with the store's id), position, time, previous hash,
+    /// kind, payload; padded to 8.
     ///
     /// # Panics
     ///
@@ -285,17 +282,17 @@ impl Entry {
         let payload = self.decision.payload();
         assert!(payload.len() <= PAYLOAD_BYTES_MAX, "payload of {} bytes", payload.len());
         debug_assert!(self.position > 0 || self.previous == [0; 32], "nothing before the first");
-        debug_assert!(self.is_in_batch(), "an entry outside its own batch");
+        debug_assert!(self.is_in_its_batch(), "{} from {}", self.batch_count, self.batch_start);
         let mut entry = Writer::with_capacity(FRAME_BYTES + payload.len() + ENTRY_UNIT_BYTES);
         entry.put_slice(&MAGIC);
         entry.put_u32(0); // crc
         entry.put_u64(self.position);
-        entry.put_u64(self.batch_start);
         entry.put_timestamp(self.at);
         entry.put_slice(&self.previous);
         entry.put_u16(self.decision.kind());
         entry.put_u16(0); // flags
         entry.put_u32(to_u32(payload.len()));
+        entry.put_u64(self.batch_start);
         entry.put_u32(self.batch_count);
         entry.put_u32(0);
         debug_assert_eq!(entry.len(), FRAME_BYTES);
@@ -315,14 +312,11 @@ impl Entry {
         }
         let crc = fields.take_u32()?;
         let position = fields.take_u64()?;
-        let batch_start = fields.take_u64()?;
         let at = fields.take_slice(8)?;
         let previous = fields.take_array()?;
         let kind = fields.take_u16()?;
         let flags = fields.take_u16()?;
         let payload_bytes = to_usize(fields.take_u32()?);
-        let batch_count = fields.take_u32()?;
-        let reserved = fields.take_u32()?;
         if payload_bytes > PAYLOAD_BYTES_MAX {
             // Not under a checked CRC yet, so this is damage and not a field that makes no sense.
             return Err(Damage::Checksum);
@@ -333,25 +327,29 @@ impl Entry {
             return Err(Damage::Checksum);
         }
         let at = Reader::new(at).take_timestamp("at")?;
-        if flags != 0 || reserved != 0 {
+        if flags != 0 {
             return Err(Damage::Field("flags"));
         }
         if position == 0 && previous != [0; 32] {
             return Err(Damage::Field("previous"));
         }
+        let batch_start = fields.take_u64()?;
+        let batch_count = fields.take_u32()?;
+        fields.take_zeros(4, "reserved")?;
         let decision = Decision::take(kind, fields.take_slice(payload_bytes)?)?;
         fields.take_zeros(entry_bytes - FRAME_BYTES - payload_bytes, "padding")?;
         let entry = Self { position, batch_start, batch_count, at, previous, decision };
-        if entry.is_in_batch() { Ok((entry, entry_bytes)) } else { Err(Damage::Field("batch")) }
+        if entry.is_in_its_batch() {
+            Ok((entry, entry_bytes))
+        } else {
+            Err(Damage::Field("batch_start"))
+        }
     }
 
-    /// The position behind its batch.
-    pub(crate) fn batch_end(&self) -> u64 {
-        self.batch_start.saturating_add(u64::from(self.batch_count))
-    }
-
-    fn is_in_batch(&self) -> bool {
-        (self.batch_start..self.batch_end()).contains(&self.position)
+    /// Whether the batch, which must not run past the last position, has this entry in it.
+    fn is_in_its_batch(&self) -> bool {
+        let end = self.batch_start.checked_add(u64::from(self.batch_count));
+        self.batch_start <= self.position && end.is_some_and(|end| self.position < end)
     }
 
     /// BLAKE3 of the framed bytes.
@@ -417,9 +415,9 @@ mod tests {
 
     fn entry(decision: Decision) -> Entry {
         Entry {
-            position: 1,
+            position: 2,
             batch_start: 1,
-            batch_count: 1,
+            batch_count: 3,
             at: Timestamp::from_micros(5),
             previous: [6; 32],
             decision,
@@ -452,15 +450,23 @@ mod tests {
 
     #[test]
     fn unknown_decision_is_a_newer_build_not_damage() {
-        assert_eq!(forged(ended(), 64, &999u16.to_le_bytes()), Damage::Version(999));
-        assert_eq!(forged(ended(), 64, &[0, 0]), Damage::Version(0));
+        assert_eq!(forged(ended(), 56, &999u16.to_le_bytes()), Damage::Version(999));
+        for kind in [0_u16, 5, 15, 22, 31, 40, 47, 49, 63, 65, u16::MAX] {
+            let damage = forged(ended(), 56, &kind.to_le_bytes());
+            assert_eq!(damage, Damage::Version(kind));
+        }
     }
 
     #[test]
     fn fields_that_make_no_sense_are_rejected() {
-        assert_eq!(forged(ended(), 66, &[1]), Damage::Field("flags"));
+        assert_eq!(forged(ended(), 58, &[1]), Damage::Field("flags"));
         assert_eq!(forged(ended(), 8, &[0]), Damage::Field("previous"));
-        assert_eq!(forged(ended(), 24, &i64::MIN.to_le_bytes()), Damage::Field("at"));
+        assert_eq!(forged(ended(), 64, &[3]), Damage::Field("batch_start"), "begins later");
+        assert_eq!(forged(ended(), 72, &[1]), Damage::Field("batch_start"), "ends before");
+        assert_eq!(forged(ended(), 72, &[0]), Damage::Field("batch_start"), "empty");
+        assert_eq!(forged(ended(), 8, &[0xff; 16][..8]), Damage::Field("batch_start"));
+        assert_eq!(forged(ended(), 76, &[1]), Damage::Field("reserved"));
+        assert_eq!(forged(ended(), 16, &i64::MIN.to_le_bytes()), Damage::Field("at"));
         let hidden = Decision::CameraHidden { camera: "yard".parse().unwrap(), hidden: true };
         assert_eq!(forged(hidden.clone(), 85, &[2]), Damage::Field("hidden"));
         assert_eq!(forged(hidden.clone(), 87, &[1]), Damage::Field("padding"));
@@ -468,18 +474,11 @@ mod tests {
     }
 
     #[test]
-    fn entry_outside_its_own_batch_is_rejected() {
-        assert_eq!(forged(ended(), 16, &[2]), Damage::Field("batch"), "begins behind it");
-        assert_eq!(forged(ended(), 16, &[0]), Damage::Field("batch"), "ends before it");
-        assert_eq!(forged(ended(), 72, &[0]), Damage::Field("batch"), "no entry at all");
-    }
-
-    #[test]
     fn payload_must_be_used_up_exactly() {
         let bytes = Decision::Application { kind: 1, bytes: vec![1; 8] };
         // One byte more than the length inside says, taken from the padding; one fewer.
-        assert_eq!(forged(bytes.clone(), 68, &[15]), Damage::Field("payload"));
-        assert_eq!(forged(bytes, 68, &[13]), Damage::Field("payload"));
+        assert_eq!(forged(bytes.clone(), 60, &[15]), Damage::Field("payload"));
+        assert_eq!(forged(bytes, 60, &[13]), Damage::Field("payload"));
     }
 
     #[test]

@@ -7,48 +7,48 @@
 //! +--------+-------------+----------------+----------------+---------+-------+
 //! ```
 //!
-//! | offset | size | header       | meaning                                                  |
-//! |-------:|-----:|--------------|----------------------------------------------------------|
-//! |      0 |    8 | magic        | `CLIPFTR\0`                                              |
-//! |      8 |    2 | version      | 1                                                        |
-//! |     10 |    2 |              | zero                                                     |
-//! |     12 |    4 | segment      | id of the segment                                        |
-//! |     16 |   16 | store        | id of the store                                          |
-//! |     32 |   16 | salt         | salt of the segment                                      |
-//! |     48 |    4 | parts        | how many                                                 |
-//! |     52 |    4 | records      | how many                                                 |
-//! |     56 |    4 | chunk_crcs   | how many                                                 |
-//! |     60 |    4 | cameras      | how many                                                 |
-//! |     64 |    4 | camera_bytes | sum of the camera ids' lengths                           |
-//! |     68 |    4 |              | zero                                                     |
+//! | offset | size | header         | meaning                        |
+//! |-------:|-----:|----------------|--------------------------------|
+//! |      0 |    8 | magic          | `CLIPFTR\0`                    |
+//! |      8 |    2 | version        | 1                              |
+//! |     10 |    2 |                | zero                           |
+//! |     12 |    4 | segment        | id of the segment              |
+//! |     16 |   16 | store          | id of the store                |
+//! |     32 |   16 | salt           | salt of the segment            |
+//! |     48 |    4 | parts          | how many                       |
+//! |     52 |    4 | records        | how many                       |
+//! |     56 |    4 | `chunk_crcs`   | how many                       |
+//! |     60 |    4 | cameras        | how many                       |
+//! |     64 |    4 | `camera_bytes` | sum of the camera ids' lengths |
+//! |     68 |    4 |                | zero                           |
 //!
-//! | offset | size | part           | meaning                                                |
-//! |-------:|-----:|----------------|--------------------------------------------------------|
-//! |      0 |    4 | home           | clip id: the segment it began in                       |
-//! |      4 |    4 | ordinal        | clip id: its number there                              |
-//! |      8 |    4 | camera         | index into the camera directory                        |
-//! |     12 |    2 | class          | class under which the clip was recorded                |
-//! |     14 |    1 | flags          | 1 has the clip's first record, 2 its last              |
-//! |     15 |    1 | media          | `Media` code                                           |
-//! |     16 |    4 | sequence       | of its first record                                    |
-//! |     20 |    4 | records_start  | index of its first record                              |
-//! |     24 |    4 | records_count  | how many, at least 1                                   |
-//! |     28 |    4 |                | zero                                                   |
-//! |     32 |    8 | clip_offset    | where its first payload byte stands in the clip        |
-//! |     40 |    8 | start          | of the time it covers, µs since 1970                   |
-//! |     48 |    8 | end            | of that time, not before start                         |
-//! |     56 |    8 | received       | trusted time its newest record came                    |
-//! |     64 |    8 | uncertainty_us | of the camera's clock, µs                              |
-//! |     72 |    8 | payload_bytes  | sum over its records                                   |
-//! |     80 |   32 | digest         | BLAKE3 of the clip's bytes up to the end of this part  |
+//! | offset | size | part             | meaning                                               |
+//! |-------:|-----:|------------------|-------------------------------------------------------|
+//! |      0 |    4 | home             | clip id: the segment it began in                      |
+//! |      4 |    4 | ordinal          | clip id: its number there                             |
+//! |      8 |    4 | camera           | index into the camera directory                       |
+//! |     12 |    2 | class            | class under which the clip was recorded               |
+//! |     14 |    1 | flags            | 1 has the clip's first record, 2 its last             |
+//! |     15 |    1 | media            | `Media` code                                          |
+//! |     16 |    4 | sequence         | of its first record                                   |
+//! |     20 |    4 | `records_start`  | index of its first record                             |
+//! |     24 |    4 | `records_count`  | how many, at least 1                                  |
+//! |     28 |    4 |                  | zero                                                  |
+//! |     32 |    8 | `clip_offset`    | where its first payload byte stands in the clip       |
+//! |     40 |    8 | start            | of the time it covers, µs since 1970                  |
+//! |     48 |    8 | end              | of that time, not before start                        |
+//! |     56 |    8 | received         | trusted time its newest record came                   |
+//! |     64 |    8 | `uncertainty_us` | of the camera's clock, µs                             |
+//! |     72 |    8 | `payload_bytes`  | sum over its records                                  |
+//! |     80 |   32 | digest           | BLAKE3 of the clip's bytes up to the end of this part |
 //!
-//! | offset | size | record        | meaning                                                 |
-//! |-------:|-----:|---------------|---------------------------------------------------------|
-//! |      0 |    4 | block         | where it starts, at least 1                             |
-//! |      4 |    4 | header_bytes  | from there to its payload                               |
-//! |      8 |    4 | payload_bytes | at most 1 MiB                                           |
-//! |     12 |    4 | chunks_start  | index of its first chunk CRC                            |
-//! |     16 |    8 | clip_offset   | where its payload stands in the clip                    |
+//! | offset | size | record          | meaning                              |
+//! |-------:|-----:|-----------------|--------------------------------------|
+//! |      0 |    4 | block           | where it starts, at least 1          |
+//! |      4 |    4 | `header_bytes`  | from there to its payload            |
+//! |      8 |    4 | `payload_bytes` | at most 1 MiB                        |
+//! |     12 |    4 | `chunks_start`  | index of its first chunk CRC         |
+//! |     16 |    8 | `clip_offset`   | where its payload stands in the clip |
 //!
 //! A chunk CRC is a u32; a camera is its length (u8) and its id.
 //!
@@ -65,20 +65,20 @@
 //! that a proof made for this segment still holds when a hold moves the part to another: no block
 //! numbers, table indexes, header lengths or camera index.
 //!
-//! | size | leaf          | meaning                                                          |
-//! |-----:|---------------|------------------------------------------------------------------|
-//! |    8 | tag           | `CLIPPRT` and the leaf version, 1                                |
-//! |    8 | home, ordinal | clip id                                                          |
-//! |    2 | class         |                                                                  |
-//! |    1 | flags         | as above                                                         |
-//! |    1 | media         |                                                                  |
-//! |    4 | sequence      |                                                                  |
-//! |   48 | times         | clip_offset, start, end, received, uncertainty_us, payload_bytes |
-//! |   32 | digest        |                                                                  |
-//! |    1 | camera_bytes  | length of the camera id                                          |
-//! |    c | camera        | the camera id itself                                             |
-//! |    4 | records_count |                                                                  |
-//! |      | for each      | clip_offset (8), payload_bytes (4), its chunk CRCs (4 each)      |
+//! | size | leaf            | meaning                                                         |
+//! |-----:|-----------------|-----------------------------------------------------------------|
+//! |    8 | tag             | `CLIPPRT` and the leaf version, 1                               |
+//! |    8 | home, ordinal   | clip id                                                         |
+//! |    2 | class           |                                                                 |
+//! |    1 | flags           | as above                                                        |
+//! |    1 | media           |                                                                 |
+//! |    4 | sequence        |                                                                 |
+//! |   48 | times           | the six from `clip_offset` to `payload_bytes`                   |
+//! |   32 | digest          |                                                                 |
+//! |    1 | `camera_bytes`  | length of the camera id                                         |
+//! |    c | camera          | the camera id itself                                            |
+//! |    4 | `records_count` |                                                                 |
+//! |      | for each        | `clip_offset` (8), `payload_bytes` (4), its chunk CRCs (4 each) |
 
 use super::bytes::{Reader, Writer, to_u32, to_usize};
 use super::record::{self, HEADER_BYTES_MAX, HEADER_BYTES_MIN, RECORD_PAYLOAD_BYTES_MAX};
@@ -92,7 +92,7 @@ const PART_BYTES: usize = 112;
 const RECORD_BYTES: usize = 24;
 const CRC_BYTES: usize = 4;
 const _: () = assert!(PART_BYTES <= 128, "a part must stay small: there is one a clip");
-const _: () = assert!(HEADER_BYTES % 8 == 0 && PART_BYTES % 8 == 0 && RECORD_BYTES % 8 == 0);
+const _: () = assert!(HEADER_BYTES == 72 && PART_BYTES == 112 && RECORD_BYTES == 24);
 
 /// The records of one clip that stand in one segment: the whole clip, or the part of it that was
 /// recorded while this segment was open.
@@ -460,4 +460,88 @@ impl RecordRef {
 /// `count` elements of `table` from `start` on.
 fn slice<T>(table: &[T], start: u32, count: u32) -> Option<&[T]> {
     table.get(to_usize(start)..)?.get(..to_usize(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::arbitrary::sample_footer;
+
+    /// What `check` names when `change` was made to the sample footer.
+    fn damage(change: fn(&mut Footer)) -> &'static str {
+        let mut footer = sample_footer();
+        change(&mut footer);
+        match footer.check() {
+            Err(Damage::Field(field)) => field,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn index_or_range_that_leaves_its_table_is_rejected() {
+        assert_eq!(damage(|footer| footer.parts[1].camera = 2), "camera");
+        assert_eq!(damage(|footer| footer.parts[0].records_count = 3), "records_start");
+        assert_eq!(damage(|footer| footer.parts[0].records_start = u32::MAX), "records_start");
+        assert_eq!(damage(|footer| footer.records[1].chunks_start = 2), "chunks_start");
+        assert_eq!(damage(|footer| footer.records[0].chunks_start = u32::MAX), "chunks_start");
+        assert_eq!(damage(|footer| footer.records[0].block = 0), "block");
+        assert_eq!(damage(|footer| footer.records[0].block = 1 << 18), "block");
+        assert_eq!(damage(|footer| footer.records[0].header_bytes = 4097), "header_bytes");
+        assert_eq!(damage(|footer| footer.records[0].header_bytes = 127), "header_bytes");
+        assert_eq!(damage(|footer| footer.records[0].payload_bytes += 1 << 20), "payload_bytes");
+    }
+
+    #[test]
+    fn unsorted_parts_are_rejected() {
+        assert_eq!(damage(|footer| footer.parts.swap(0, 1)), "parts");
+        assert_eq!(damage(|footer| footer.parts.push(footer.parts[1].clone())), "parts");
+        assert_eq!(damage(|footer| footer.cameras[1] = footer.cameras[0].clone()), "cameras");
+    }
+
+    #[test]
+    fn record_belongs_to_exactly_one_part() {
+        assert_eq!(damage(|footer| footer.parts[1].records_count = 0), "records_count");
+        assert_eq!(damage(|footer| footer.records.push(footer.records[2])), "records_count");
+        let shared = |footer: &mut Footer| {
+            footer.parts[1] = Part { camera: 1, ..footer.parts[0].clone() };
+        };
+        assert_eq!(damage(shared), "records_start");
+    }
+
+    #[test]
+    fn part_says_what_its_records_say() {
+        assert_eq!(damage(|footer| footer.parts[0].payload_bytes -= 1), "payload_bytes");
+        assert_eq!(damage(|footer| footer.parts[1].clip_offset += 1), "clip_offset");
+        assert_eq!(damage(|footer| footer.records[2].clip_offset -= 1), "clip_offset");
+        assert_eq!(damage(|footer| footer.parts[0].sequence = 1), "sequence");
+        assert_eq!(damage(|footer| footer.parts[1].sequence = 0), "sequence");
+        assert_eq!(damage(|footer| footer.parts[0].end = Timestamp::MIN), "end");
+    }
+
+    #[test]
+    fn record_lost_before_the_seal_leaves_a_gap() {
+        let mut footer = sample_footer();
+        footer.records[2].clip_offset += 5000;
+        assert_eq!(footer.check(), Ok(()));
+    }
+
+    #[test]
+    fn counts_beyond_the_bytes_are_refused_before_any_allocation() {
+        let key = crate::format::arbitrary::KEY;
+        for offset in [48, 52, 56, 60, 64] {
+            let mut bytes = sample_footer().encode(&key);
+            bytes[offset..offset + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+            assert_eq!(Footer::decode(&bytes, &key), Err(Damage::Short), "{offset}");
+        }
+        assert_eq!(Footer::encoded_bytes(usize::MAX, 1, 1, 1, 1), u64::MAX, "saturates");
+        assert_eq!(Footer::encoded_bytes(0, 0, 0, 0, 0), BLOCK_BYTES);
+    }
+
+    #[test]
+    fn segment_without_records_has_a_footer() {
+        let key = crate::format::arbitrary::KEY;
+        let empty = Footer::default();
+        assert_eq!(Footer::decode(&empty.encode(&key), &key), Ok(empty.clone()));
+        assert_eq!(empty.root(), merkle::root(&[]));
+    }
 }

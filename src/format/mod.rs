@@ -1,7 +1,8 @@
 //! Bytes to values and back, for every file of a store: pure, no I/O, no clock.
 //!
-//! docs/FORMAT.md draws what these modules read and write. Every decoder takes any bytes, never
-//! panics, never allocates by a length it has not checked, and answers with [`Damage`].
+//! docs/FORMAT.md draws what these modules read and write, with a worked example of each; a test
+//! compares it with them. Every decoder takes any bytes, never panics, never allocates by a length
+//! it has not checked, and answers with [`Damage`].
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
@@ -9,9 +10,13 @@ mod block;
 mod bytes;
 pub(crate) mod entry;
 pub(crate) mod footer;
+#[cfg(test)]
+mod golden;
 pub(crate) mod merkle;
 pub(crate) mod name;
 mod payload;
+#[cfg(test)]
+mod properties;
 pub(crate) mod record;
 pub(crate) mod segment;
 pub(crate) mod slot;

@@ -167,7 +167,9 @@ mod tests {
         }
 
         #[test]
-        fn whatever_parses_is_the_exact_spelling(text in prop_oneof![near_miss(), any::<String>()]) {
+        fn whatever_parses_is_the_exact_spelling(
+            text in prop_oneof![near_miss(), any::<String>()],
+        ) {
             if let Some((class, id)) = parse_segment(&text) {
                 let made = segment(class, id);
                 prop_assert_eq!(file(&made), &text);

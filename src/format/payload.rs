@@ -1,43 +1,43 @@
 //! The payload of each ledger entry: a [`Decision`] to bytes and back.
 //!
-//! | kind | decision         | payload                                                          |
-//! |-----:|------------------|------------------------------------------------------------------|
-//! |    1 | `StoreMade`      | store 16                                                         |
-//! |    2 | `ClassSet`       | class u16, `at_least_us` u64, `at_most_us` u64                   |
-//! |    3 | `CameraClass`    | camera, or an empty one for all; class u16                       |
-//! |    4 | `CameraHidden`   | camera, hidden u8                                                |
-//! |   16 | `HoldPlaced`     | hold u64, cause u8, scope, deadline time, has grace u8, grace    |
-//! |      |                  | u64 (0 if not), reference, reason, actor, agency, key: texts     |
-//! |   17 | `HoldReleased`   | hold u64, grace until time, actor text, reason text              |
-//! |   18 | `HoldLapsed`     | hold u64, grace until time                                       |
-//! |   19 | `HoldEnded`      | hold u64                                                         |
-//! |   20 | `HoldNarrowed`   | hold u64, scope, actor text, reason text                         |
-//! |   21 | `HoldRenewed`    | hold u64, deadline time, actor text, reason text                 |
-//! |   32 | `SegmentSealed`  | segment u32, class u16, root 32, parts u32, bytes u64, newest    |
-//! |      |                  | received time                                                    |
-//! |   33 | `SegmentSuspect` | segment u32, durable bytes u64                                   |
-//! |   34 | `SegmentExpired` | segment u32, reason u8, clips u64, bytes u64, newest received    |
-//! |      |                  | time                                                             |
-//! |   35 | `ClipsExpired`   | reason u8, clips                                                 |
-//! |   36 | `ClipDeleted`    | clip, camera, window, holds, actor text, reason text             |
-//! |   37 | `ClipsMoved`     | to u32, clips                                                    |
-//! |   38 | `ClipsErased`    | segment u32, clips                                               |
-//! |   39 | `SegmentDropped` | segment u32, class u16                                           |
-//! |   48 | `ClockConfirmed` | trusted time, actor text                                         |
-//! |   64 | `Application`    | kind u16, length u32, bytes                                      |
+//! | kind | decision         | payload                                                       |
+//! |-----:|------------------|---------------------------------------------------------------|
+//! |    1 | `StoreMade`      | store 16                                                      |
+//! |    2 | `ClassSet`       | class u16, `at_least_us` u64, `at_most_us` u64                |
+//! |    3 | `CameraClass`    | camera, or an empty one for all; class u16                    |
+//! |    4 | `CameraHidden`   | camera, hidden u8                                             |
+//! |   16 | `HoldPlaced`     | hold u64, cause u8, scope, deadline time, has grace u8, grace |
+//! |      |                  | u64 (0 if not), reference, reason, actor, agency, key: texts  |
+//! |   17 | `HoldReleased`   | hold u64, grace until time, actor text, reason text           |
+//! |   18 | `HoldLapsed`     | hold u64, grace until time                                    |
+//! |   19 | `HoldEnded`      | hold u64                                                      |
+//! |   20 | `HoldNarrowed`   | hold u64, scope, actor text, reason text                      |
+//! |   21 | `HoldRenewed`    | hold u64, deadline time, actor text, reason text              |
+//! |   32 | `SegmentSealed`  | segment u32, class u16, root 32, parts u32, bytes u64, newest |
+//! |      |                  | received time                                                 |
+//! |   33 | `SegmentSuspect` | segment u32, durable bytes u64                                |
+//! |   34 | `SegmentExpired` | segment u32, reason u8, clips u64, bytes u64, newest received |
+//! |      |                  | time                                                          |
+//! |   35 | `ClipsExpired`   | reason u8, clips                                              |
+//! |   36 | `ClipDeleted`    | clip, camera, window, holds, actor text, reason text          |
+//! |   37 | `ClipsMoved`     | to u32, clips                                                 |
+//! |   38 | `ClipsErased`    | segment u32, clips                                            |
+//! |   39 | `SegmentDropped` | segment u32, class u16                                        |
+//! |   48 | `ClockConfirmed` | trusted time, actor text                                      |
+//! |   64 | `Application`    | kind u16, length u32, bytes                                   |
 //!
-//! | piece  | bytes                                                                           |
-//! |--------|---------------------------------------------------------------------------------|
-//! | time   | i64, µs since 1970                                                              |
-//! | camera | length u8, id                                                                   |
-//! | text   | length u16 (at most 1024), UTF-8                                                |
-//! | window | start time, end time                                                            |
-//! | scope  | count u16 (at most 1024), then a camera and a window each                       |
-//! | clip   | home u32, ordinal u32                                                           |
-//! | clips  | count u32 (at most 4096), then clips                                            |
-//! | holds  | count u32 (at most 4096), then u64 each                                         |
-//! | reason | 1 due, 2 space, 3 early, 4 released                                             |
-//! | u8     | as a yes or no: 1 or 0                                                          |
+//! | piece  | bytes                                                     |
+//! |--------|-----------------------------------------------------------|
+//! | time   | i64, µs since 1970                                        |
+//! | camera | length u8, id                                             |
+//! | text   | length u16 (at most 1024), UTF-8                          |
+//! | window | start time, end time                                      |
+//! | scope  | count u16 (at most 1024), then a camera and a window each |
+//! | clip   | home u32, ordinal u32                                     |
+//! | clips  | count u32 (at most 4096), then clips                      |
+//! | holds  | count u32 (at most 4096), then u64 each                   |
+//! | reason | 1 due, 2 space, 3 early, 4 released                       |
+//! | u8     | as a yes or no: 1 or 0                                    |
 //!
 //! Nothing is aligned and nothing is optional; a byte too many or too few is `Field("payload")`.
 //! A number once given to a kind is never given to another.
@@ -292,7 +292,9 @@ impl Decision {
                 put_camera(out, camera);
                 put_window(out, *window);
                 out.put_u32(to_u32(ended_holds.len()));
-                ended_holds.iter().for_each(|hold| out.put_u64(hold.0));
+                for hold in ended_holds {
+                    out.put_u64(hold.0);
+                }
                 put_text(out, actor);
                 put_text(out, reason);
             }
@@ -507,7 +509,9 @@ fn take_scope(fields: &mut Reader<'_>) -> Result<Vec<(CameraId, Window)>, Damage
 
 fn put_clips(out: &mut Writer, clips: &[ClipId]) {
     out.put_u32(to_u32(clips.len()));
-    clips.iter().for_each(|clip| out.put_clip(*clip));
+    for clip in clips {
+        out.put_clip(*clip);
+    }
 }
 
 fn take_clips(fields: &mut Reader<'_>) -> Result<Vec<ClipId>, Damage> {

@@ -8,25 +8,25 @@
 //! +--------+----+--+--+----+----+----+----+------+------+--+---+-------+-------+------+-----+-...
 //! ```
 //!
-//! | offset | size | name          | meaning                                                |
-//! |-------:|-----:|---------------|--------------------------------------------------------|
-//! |      0 |    8 | magic         | `CLIPSEG\0`                                            |
-//! |      8 |    4 | crc           | CRC32 of bytes 12..4096, not salted: it holds the salt |
-//! |     12 |    2 | version       | 1                                                      |
-//! |     14 |    2 | cipher        | 0, not encrypted; all else reserved                    |
-//! |     16 |    4 | incompatible  | feature bits a reader must know; none yet              |
-//! |     20 |    4 | compatible    | feature bits a reader may ignore; none yet             |
-//! |     24 |    4 | cipher_key    | 0; the key's id where there is a cipher                |
-//! |     28 |    4 | segment       | id of the segment                                      |
-//! |     32 |   16 | store         | id of the store                                        |
-//! |     48 |   16 | salt          | random, new at each use of the file                    |
-//! |     64 |    2 | class         | retention class; 65535 for evidence                    |
-//! |     66 |    6 |               | zero                                                   |
-//! |     72 |    8 | segment_bytes | length of the file, a multiple of 4 MiB up to 1 GiB    |
-//! |     80 |    8 | created       | trusted time, µs since 1970                            |
-//! |     88 |   16 | boot_id       | the boot during which it was made                      |
-//! |    104 |    8 | since_boot_us | uptime then, µs                                        |
-//! |    112 | 3984 |               | zeros                                                  |
+//! | offset | size | name            | meaning                                                |
+//! |-------:|-----:|-----------------|--------------------------------------------------------|
+//! |      0 |    8 | magic           | `CLIPSEG\0`                                            |
+//! |      8 |    4 | crc             | CRC32 of bytes 12..4096, not salted: it holds the salt |
+//! |     12 |    2 | version         | 1                                                      |
+//! |     14 |    2 | cipher          | 0, not encrypted; all else reserved                    |
+//! |     16 |    4 | incompatible    | feature bits a reader must know; none yet              |
+//! |     20 |    4 | compatible      | feature bits a reader may ignore; none yet             |
+//! |     24 |    4 | `cipher_key`    | 0; the key's id where there is a cipher                |
+//! |     28 |    4 | segment         | id of the segment                                      |
+//! |     32 |   16 | store           | id of the store                                        |
+//! |     48 |   16 | salt            | random, new at each use of the file                    |
+//! |     64 |    2 | class           | retention class; 65535 for evidence                    |
+//! |     66 |    6 |                 | zero                                                   |
+//! |     72 |    8 | `segment_bytes` | length of the file, a multiple of 4 MiB up to 1 GiB    |
+//! |     80 |    8 | created         | trusted time, µs since 1970                            |
+//! |     88 |   16 | `boot_id`       | the boot during which it was made                      |
+//! |    104 |    8 | `since_boot_us` | uptime then, µs                                        |
+//! |    112 | 3984 |                 | zeros                                                  |
 //!
 //! ```text
 //! trailer
@@ -36,32 +36,32 @@
 //! +--------+----+--+--+--------+--------+----+----+-----+------+------+-----+---+--------+-...-+
 //! ```
 //!
-//! | offset | size | name            | meaning                                              |
-//! |-------:|-----:|-----------------|------------------------------------------------------|
-//! |      0 |    8 | magic           | `CLIPEND\0`                                          |
-//! |      8 |    4 | crc             | CRC32 of bytes 12..4096, salted with its own block   |
-//! |     12 |    2 | version         | 1                                                    |
-//! |     14 |    2 |                 | zero                                                 |
-//! |     16 |    8 | footer_offset   | byte offset of the footer; the records end here      |
-//! |     24 |    8 | footer_bytes    | length of the footer, whole blocks                   |
-//! |     32 |    4 | footer_crc      | CRC32 of the footer, salted with its first block     |
-//! |     36 |    4 | parts           | how many parts the footer lists                      |
-//! |     40 |   32 | root            | Merkle root over the parts                           |
-//! |     72 |    8 | sealed          | trusted time, µs since 1970                          |
-//! |     80 |    8 | newest_received | trusted time its newest record came, µs since 1970   |
-//! |     88 |    8 | payload_bytes   | sum over its parts                                   |
-//! |     96 |   32 |                 | zeros                                                |
-//! |    128 | 1024 | header          | the first 1024 bytes of block 0; the rest is zeros   |
-//! |   1152 | 2944 |                 | zeros                                                |
+//! | offset | size | name              | meaning                                            |
+//! |-------:|-----:|-------------------|----------------------------------------------------|
+//! |      0 |    8 | magic             | `CLIPEND\0`                                        |
+//! |      8 |    4 | crc               | CRC32 of bytes 12..4096, salted with its own block |
+//! |     12 |    2 | version           | 1                                                  |
+//! |     14 |    2 |                   | zero                                               |
+//! |     16 |    8 | `footer_offset`   | byte offset of the footer; the records end here    |
+//! |     24 |    8 | `footer_bytes`    | length of the footer, whole blocks                 |
+//! |     32 |    4 | `footer_crc`      | CRC32 of the footer, salted with its first block   |
+//! |     36 |    4 | parts             | how many parts the footer lists                    |
+//! |     40 |   32 | root              | Merkle root over the parts                         |
+//! |     72 |    8 | sealed            | trusted time, µs since 1970                        |
+//! |     80 |    8 | `newest_received` | trusted time its newest record came, µs since 1970 |
+//! |     88 |    8 | `payload_bytes`   | sum over its parts                                 |
+//! |     96 |   32 |                   | zeros                                              |
+//! |    128 | 1024 | header            | the first 1024 bytes of block 0, whose rest is 0   |
+//! |   1152 | 2944 |                   | zeros                                              |
 //!
 //! A sealed segment so survives the loss of block 0: the copy has block 0's own CRC, and the key in
 //! it checks the rest. Until it is sealed, the last block of a segment is a plain copy of block 0.
 //!
 //! A reader may skip the reserved bytes of a header that has a compatible bit it does not know; it
 //! skips nothing else. It must reject another magic, a wrong CRC, another version, an incompatible
-//! bit, a cipher (the last three as `Version`), nonzero reserved bytes, a length that no segment can
-//! have, and a footer that is not whole blocks between block 0 and the trailer. A writer must zero
-//! the reserved bytes.
+//! bit, a cipher (the last three as `Version`), nonzero reserved bytes, a length that no
+//! segment can have, and a footer that is not whole blocks between block 0 and the trailer. A
+//! writer must zero the reserved bytes.
 
 use super::block::{self, BLOCK_LEN, Magic};
 use super::{BLOCK_BYTES, Damage, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES, SegmentKey};
@@ -76,8 +76,8 @@ const HEADER_COPY_BYTES: usize = 1024;
 const HEADER_COPY_OFFSET: usize = 128;
 
 const _: () = assert!(HEADER_COPY_OFFSET + HEADER_COPY_BYTES <= BLOCK_LEN);
-const _: () = assert!(SEGMENT_UNIT_BYTES % BLOCK_BYTES == 0);
-const _: () = assert!(SEGMENT_BYTES_MAX % SEGMENT_UNIT_BYTES == 0);
+const _: () = assert!(SEGMENT_UNIT_BYTES.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(SEGMENT_BYTES_MAX.is_multiple_of(SEGMENT_UNIT_BYTES));
 
 /// Block 0 of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,12 +244,10 @@ impl Trailer {
 
     /// Reads the last block of a sealed segment whose block 0 is lost: the header in it has a CRC
     /// of its own, and the key in that checks the trailer.
-    pub(crate) fn decode_unkeyed(bytes: &[u8]) -> Result<Self, Damage> {
+    pub(crate) fn decode_unkeyed(bytes: &[u8], block: u32) -> Result<Self, Damage> {
         let copy = HEADER_COPY_OFFSET..HEADER_COPY_OFFSET + HEADER_COPY_BYTES;
         let header = header_from_copy(bytes.get(copy).ok_or(Damage::Short)?)?;
-        let blocks = header.segment_bytes / BLOCK_BYTES;
-        let last = u32::try_from(blocks.saturating_sub(1)).unwrap_or(u32::MAX);
-        Self::decode(bytes, &header.key, last)
+        Self::decode(bytes, &header.key, block)
     }
 
     /// The block at which the footer starts: what `footer_crc` is salted with.
@@ -273,54 +271,73 @@ impl Trailer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::arbitrary::KEY;
+    use crate::format::arbitrary::{KEY, LAST_BLOCK, sample_segment_header, sample_trailer};
 
-    fn trailer() -> Trailer {
-        let header = SegmentHeader {
-            key: KEY,
-            class: ClassId(3),
-            segment_bytes: SEGMENT_UNIT_BYTES,
-            created: Timestamp::from_micros(1),
-            boot_id: [2; 16],
-            since_boot_us: 3,
-        };
-        Trailer {
-            header,
-            footer_offset: 2 * BLOCK_BYTES,
-            footer_bytes: BLOCK_BYTES,
-            footer_crc: 4,
-            root: [5; 32],
-            sealed: Timestamp::from_micros(6),
-            newest_received: Timestamp::from_micros(7),
-            parts: 8,
-            payload_bytes: 9,
+    /// The sample header with `bytes` put at `offset` and a right CRC.
+    fn header_with(offset: usize, bytes: &[u8]) -> Result<SegmentHeader, Damage> {
+        let mut block = sample_segment_header().encode();
+        block[offset..offset + bytes.len()].copy_from_slice(bytes);
+        let crc = crc32fast::hash(&block[12..]);
+        block[8..12].copy_from_slice(&crc.to_le_bytes());
+        SegmentHeader::decode(&block)
+    }
+
+    /// The sample trailer with `bytes` put at `offset` and a right CRC.
+    fn trailer_with(offset: usize, bytes: &[u8]) -> Result<Trailer, Damage> {
+        let mut block = sample_trailer().encode(&KEY, LAST_BLOCK);
+        block[offset..offset + bytes.len()].copy_from_slice(bytes);
+        let crc = KEY.crc(LAST_BLOCK, &block[12..]);
+        block[8..12].copy_from_slice(&crc.to_le_bytes());
+        Trailer::decode(&block, &KEY, LAST_BLOCK)
+    }
+
+    #[test]
+    fn encrypted_or_incompatible_segment_is_of_a_newer_build() {
+        assert_eq!(header_with(12, &[2]), Err(Damage::Version(2)));
+        assert_eq!(header_with(14, &[1]), Err(Damage::Version(1)), "cipher");
+        assert_eq!(header_with(16, &[4]), Err(Damage::Version(4)), "incompatible");
+        assert_eq!(header_with(19, &[0x80]), Err(Damage::Version(u16::MAX)), "high bit");
+        assert_eq!(header_with(24, &[1]), Err(Damage::Field("cipher_key")));
+    }
+
+    #[test]
+    fn compatible_feature_may_use_reserved_bytes() {
+        assert_eq!(header_with(66, &[1]), Err(Damage::Field("reserved")));
+        assert_eq!(header_with(112, &[1]), Err(Damage::Field("reserved")));
+        assert_eq!(header_with(4095, &[1]), Err(Damage::Field("reserved")));
+        assert_eq!(header_with(20, &[1]), Ok(sample_segment_header()));
+        let mut feature = sample_segment_header().encode()[20..].to_vec();
+        (feature[0], feature[4000]) = (1, 9);
+        assert_eq!(header_with(20, &feature), Ok(sample_segment_header()));
+    }
+
+    #[test]
+    fn length_that_no_segment_can_have_is_rejected() {
+        for bytes in [0, 1, SEGMENT_UNIT_BYTES + 4096, SEGMENT_BYTES_MAX + SEGMENT_UNIT_BYTES] {
+            assert_eq!(header_with(72, &bytes.to_le_bytes()), Err(Damage::Field("segment_bytes")));
         }
-    }
-
-    const LAST: u32 = 1023;
-
-    #[test]
-    fn trailer_alone_gives_the_lost_header_back() {
-        let bytes = trailer().encode(&KEY, LAST);
-        assert_eq!(Trailer::decode_unkeyed(&bytes), Ok(trailer()));
-        assert_eq!(Trailer::decode(&bytes, &KEY, LAST), Ok(trailer()));
+        assert!(header_with(72, &SEGMENT_BYTES_MAX.to_le_bytes()).is_ok());
     }
 
     #[test]
-    fn copy_of_block_0_in_an_unsealed_segment_is_no_trailer() {
-        let block = trailer().header.encode();
-        assert_eq!(SegmentHeader::decode(&block), Ok(trailer().header));
-        assert!(Trailer::decode_unkeyed(&block).is_err());
-    }
-
-    #[test]
-    fn damaged_trailer_gives_no_header() {
-        let bytes = trailer().encode(&KEY, LAST);
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 0x10;
-            assert!(Trailer::decode_unkeyed(&damaged).is_err(), "byte {at}");
+    fn trailer_cannot_point_outside_its_segment() {
+        let outside = Err(Damage::Field("footer_offset"));
+        for offset in [0, 4095, 1023 * 4096, 1024 * 4096, u64::MAX - 4095] {
+            assert_eq!(trailer_with(16, &offset.to_le_bytes()), outside, "{offset}");
         }
-        assert!(Trailer::decode_unkeyed(&bytes[..100]).is_err());
+        for bytes in [0, 4095, 1003 * 4096, u64::MAX - 4095] {
+            assert_eq!(trailer_with(24, &bytes.to_le_bytes()), outside, "{bytes}");
+        }
+        assert!(trailer_with(24, &(1002_u64 * 4096).to_le_bytes()).is_ok(), "up to the trailer");
+        assert_eq!(trailer_with(14, &[1]), Err(Damage::Field("reserved")));
+        assert_eq!(trailer_with(4095, &[1]), Err(Damage::Field("reserved")));
+    }
+
+    #[test]
+    fn trailer_of_another_segment_or_block_is_rejected() {
+        let block = sample_trailer().encode(&KEY, LAST_BLOCK);
+        let stale = SegmentKey { salt: [0; 16], ..KEY };
+        assert_eq!(Trailer::decode(&block, &stale, LAST_BLOCK), Err(Damage::Checksum));
+        assert_eq!(Trailer::decode(&block, &KEY, LAST_BLOCK - 1), Err(Damage::Checksum));
     }
 }

@@ -3,27 +3,27 @@
 //! ```text
 //! STORE:  0 [ slot of even generations ] 4096 [ slot of odd generations ] 8192
 //!
-//!  0        8    12 14 16      32      40      48      56      72      80     88      96     4096
-//! +--------+----+--+--+-------+-------+-------+-------+-------+-------+------+-------+--...--+
-//! |CLIPSTO.|crc |v |0 | store | gener.|created|high w.| boot  | uptime| wall | ledger| zeros |
-//! +--------+----+--+--+-------+-------+-------+-------+-------+-------+------+-------+--...--+
+//!  0        8    12 14 16       32       40       48       56       72       80    88     96 4096
+//! +--------+----+--+--+--------+--------+--------+--------+--------+--------+-----+------+--...-+
+//! |CLIPSTO.|crc |v |0 | store  | gener. | created| high w.| boot   | uptime | wall|ledger| zeros|
+//! +--------+----+--+--+--------+--------+--------+--------+--------+--------+-----+------+--...-+
 //! ```
 //!
-//! | offset | size | name           | meaning                                              |
-//! |-------:|-----:|----------------|------------------------------------------------------|
-//! |      0 |    8 | magic          | `CLIPSTO\0`                                          |
-//! |      8 |    4 | crc            | CRC32 of bytes 12..4096, not salted                  |
-//! |     12 |    2 | version        | 1                                                    |
-//! |     14 |    2 |                | zero                                                 |
-//! |     16 |   16 | store          | random id of the store                               |
-//! |     32 |    8 | generation     | one more at each write; even: slot 0, odd: slot 1    |
-//! |     40 |    8 | created        | when the store was made, µs since 1970               |
-//! |     48 |    8 | high_water     | trusted time of the write, µs since 1970             |
-//! |     56 |   16 | boot_id        | the boot during which it was written                 |
-//! |     72 |    8 | since_boot_us  | uptime at the write, µs                              |
-//! |     80 |    8 | wall           | wall clock at the write, µs since 1970               |
-//! |     88 |    8 | ledger_position| ledger entries known to be durable at the write      |
-//! |     96 | 4000 |                | zeros                                                |
+//! | offset | size | name              | meaning                                           |
+//! |-------:|-----:|-------------------|---------------------------------------------------|
+//! |      0 |    8 | magic             | `CLIPSTO\0`                                       |
+//! |      8 |    4 | crc               | CRC32 of bytes 12..4096, not salted               |
+//! |     12 |    2 | version           | 1                                                 |
+//! |     14 |    2 |                   | zero                                              |
+//! |     16 |   16 | store             | random id of the store                            |
+//! |     32 |    8 | generation        | one more at each write; even: slot 0, odd: slot 1 |
+//! |     40 |    8 | created           | when the store was made, µs since 1970            |
+//! |     48 |    8 | `high_water`      | trusted time of the write, µs since 1970          |
+//! |     56 |   16 | `boot_id`         | the boot during which it was written              |
+//! |     72 |    8 | `since_boot_us`   | uptime at the write, µs                           |
+//! |     80 |    8 | wall              | wall clock at the write, µs since 1970            |
+//! |     88 |    8 | `ledger_position` | how many ledger entries were known to be durable  |
+//! |     96 | 4000 |                   | zeros                                             |
 //!
 //! A reader may skip nothing. It must reject another magic, a wrong CRC, another version, nonzero
 //! reserved bytes, a time outside years 0 to 9999, and a slot whose generation belongs in the other
@@ -102,9 +102,9 @@ impl StoreSlot {
 
     /// The newest valid slot of a whole STORE file.
     ///
-    /// An error if neither is valid (the more telling of the two: `Version` before `Checksum` before
-    /// the others), and also if one of them is of an unknown version: its checksum is right, so a
-    /// newer build wrote it, and this one must not go on from the older slot.
+    /// An error if neither is valid (the more telling of the two: `Version` before `Checksum`
+    /// before the others), and also if one of them is of an unknown version: its checksum is right,
+    /// so a newer build wrote it, and this one must not go on from the older slot.
     pub(crate) fn newest(file: &[u8]) -> Result<Self, Damage> {
         let even = Self::decode_at(file, 0);
         let odd = Self::decode_at(file, BLOCK_LEN);

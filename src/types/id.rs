@@ -122,6 +122,9 @@ pub struct ClipId {
 }
 
 impl ClipId {
+    pub(crate) const MIN: Self = Self::new(SegmentId(0), 0);
+    pub(crate) const MAX: Self = Self::new(SegmentId(u32::MAX), u32::MAX);
+
     pub(crate) const fn new(home: SegmentId, ordinal: u32) -> Self {
         Self { home, ordinal }
     }

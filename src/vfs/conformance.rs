@@ -1,7 +1,7 @@
 //! What the trait promises, tested alike on the real file system and on the simulated disk: a
 //! simulation that differs from the real thing proves nothing.
 //!
-//! Durability is not here: no test can cut the power of the machine it runs on. `sim::tests` has it.
+//! Durability is not here: no test can cut the power of the machine it runs on. See `sim::tests`.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -379,4 +379,57 @@ fn random_bytes_differ(vfs: &dyn Vfs) {
     vfs.random(&mut second).unwrap();
     vfs.random(&mut []).unwrap();
     assert_ne!(first, second);
+}
+
+/// One call, drawn from `throw`, told as text: what it answered, and what can be seen after it.
+fn any_call(vfs: &dyn Vfs, throw: [u8; 8]) -> String {
+    const PATHS: [&str; 6] = ["a", "b", "x", "x/a", "x/y/b", "x/../a"];
+    let [op, first, second, block, blocks, byte, ..] = throw;
+    let path = PATHS[usize::from(first) % PATHS.len()];
+    let other = PATHS[usize::from(second) % PATHS.len()];
+    let start = u64::from(block % 6) * BLOCK;
+    let range = start..start + u64::from(blocks % 4) * BLOCK;
+    let on_file = |call: &dyn Fn(&dyn VfsFile) -> std::io::Result<()>| {
+        vfs.open(path, true).and_then(|file| call(&*file))
+    };
+    let done = match op % 12 {
+        0 | 1 => vfs.create(path, range.end + u64::from(byte)).map(drop),
+        2 => vfs.create_dir(path),
+        // Folders are never renamed, so the trait says nothing about it.
+        3 if vfs.list(path).is_ok() => Ok(()),
+        3 => vfs.rename(path, other),
+        4 => vfs.remove(path),
+        5 => vfs.sync_dir(path),
+        6 => on_file(&|file| file.punch(range.clone())),
+        7 => on_file(&|file| file.truncate(range.end + u64::from(byte))),
+        8 => on_file(&|file| file.sync()),
+        9 => on_file(&|file| file.map(range.end).and_then(|map| map.populate(range.clone()))),
+        _ => on_file(&|file| {
+            let bytes = vec![byte; usize::from(blocks) * 40];
+            file.write_at(start + u64::from(second) * 9, &[&bytes, &bytes])
+        }),
+    };
+    let seen = vfs.open(path, false).and_then(|file| {
+        let len = file.len()?;
+        let mut bytes = vec![0; usize::try_from(len).unwrap()];
+        file.read_at(0, &mut bytes)?;
+        Ok((len, crc32fast::hash(&bytes)))
+    });
+    let lists = ["", "x", "x/y"].map(|dir| vfs.list(dir).map_err(|error| error.kind()));
+    let (done, seen) = (done.map_err(|error| error.kind()), seen.map_err(|error| error.kind()));
+    format!("{throw:?} {path} {other}: {done:?}, then {seen:?} {lists:?}")
+}
+
+#[test]
+fn any_history_is_answered_alike_by_both() {
+    for seed in 0..60 {
+        let folder = tempfile::tempdir().unwrap();
+        let (os, sim, dice) = (OsVfs::new(folder.path()), SimVfs::new(1), SimVfs::new(seed));
+        for call in 0..60 {
+            let mut throw = [0; 8];
+            dice.random(&mut throw).unwrap();
+            let (real, simulated) = (any_call(&os, throw), any_call(&sim, throw));
+            assert_eq!(real, simulated, "seed {seed}, call {call}");
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! What the engine asks of a file system, in one trait: the seam for the simulated disk.
 //!
 //! Paths are relative to the store's folder, with `/` between the parts; an absolute one, or one
-//! with an empty part, `.` or `..`, is `InvalidInput` everywhere. Each call states its durability; nothing here caches or retries. `os` is the real one and the only place with
-//! `std::fs`, maps and `unsafe`; `sim` is the simulated disk of the tests.
+//! with an empty part, `.` or `..`, is `InvalidInput` everywhere. Each call states its durability;
+//! nothing here caches or retries. `os` is the real one and the only place with `std::fs`, maps
+//! and `unsafe`; `sim` is the simulated disk of the tests. A third must pass `conformance`.
 
 use std::fmt;
 use std::io;
@@ -165,8 +166,8 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a range that is not; what the system says, and then any part of it may
-    /// be done.
+    /// `InvalidInput` for a range that is not aligned, with nothing done; what the system says
+    /// otherwise, and then any part of it may be done.
     fn punch(&self, range: Range<u64>) -> io::Result<()>;
 
     /// Cuts the file to `len` bytes, giving the rest back. Never called on a file that is mapped.

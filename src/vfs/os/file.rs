@@ -40,9 +40,9 @@ impl OsFile {
         }
         // ext4 would take every free block before it says that there are too few, and a recording
         // that needs one at that moment would fail. Root's reserve is counted as free here: what
-        // may be used of it is for the system to say.
+        // may be used of it is for the system to say. So is all, where the file system counts none.
         let stat = rustix::fs::fstatvfs(&self.file)?;
-        if len > stat.f_frsize.saturating_mul(stat.f_bfree) {
+        if stat.f_blocks > 0 && len > stat.f_frsize.saturating_mul(stat.f_bfree) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         match retry_on_intr(|| rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len)) {

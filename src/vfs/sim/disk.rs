@@ -144,6 +144,9 @@ impl Disk {
 
     pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.begin(SimOp::Rename, from)?;
+        // Both folders before both names, as systems do.
+        self.check_folder(path::parent(from))?;
+        self.check_folder(path::parent(to))?;
         let id = self.find_file(from)?;
         self.check_new(to)?;
         self.names.rename(from, to, Entry::File(id));
@@ -171,6 +174,9 @@ impl Disk {
             match self.names.get(folder) {
                 None => self.names.make(folder, Entry::Folder),
                 Some(Entry::Folder) => {}
+                Some(Entry::File(_)) if folder == dir => {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
                 Some(Entry::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
             }
         }
@@ -178,9 +184,9 @@ impl Disk {
     }
 
     pub(super) fn sync_dir(&mut self, dir: &str) -> io::Result<()> {
+        self.stats.dir_syncs += 1;
         self.check_powered()?;
         self.check_folder(dir)?;
-        self.stats.dir_syncs += 1;
         self.faults.strike(SimOp::SyncDir, dir)?;
         self.names.sync(dir);
         self.forget_unreachable();
@@ -268,7 +274,11 @@ impl Disk {
         match self.names.get(dir) {
             Some(Entry::Folder) => Ok(()),
             Some(Entry::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
-            None => Err(io::ErrorKind::NotFound.into()),
+            None => {
+                // Looked up part by part: the first that is no folder decides.
+                self.check_folder(path::parent(dir))?;
+                Err(io::ErrorKind::NotFound.into())
+            }
         }
     }
 

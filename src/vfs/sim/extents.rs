@@ -15,8 +15,9 @@ impl Extents {
         }
         let mut merged = range.clone();
         // What touches counts too, so that the set has one form only.
-        let touching: Vec<_> = self.0.range(..=range.end).rev().map(|(s, e)| *s..*e).collect();
-        for old in touching.into_iter().take_while(|old| old.end >= range.start) {
+        let below = self.0.range(..=range.end).rev().map(|(start, end)| *start..*end);
+        let touching: Vec<_> = below.take_while(|old| old.end >= range.start).collect();
+        for old in touching {
             self.0.remove(&old.start);
             merged = merged.start.min(old.start)..merged.end.max(old.end);
         }
@@ -27,8 +28,9 @@ impl Extents {
         if range.is_empty() {
             return;
         }
-        let cut: Vec<_> = self.0.range(..range.end).rev().map(|(s, e)| *s..*e).collect();
-        for old in cut.into_iter().take_while(|old| old.end > range.start) {
+        let below = self.0.range(..range.end).rev().map(|(start, end)| *start..*end);
+        let cut: Vec<_> = below.take_while(|old| old.end > range.start).collect();
+        for old in cut {
             self.0.remove(&old.start);
             if old.start < range.start {
                 self.0.insert(old.start, range.start);
@@ -58,6 +60,7 @@ impl Extents {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::content::wide;
     use super::super::rng::Rng;
     use super::*;
 
@@ -79,8 +82,8 @@ mod tests {
                 let start = rng.below(40);
                 let end = start + rng.below(12);
                 let expected = plain.iter().filter(|number| (start..end).contains(*number)).count();
-                assert_eq!(extents.count_in(start..end), expected as u64, "seed {seed}");
-                assert_eq!(extents.count(), plain.len() as u64, "seed {seed}");
+                assert_eq!(extents.count_in(start..end), wide(expected), "seed {seed}");
+                assert_eq!(extents.count(), wide(plain.len()), "seed {seed}");
                 let ends: Vec<_> = extents.0.iter().map(|(start, end)| (*start, *end)).collect();
                 assert!(ends.windows(2).all(|pair| pair[0].1 < pair[1].0), "seed {seed}: {ends:?}");
             }

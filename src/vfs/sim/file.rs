@@ -78,6 +78,7 @@ impl VfsFile for SimFile {
 
     fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
         let mut disk = self.handle.disk.lock();
+        disk.stats.writes += 1;
         disk.check_powered()?;
         self.check_writable()?;
         let mut bytes = bufs.concat();
@@ -89,7 +90,6 @@ impl VfsFile for SimFile {
             let part = disk.choose(wide(bytes.len()) + 1);
             bytes.truncate(narrow(part));
         }
-        disk.stats.writes += 1;
         disk.stats.bytes_written += wide(bytes.len());
         disk.inode(self.handle.id)?.write(offset, &bytes);
         done
@@ -97,8 +97,8 @@ impl VfsFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.handle.disk.lock();
-        disk.check_powered()?;
         disk.stats.syncs += 1;
+        disk.check_powered()?;
         let done = disk.begin(SimOp::Sync, &self.handle.path);
         let inode = disk.inode(self.handle.id)?;
         match done {

@@ -85,7 +85,20 @@ fn an_unsynced_length_is_kept_or_lost_and_bytes_behind_the_end_never_show() {
     let found = outcomes(1, |_, file| file.write_at(BLOCK, &[&[2; 512]]).unwrap());
     let lens: BTreeSet<_> = found.iter().flatten().map(Vec::len).collect();
     assert_eq!(lens, BTreeSet::from([4096, 4608]));
-    assert!(found.iter().flatten().any(|bytes| bytes[4096..].iter().any(|byte| *byte == 0)));
+    assert!(found.iter().flatten().any(|bytes| bytes[4096..].contains(&0)));
+}
+
+#[test]
+fn bytes_whose_length_was_lost_do_not_come_back_when_the_file_grows() {
+    for seed in 0..SEEDS {
+        let (disk, file) = disk_with_ones(seed, 1);
+        file.write_at(BLOCK, &[&[2; 4096]]).unwrap();
+        let after = disk.crash();
+        if after.contents("a").unwrap().len() == 4096 {
+            after.open("a", true).unwrap().write_at(2 * BLOCK, &[b"x"]).unwrap();
+            assert_eq!(after.contents("a").unwrap()[4096..8192], [0; 4096], "seed {seed}");
+        }
+    }
 }
 
 #[test]
@@ -218,6 +231,32 @@ fn a_failed_sync_of_a_folder_promises_nothing() {
     assert_eq!(found, BTreeSet::from([false, true]));
 }
 
+#[test]
+fn after_a_sync_a_crash_keeps_exactly_what_reads_saw() {
+    for seed in 0..SEEDS {
+        let (disk, file) = disk_with_ones(seed, 6);
+        let dice = SimVfs::new(seed);
+        let mut throw = [0; 8];
+        for _ in 0..30 {
+            dice.random(&mut throw).unwrap();
+            let [op, value, a, b, ..] = throw;
+            let block = u64::from(a % 8) * BLOCK;
+            let offset = block + u64::from(b) * 16;
+            match op % 8 {
+                0..4 => file.write_at(offset, &[&vec![value; usize::from(b) * 30]]).unwrap(),
+                4 => file.punch(block..block + u64::from(b % 4) * BLOCK).unwrap(),
+                5 => file.truncate(offset.min(file.len().unwrap())).unwrap(),
+                _ => file.sync().unwrap(),
+            }
+        }
+        file.sync().unwrap();
+        let (seen, allocated) = (disk.contents("a"), file.allocated().unwrap());
+        let after = disk.crash();
+        assert_eq!(after.contents("a"), seen, "seed {seed}");
+        assert_eq!(after.open("a", false).unwrap().allocated().unwrap(), allocated, "seed {seed}");
+    }
+}
+
 /// A scripted history with a bit of everything; what a crash of it leaves.
 fn history(seed: u64) -> Vec<(String, Vec<u8>)> {
     let (disk, file) = disk_with_ones(seed, 16);
@@ -323,8 +362,7 @@ fn a_failed_write_leaves_any_part_of_it() {
             let (disk, file) = disk_with_ones(seed, 1);
             disk.fail_after(SimOp::Write, 1, ErrorKind::Other);
             assert!(file.write_at(0, &[&[2; 4], &[2; 4]]).is_err());
-            let bytes = disk.contents("a").unwrap();
-            bytes.iter().filter(|byte| **byte == 2).count()
+            disk.contents("a").unwrap().iter().take_while(|byte| **byte == 2).count()
         })
         .collect();
     assert_eq!(parts, (0..=8).collect());

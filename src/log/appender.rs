@@ -1,0 +1,496 @@
+//! The appender of one class: group commit into the class's open segment.
+//!
+//! Writers submit records and wait; one of them, the leader, places, writes and syncs the records
+//! of all. Owns the open segment of the class. Never decides what may be deleted.
+//!
+//! Locks: `state` is held only to move records in and outcomes out, never across I/O. While
+//! `committing` is set the leader alone owns `open`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use super::{Segment, seal_segment};
+use crate::format::record::RecordHeader;
+use crate::format::BLOCK_BYTES;
+use crate::format::segment::Trailer;
+use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
+
+/// A submitter that would exceed this many waiting payload bytes commits before it goes on: memory
+/// stays bounded whatever the number of cameras.
+const GROUP_BYTES_MAX: usize = 32 << 20;
+/// A run of zeros for padding records to whole blocks.
+static ZEROS: [u8; 4096] = [0; 4096];
+
+/// What the appender needs of the store around it.
+pub(crate) trait Host: Send + Sync {
+    /// Makes a new, empty segment whose header and name are durable, making room if need be.
+    fn new_segment(&self, class: ClassId) -> Result<Arc<Segment>>;
+    /// These records are durable (or written, without `Durability::Synced`).
+    fn published(&self, segment: &Arc<Segment>, records: &[Published]);
+    /// The segment is sealed.
+    fn sealed(&self, segment: &Arc<Segment>, trailer: &Trailer);
+    /// A write failed; what stands behind `durable_bytes` was never acknowledged.
+    fn suspect(&self, segment: &Arc<Segment>, durable_bytes: u64, cause: &Error);
+    /// Trusted time.
+    fn now(&self) -> Timestamp;
+}
+
+/// A record that became part of the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    pub(crate) camera: CameraId,
+    pub(crate) clip: ClipId,
+    pub(crate) received: Timestamp,
+    /// The start of the part, if the record began one.
+    pub(crate) new_part: Option<Timestamp>,
+    pub(crate) uncertainty: Duration,
+    pub(crate) first: bool,
+}
+
+/// Where a clip stands: shared by its recorder and its waiting records.
+#[derive(Debug, Default)]
+pub(crate) struct ClipSlot(Mutex<ClipPlace>);
+
+#[derive(Clone, Debug, Default)]
+struct ClipPlace {
+    /// The clip's id and its newest record, once that is durable.
+    settled: Option<Place>,
+    /// The same for its newest record that is placed but not yet written.
+    placed: Option<Place>,
+    /// Why a record of the clip was lost: nothing may follow it.
+    broken: Option<Error>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    clip: ClipId,
+    segment: SegmentId,
+    block: u32,
+}
+
+impl ClipSlot {
+    /// The clip's id, once its first record is durable.
+    pub(crate) fn id(&self) -> Option<ClipId> {
+        self.0.lock().settled.map(|place| place.clip)
+    }
+
+    /// Answers the error with which a record of the clip was lost, if one was.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.0.lock().broken.clone().map_or(Ok(()), Err)
+    }
+}
+
+/// A record on its way into the log.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) slot: Arc<ClipSlot>,
+    /// `clip`, `previous` and `durable_block` are filled in by the leader.
+    pub(crate) header: RecordHeader,
+    pub(crate) chunk_crcs: Vec<u32>,
+    pub(crate) payload: Bytes,
+}
+
+/// The place of a submission in the queue: everything up to it can be waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+/// The appender of one class.
+#[derive(Debug)]
+pub(crate) struct Appender {
+    class: ClassId,
+    state: Mutex<State>,
+    done: Condvar,
+}
+
+/// Invariant: `settled <= submitted`, and the queue has the submissions between them unless a
+/// leader has taken it.
+#[derive(Debug, Default)]
+struct State {
+    queue: Vec<Submission>,
+    queue_bytes: usize,
+    submitted: u64,
+    settled: u64,
+    /// A leader is at work and has taken `open`.
+    committing: bool,
+    open: Option<OpenSegment>,
+    /// Two segments in a row failed: nothing more is written until the store is opened again.
+    poisoned: Option<Error>,
+}
+
+/// The segment that the class writes to.
+#[derive(Debug)]
+struct OpenSegment {
+    segment: Arc<Segment>,
+    next_block: u32,
+    /// Everything below is durable.
+    durable_block: u32,
+    next_ordinal: u32,
+    created: Timestamp,
+}
+
+/// A record with its place and header bytes, not yet written.
+struct Placed {
+    block: u32,
+    head: Vec<u8>,
+    header: RecordHeader,
+}
+
+impl Appender {
+    pub(crate) fn new(class: ClassId) -> Self {
+        Self { class, state: Mutex::new(State::default()), done: Condvar::new() }
+    }
+
+    /// Goes on writing to a segment that recovery found open: records end below `next_block`, and
+    /// the next clip that begins there gets number `next_ordinal`.
+    pub(crate) fn resume(&self, segment: Arc<Segment>, next_block: u32, next_ordinal: u32) {
+        let created = segment.header.created;
+        let open =
+            OpenSegment { segment, next_block, durable_block: next_block, next_ordinal, created };
+        self.state.lock().open = Some(open);
+    }
+
+    /// Queues records of one clip, in order. Nothing is durable yet.
+    ///
+    /// # Errors
+    ///
+    /// `Poisoned` after two segments in a row could not be written.
+    pub(crate) fn submit(&self, records: Vec<Submission>, host: &dyn Host, sync: bool) -> Result<Ticket> {
+        let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
+        let (ticket, full) = {
+            let mut state = self.state.lock();
+            if let Some(error) = &state.poisoned {
+                return Err(error.clone());
+            }
+            state.submitted += u64::try_from(records.len()).unwrap_or(0);
+            state.queue_bytes += bytes;
+            state.queue.extend(records);
+            (Ticket(state.submitted), state.queue_bytes > GROUP_BYTES_MAX)
+        };
+        if full {
+            self.commit(ticket, host, sync);
+        }
+        Ok(ticket)
+    }
+
+    /// Waits until everything up to `ticket` is settled: written (and durable if `sync`), or lost.
+    /// Leads the commit when nobody else does. What became of a clip, its [`ClipSlot::check`] says.
+    pub(crate) fn commit(&self, ticket: Ticket, host: &dyn Host, sync: bool) {
+        let mut state = self.state.lock();
+        while state.settled < ticket.0 {
+            if state.committing {
+                self.done.wait(&mut state);
+                continue;
+            }
+            state.committing = true;
+            let group = std::mem::take(&mut state.queue);
+            state.queue_bytes = 0;
+            let open = state.open.take();
+            drop(state);
+            let mut leader = Leader { class: self.class, host, open, sync, settled: 0 };
+            let outcome = leader.write_group(&group);
+            state = self.state.lock();
+            state.settled += u64::try_from(group.len()).unwrap_or(0);
+            state.open = leader.open;
+            state.poisoned = outcome.err().filter(|error| error.kind() == ErrorKind::Poisoned);
+            state.committing = false;
+            self.done.notify_all();
+        }
+    }
+
+    /// The newest ticket handed out.
+    pub(crate) fn newest(&self) -> Ticket {
+        Ticket(self.state.lock().submitted)
+    }
+
+    /// Makes everything written so far durable, whatever the durability of its writers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Appender::commit`].
+    pub(crate) fn sync(&self, host: &dyn Host) -> Result<()> {
+        self.commit(self.newest(), host, true);
+        self.lead(host, Leader::sync_open)
+    }
+
+    /// Seals the open segment if it has records and is at least as old as `created_before` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Appender::commit`].
+    pub(crate) fn seal(&self, host: &dyn Host, created_before: Timestamp) -> Result<()> {
+        self.commit(self.newest(), host, true);
+        self.lead(host, |leader| {
+            let old = leader.open.as_ref().is_some_and(|open| {
+                open.created <= created_before
+                    && !open.segment.with_draft(|draft| draft.is_empty()).unwrap_or(true)
+            });
+            if old { leader.seal() } else { Ok(()) }
+        })
+    }
+
+    /// Runs `act` as the leader of an empty group.
+    fn lead(&self, host: &dyn Host, act: impl FnOnce(&mut Leader<'_>) -> Result<()>) -> Result<()> {
+        let mut state = self.state.lock();
+        while state.committing {
+            self.done.wait(&mut state);
+        }
+        if let Some(error) = &state.poisoned {
+            return Err(error.clone());
+        }
+        state.committing = true;
+        let open = state.open.take();
+        drop(state);
+        let mut leader = Leader { class: self.class, host, open, sync: true, settled: 0 };
+        let outcome = act(&mut leader);
+        let mut state = self.state.lock();
+        state.open = leader.open;
+        state.committing = false;
+        self.done.notify_all();
+        outcome
+    }
+
+    /// What stops this appender for good, if anything does.
+    pub(crate) fn poisoned(&self) -> Option<Error> {
+        self.state.lock().poisoned.clone()
+    }
+
+    /// Bytes allocated for the open segment and not yet used.
+    pub(crate) fn unused_bytes(&self) -> u64 {
+        let state = self.state.lock();
+        state.open.as_ref().map_or(0, |open| {
+            let used = u64::from(open.next_block) * BLOCK_BYTES;
+            open.segment.header.segment_bytes.saturating_sub(used)
+        })
+    }
+}
+
+/// The one who writes, while `committing` is set.
+struct Leader<'a> {
+    class: ClassId,
+    host: &'a dyn Host,
+    open: Option<OpenSegment>,
+    sync: bool,
+    /// How many submissions of the group are written.
+    settled: usize,
+}
+
+impl Leader<'_> {
+    /// Writes all of `group`, over as many segments as it takes. After a failed write the rest of
+    /// the group goes to a fresh segment, once.
+    fn write_group(&mut self, group: &[Submission]) -> Result<()> {
+        let mut retried = false;
+        loop {
+            let rest = group.get(self.settled..).unwrap_or_default();
+            let Err(error) = self.write_rest(rest) else { return Ok(()) };
+            let rest = group.get(self.settled..).unwrap_or_default();
+            for submission in rest {
+                submission.slot.0.lock().placed = None;
+            }
+            if self.abandon(&error) && !retried {
+                retried = true;
+                continue;
+            }
+            // Without room nothing is broken: writing resumes when there is some again.
+            let error = if retried && error.kind() != ErrorKind::Full {
+                Error::new(ErrorKind::Poisoned, "write segment: two in a row failed, recording stopped")
+                    .caused_by(error)
+            } else {
+                error
+            };
+            for submission in rest {
+                submission.slot.0.lock().broken.get_or_insert_with(|| error.clone());
+            }
+            return Err(error);
+        }
+    }
+
+    /// Lets go of the open segment after a write to it failed: it is never written or synced
+    /// again. Answers whether there was one.
+    fn abandon(&mut self, cause: &Error) -> bool {
+        let Some(open) = self.open.take() else { return false };
+        let durable_bytes = u64::from(open.durable_block) * BLOCK_BYTES;
+        self.host.suspect(&open.segment, durable_bytes, cause);
+        true
+    }
+
+    fn write_rest(&mut self, rest: &[Submission]) -> Result<()> {
+        let mut placed = Vec::new();
+        let mut written = 0;
+        for (index, submission) in rest.iter().enumerate() {
+            if submission.slot.0.lock().broken.is_some() {
+                // Its clip lost a record before this one; the recorder was told.
+                self.flush(&mut placed, rest.get(written..index).unwrap_or_default())?;
+                self.settled += 1;
+                written = index + 1;
+                continue;
+            }
+            if !self.has_room_for(submission, &placed) {
+                self.flush(&mut placed, rest.get(written..index).unwrap_or_default())?;
+                written = index;
+                if self.open.is_some() {
+                    self.seal()?;
+                }
+                self.open = Some(OpenSegment::new(self.host.new_segment(self.class)?));
+            }
+            placed.push(self.place(submission)?);
+        }
+        self.flush(&mut placed, rest.get(written..).unwrap_or_default())
+    }
+
+    /// Whether the open segment takes one more record, with its footer still fitting behind it.
+    fn has_room_for(&self, submission: &Submission, placed: &[Placed]) -> bool {
+        let Some(open) = &self.open else { return false };
+        let end = u64::from(open.next_block.saturating_add(submission.header.blocks())) * BLOCK_BYTES;
+        // Records placed but not yet in the draft count as parts and cameras of their own.
+        let waiting: u64 = placed.iter().map(|placed| waiting_bytes(&placed.header)).sum();
+        let chunks = submission.chunk_crcs.len();
+        let footer = open
+            .segment
+            .with_draft(|draft| draft.footer_bytes_with(&submission.header.camera, chunks))
+            .unwrap_or(u64::MAX);
+        let trailer = BLOCK_BYTES;
+        end.saturating_add(footer).saturating_add(waiting).saturating_add(trailer)
+            <= open.segment.header.segment_bytes
+    }
+
+    /// Gives a record its place, its clip id and its header.
+    fn place(&mut self, submission: &Submission) -> Result<Placed> {
+        let lost = || Error::new(ErrorKind::Io, "place record: its clip has no beginning");
+        let open = self.open.as_mut().ok_or_else(lost)?;
+        let mut header = submission.header.clone();
+        let mut place = submission.slot.0.lock();
+        let block = open.next_block;
+        if header.first {
+            header.clip = ClipId::new(open.segment.id, open.next_ordinal);
+            open.next_ordinal += 1;
+        } else {
+            let before = place.placed.or(place.settled).ok_or_else(lost)?;
+            header.clip = before.clip;
+            header.previous = Some((before.segment, before.block));
+        }
+        header.durable_block = open.durable_block;
+        open.next_block = block.saturating_add(header.blocks());
+        place.placed = Some(Place { clip: header.clip, segment: open.segment.id, block });
+        let head = header.encode(&submission.chunk_crcs, &open.segment.header.key, block);
+        Ok(Placed { block, head, header })
+    }
+
+    /// Writes the placed records in one go, syncs, and publishes them.
+    ///
+    /// 1. One vectored write of headers, payloads and padding. A crash here leaves records that
+    ///    nobody was promised; the scan takes the whole ones.
+    /// 2. `fdatasync`. After it the records survive power loss.
+    /// 3. Draft and index learn of them; only now can a reader find them.
+    fn flush(&mut self, placed: &mut Vec<Placed>, submissions: &[Submission]) -> Result<()> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        if placed.is_empty() {
+            return Ok(());
+        }
+        let segment = Arc::clone(&open.segment);
+        let start = placed.first().map_or(0, |first| u64::from(first.block) * BLOCK_BYTES);
+        let mut bufs: Vec<&[u8]> = Vec::with_capacity(placed.len() * 3);
+        for (record, submission) in placed.iter().zip(submissions) {
+            let len = record.head.len() + submission.payload.len();
+            bufs.extend([record.head.as_slice(), &submission.payload, padding(len)]);
+        }
+        let fail = |error| Error::io("write segment", &segment.path, error).at_offset(start);
+        segment.file.write_at(start, &bufs).map_err(fail)?;
+        if self.sync {
+            segment.file.sync().map_err(fail)?;
+            open.durable_block = open.next_block;
+        }
+        let published = publish(&segment, placed, submissions);
+        self.host.published(&segment, &published);
+        self.settled += placed.len();
+        placed.clear();
+        Ok(())
+    }
+
+    /// Syncs the open segment.
+    fn sync_open(&mut self) -> Result<()> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        if open.durable_block == open.next_block {
+            return Ok(());
+        }
+        let segment = Arc::clone(&open.segment);
+        match segment.file.sync() {
+            Ok(()) => {
+                open.durable_block = open.next_block;
+                Ok(())
+            }
+            Err(error) => {
+                let error = Error::io("sync segment", &segment.path, error);
+                self.abandon(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Seals the open segment.
+    ///
+    /// 1. The footer goes behind the last record, the trailer into the last block, in allocated
+    ///    space. A crash before the sync leaves an open segment, which is scanned.
+    /// 2. `fdatasync`. The trailer vouches for the footer by its CRC, so one sync is enough.
+    /// 3. What lies between footer and trailer was never used and is given back.
+    /// 4. The store learns of it and puts the Merkle root into the ledger.
+    fn seal(&mut self) -> Result<()> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        match seal_segment(&open.segment, open.next_block, self.host.now()) {
+            Ok(trailer) => {
+                self.host.sealed(&open.segment, &trailer);
+                Ok(())
+            }
+            Err(error) => {
+                // Its records are safe if they were synced: the next opening scans them.
+                let durable_bytes = u64::from(open.durable_block) * BLOCK_BYTES;
+                self.host.suspect(&open.segment, durable_bytes, &error);
+                if open.durable_block == open.next_block { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+}
+
+/// Footer bytes that a record may cost which is not in the draft yet.
+fn waiting_bytes(header: &RecordHeader) -> u64 {
+    let chunks = crate::format::record::chunk_count(header.payload_bytes);
+    let one = crate::format::footer::Footer::encoded_bytes(1, 1, 0, 1, header.camera.as_str().len());
+    one.min(BLOCK_BYTES).saturating_add(u64::from(chunks) * 4)
+}
+
+/// Zeros up to the end of the block in which `len` bytes end.
+fn padding(len: usize) -> &'static [u8] {
+    let pad = len.next_multiple_of(ZEROS.len()) - len;
+    ZEROS.get(..pad).unwrap_or_default()
+}
+
+/// Puts durable records into the draft and their clips' slots.
+fn publish(segment: &Segment, placed: &[Placed], submissions: &[Submission]) -> Vec<Published> {
+    let mut published = Vec::with_capacity(placed.len());
+    segment.with_draft(|draft| {
+        for (record, submission) in placed.iter().zip(submissions) {
+            let new_part = draft.add(&record.header, &submission.chunk_crcs, record.block);
+            let mut place = submission.slot.0.lock();
+            let (clip, block) = (record.header.clip, record.block);
+            place.settled = Some(Place { clip, segment: segment.id, block });
+            published.push(Published {
+                camera: record.header.camera.clone(),
+                clip: record.header.clip,
+                received: record.header.received,
+                new_part,
+                uncertainty: Duration::from_micros(record.header.uncertainty_us),
+                first: record.header.first,
+            });
+        }
+    });
+    published
+}
+
+impl OpenSegment {
+    fn new(segment: Arc<Segment>) -> Self {
+        let created = segment.header.created;
+        Self { segment, next_block: 1, durable_block: 1, next_ordinal: 0, created }
+    }
+}

@@ -1,0 +1,190 @@
+//! The parts of a segment that is still open, kept in memory until its footer is written.
+//!
+//! Owns nothing on disk. Built record by record by the appender, or by the scan of a segment that
+//! was open when the machine stopped.
+
+use std::collections::BTreeMap;
+
+use crate::format::footer::{Footer, Part, RecordRef};
+use crate::format::record::RecordHeader;
+use crate::types::{CameraId, ClipId, Timestamp};
+
+use super::{FoundPart, PartRecords};
+
+/// The parts of one open segment.
+///
+/// Invariants: `by_clip` has exactly the clips of `parts`; the counts are the sums over `parts`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Draft {
+    /// By camera, start of the part, and clip: the order of a footer.
+    parts: BTreeMap<(CameraId, Timestamp, ClipId), DraftPart>,
+    by_clip: BTreeMap<ClipId, (CameraId, Timestamp)>,
+    cameras: BTreeMap<CameraId, usize>,
+    camera_bytes: usize,
+    records: usize,
+    chunks: usize,
+    payload_bytes: u64,
+    newest_received: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+struct DraftPart {
+    part: Part,
+    records: Vec<RecordRef>,
+    chunk_crcs: Vec<u32>,
+}
+
+impl Draft {
+    /// Adds the record that stands at `block`. Answers the part's start if the part is new.
+    pub(crate) fn add(
+        &mut self,
+        header: &RecordHeader,
+        chunk_crcs: &[u32],
+        block: u32,
+    ) -> Option<Timestamp> {
+        let known = self.by_clip.get(&header.clip).cloned();
+        let (camera, start) =
+            known.clone().unwrap_or_else(|| (header.camera.clone(), header.start));
+        if known.is_none() {
+            self.by_clip.insert(header.clip, (camera.clone(), start));
+            if !self.cameras.contains_key(&camera) {
+                self.camera_bytes += camera.as_str().len();
+            }
+            *self.cameras.entry(camera.clone()).or_default() += 1;
+        }
+        let part = self
+            .parts
+            .entry((camera, start, header.clip))
+            .or_insert_with(|| DraftPart::beginning_with(header));
+        part.add(header, chunk_crcs, block);
+        self.records += 1;
+        self.chunks += chunk_crcs.len();
+        self.payload_bytes += u64::from(header.payload_bytes);
+        self.newest_received = self.newest_received.max(header.received);
+        known.is_none().then_some(start)
+    }
+
+    /// The most bytes that the footer may take once one more record with `chunks` chunks of camera
+    /// `camera` is in.
+    pub(crate) fn footer_bytes_with(&self, camera: &CameraId, chunks: usize) -> u64 {
+        Footer::encoded_bytes(
+            self.parts.len() + 1,
+            self.records + 1,
+            self.chunks + chunks,
+            self.cameras.len() + 1,
+            self.camera_bytes + camera.as_str().len(),
+        )
+    }
+
+    /// The footer of these parts.
+    pub(crate) fn footer(&self) -> Footer {
+        let mut footer = Footer { cameras: self.cameras.keys().cloned().collect(), ..Footer::default() };
+        for ((camera, ..), draft) in &self.parts {
+            let index = footer.cameras.binary_search(camera).unwrap_or_default();
+            let records_start = count(footer.records.len());
+            let chunks_start = count(footer.chunk_crcs.len());
+            footer.records.extend(draft.records.iter().map(|record| RecordRef {
+                chunks_start: record.chunks_start + chunks_start,
+                ..*record
+            }));
+            footer.chunk_crcs.extend(&draft.chunk_crcs);
+            let records_count = count(draft.records.len());
+            let camera = count(index);
+            footer.parts.push(Part { camera, records_start, records_count, ..draft.part.clone() });
+        }
+        footer
+    }
+
+    /// The parts of `camera` that start exactly at `start`.
+    pub(crate) fn parts_at(&self, camera: &CameraId, start: Timestamp) -> Vec<FoundPart> {
+        let from = (camera.clone(), start, ClipId::MIN);
+        let to = (camera.clone(), start, ClipId::MAX);
+        self.parts.range(from..=to).map(|((camera, ..), draft)| draft.found(camera)).collect()
+    }
+
+    /// Every part.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = FoundPart> + '_ {
+        self.parts.iter().map(|((camera, ..), draft)| draft.found(camera))
+    }
+
+    /// The part of clip `clip`.
+    pub(crate) fn part_of(&self, clip: ClipId) -> Option<(FoundPart, PartRecords)> {
+        let (camera, start) = self.by_clip.get(&clip)?;
+        let draft = self.parts.get(&(camera.clone(), *start, clip))?;
+        let records =
+            PartRecords { records: draft.records.clone(), chunk_crcs: draft.chunk_crcs.clone() };
+        Some((draft.found(camera), records))
+    }
+
+    /// Payload bytes of all records.
+    pub(crate) fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
+    }
+
+    /// Trusted time when the newest record arrived; [`Timestamp::EPOCH`] when there is none.
+    pub(crate) fn newest_received(&self) -> Timestamp {
+        self.newest_received
+    }
+
+    /// Whether it has no record.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+}
+
+impl DraftPart {
+    fn beginning_with(header: &RecordHeader) -> Self {
+        let part = Part {
+            clip: header.clip,
+            camera: 0,
+            class: header.class,
+            first: header.first,
+            last: header.last,
+            media: header.media,
+            sequence: header.sequence,
+            clip_offset: header.clip_offset,
+            start: header.start,
+            end: header.end,
+            received: header.received,
+            uncertainty_us: header.uncertainty_us,
+            payload_bytes: 0,
+            digest: header.digest,
+            records_start: 0,
+            records_count: 0,
+        };
+        Self { part, records: Vec::new(), chunk_crcs: Vec::new() }
+    }
+
+    fn add(&mut self, header: &RecordHeader, chunk_crcs: &[u32], block: u32) {
+        self.records.push(RecordRef {
+            block,
+            header_bytes: u32::try_from(header.header_bytes()).unwrap_or(u32::MAX),
+            payload_bytes: header.payload_bytes,
+            chunks_start: count(self.chunk_crcs.len()),
+            clip_offset: header.clip_offset,
+        });
+        self.chunk_crcs.extend_from_slice(chunk_crcs);
+        self.part.payload_bytes += u64::from(header.payload_bytes);
+        self.part.last |= header.last;
+        self.part.end = self.part.end.max(header.end);
+        self.part.received = self.part.received.max(header.received);
+        self.part.digest = header.digest;
+    }
+
+    fn found(&self, camera: &CameraId) -> FoundPart {
+        let end_offset = self
+            .records
+            .last()
+            .map_or(0, |record| record.clip_offset + u64::from(record.payload_bytes));
+        FoundPart {
+            part: Part { records_count: count(self.records.len()), ..self.part.clone() },
+            camera: camera.clone(),
+            end_offset,
+        }
+    }
+}
+
+/// A count inside one segment, which is far below 4 G.
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,143 @@
+//! Leases: what keeps bytes valid while a reader holds them.
+//!
+//! A [`Lease`] keeps the blocks of one clip from being punched out; a [`Mapping`] keeps the bytes
+//! of a whole segment alive after its file is gone. Both are counted, and mappings are bounded.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::types::ClipId;
+use crate::vfs::Map;
+
+/// The leases and mappings of one store.
+#[derive(Debug)]
+pub(crate) struct Leases {
+    clips: Mutex<BTreeMap<ClipId, usize>>,
+    mappings: AtomicUsize,
+    mappings_max: usize,
+    ghost_bytes: AtomicU64,
+}
+
+impl Leases {
+    pub(crate) fn new(mappings_max: usize) -> Arc<Self> {
+        let clips = Mutex::new(BTreeMap::new());
+        let (mappings, ghost_bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Arc::new(Self { clips, mappings, mappings_max, ghost_bytes })
+    }
+
+    /// Takes a lease on `clip`.
+    pub(crate) fn lease(self: &Arc<Self>, clip: ClipId) -> Arc<Lease> {
+        *self.clips.lock().entry(clip).or_default() += 1;
+        Arc::new(Lease { clip, leases: Arc::clone(self) })
+    }
+
+    /// Whether somebody reads `clip` now.
+    pub(crate) fn is_leased(&self, clip: ClipId) -> bool {
+        self.clips.lock().contains_key(&clip)
+    }
+
+    /// Bytes of removed files that mappings keep alive.
+    pub(crate) fn ghost_bytes(&self) -> u64 {
+        self.ghost_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Wraps a new map; `None` when as many as allowed are alive already.
+    pub(crate) fn mapping(
+        self: &Arc<Self>,
+        map: impl FnOnce() -> io::Result<Arc<dyn Map>>,
+        file_bytes: u64,
+        chunks: usize,
+    ) -> io::Result<Option<Arc<Mapping>>> {
+        let taken = self.mappings.fetch_add(1, Ordering::Relaxed);
+        let mapped = if taken < self.mappings_max { map().map(Some) } else { Ok(None) };
+        match mapped {
+            Ok(Some(map)) => Ok(Some(Arc::new(Mapping {
+                map,
+                verified: std::iter::repeat_with(AtomicU64::default).take(chunks.div_ceil(64)).collect(),
+                file_bytes,
+                ghost: AtomicU64::new(0),
+                leases: Arc::clone(self),
+            }))),
+            other => {
+                self.mappings.fetch_sub(1, Ordering::Relaxed);
+                other.map(|_| None)
+            }
+        }
+    }
+}
+
+/// Keeps the bytes of one clip in place for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    clip: ClipId,
+    leases: Arc<Leases>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut clips = self.leases.clips.lock();
+        if let Some(count) = clips.get_mut(&self.clip) {
+            *count -= 1;
+            if *count == 0 {
+                clips.remove(&self.clip);
+            }
+        }
+    }
+}
+
+/// A mapped segment, shared by all who read it, which remembers the chunks already checked.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    map: Arc<dyn Map>,
+    /// One bit a chunk CRC of the segment's footer.
+    verified: Vec<AtomicU64>,
+    file_bytes: u64,
+    /// `file_bytes` once the file is removed.
+    ghost: AtomicU64,
+    leases: Arc<Leases>,
+}
+
+impl Mapping {
+    /// Brings `range` of the file into memory.
+    pub(crate) fn populate(&self, range: Range<u64>) -> io::Result<()> {
+        self.map.populate(range)
+    }
+
+    /// Bytes of the file; empty for a range outside it. Populate it first.
+    pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.map.bytes().get(range).unwrap_or(&[])
+    }
+
+    /// Whether chunk `index` was found good in this map before.
+    pub(crate) fn is_verified(&self, index: usize) -> bool {
+        self.verified
+            .get(index / 64)
+            .is_some_and(|word| word.load(Ordering::Relaxed) >> (index % 64) & 1 == 1)
+    }
+
+    /// Remembers that chunk `index` is good.
+    pub(crate) fn set_verified(&self, index: usize) {
+        if let Some(word) = self.verified.get(index / 64) {
+            word.fetch_or(1 << (index % 64), Ordering::Relaxed);
+        }
+    }
+
+    /// Counts the file's bytes as a ghost: its name is gone, this map keeps it.
+    pub(crate) fn file_is_removed(&self) {
+        if self.ghost.swap(self.file_bytes, Ordering::Relaxed) == 0 {
+            self.leases.ghost_bytes.fetch_add(self.file_bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        self.leases.ghost_bytes.fetch_sub(*self.ghost.get_mut(), Ordering::Relaxed);
+        self.leases.mappings.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,453 @@
+//! One segment file: what is in it, and verified bytes out of it.
+//!
+//! Owns the file handle and, while the segment is open, its draft. Never writes: the appender does.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+
+use super::{Draft, FoundPart, Lease, Leases, Mapping, PartRecords, Scan, scan};
+use crate::format::footer::{Footer, Part, RecordRef};
+use crate::format::segment::{SegmentHeader, Trailer};
+use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey, name};
+use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
+use crate::vfs::{Vfs, VfsFile};
+
+/// A segment that exists.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) id: SegmentId,
+    pub(crate) class: ClassId,
+    pub(crate) header: SegmentHeader,
+    /// Its file's name in the store's folder, and its path for messages.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn VfsFile>,
+    state: RwLock<State>,
+    mapping: Mutex<Weak<Mapping>>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Being written, or found unsealed.
+    Open(Draft),
+    /// Immutable; the footer is loaded when asked for.
+    Sealed { trailer: Box<Trailer>, footer: Option<Arc<Footer>> },
+}
+
+/// What opening a segment's file gave.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) segment: Arc<Segment>,
+    /// For an unsealed segment: what the scan found.
+    pub(crate) scan: Option<Scan>,
+    /// Damage that was found and does not matter to the clips.
+    pub(crate) problems: Vec<Error>,
+}
+
+impl Segment {
+    /// A new, empty segment whose header is durable.
+    pub(crate) fn fresh(
+        vfs: &dyn Vfs,
+        name: String,
+        file: Arc<dyn VfsFile>,
+        header: SegmentHeader,
+    ) -> Arc<Self> {
+        Self::with(vfs, name, file, header, State::Open(Draft::default()))
+    }
+
+    /// Opens the file called `name`, sealed or not. `durable_bytes` is where the ledger says that
+    /// the acknowledged part of a suspect segment ends.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when no copy of its header is readable, or when it is another store's or another
+    /// segment's; `Unsupported` when it is of a later version; `Io`.
+    pub(crate) fn open(
+        vfs: &dyn Vfs,
+        name: &str,
+        store: &[u8; 16],
+        durable_bytes: Option<u64>,
+        writable: bool,
+    ) -> Result<Opened> {
+        let path = vfs.display_path(name);
+        let fail = |error| Error::io("open segment", &path, error);
+        let file = vfs.open(name, writable).map_err(fail)?;
+        let len = file.len().map_err(fail)?;
+        let mut problems = Vec::new();
+        let (header, trailer) = read_ends(&*file, len, &mut problems).map_err(|e| e.at(&path))?;
+        let named = name.rsplit('/').next().and_then(name::parse_segment);
+        if header.key.store != *store || named != Some((header.class, header.key.segment)) {
+            return Err(Error::corrupt("open segment: it belongs to another store or name").at(&path));
+        }
+        let footer = trailer.as_ref().map(|trailer| read_footer(&*file, &header.key, trailer));
+        let (state, scanned) = match (trailer, footer) {
+            (Some(trailer), Some(Ok(footer))) => {
+                let footer = Some(Arc::new(footer));
+                (State::Sealed { trailer: Box::new(trailer), footer }, None)
+            }
+            (_, footer) => {
+                if let Some(Err(error)) = footer {
+                    problems.push(error.at(&path));
+                }
+                let mut found = scan(&*file, &header.key, len.min(header.segment_bytes), durable_bytes)
+                    .map_err(|error| Error::io("scan segment", &path, error))?;
+                problems.extend(found.problems.drain(..).map(|error| error.at(&path)));
+                (State::Open(found.draft.clone()), Some(found))
+            }
+        };
+        let segment = Self::with(vfs, name.to_owned(), file, header, state);
+        let problems = problems.into_iter().map(|error| error.at(&path)).collect();
+        Ok(Opened { segment, scan: scanned, problems })
+    }
+
+    fn with(
+        vfs: &dyn Vfs,
+        name: String,
+        file: Arc<dyn VfsFile>,
+        header: SegmentHeader,
+        state: State,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id: header.key.segment,
+            class: header.class,
+            path: vfs.display_path(&name),
+            name,
+            file,
+            header,
+            state: RwLock::new(state),
+            mapping: Mutex::new(Weak::new()),
+        })
+    }
+
+    /// Whether it is sealed.
+    pub(crate) fn is_sealed(&self) -> bool {
+        matches!(*self.state.read(), State::Sealed { .. })
+    }
+
+    /// Its trailer, if it is sealed.
+    pub(crate) fn trailer(&self) -> Option<Trailer> {
+        match &*self.state.read() {
+            State::Sealed { trailer, .. } => Some((**trailer).clone()),
+            State::Open(_) => None,
+        }
+    }
+
+    /// Trusted time when its newest record arrived.
+    pub(crate) fn newest_received(&self) -> Timestamp {
+        match &*self.state.read() {
+            State::Sealed { trailer, .. } => trailer.newest_received,
+            State::Open(draft) => draft.newest_received(),
+        }
+    }
+
+    /// Payload bytes of all its records, expired or not.
+    pub(crate) fn payload_bytes(&self) -> u64 {
+        match &*self.state.read() {
+            State::Sealed { trailer, .. } => trailer.payload_bytes,
+            State::Open(draft) => draft.payload_bytes(),
+        }
+    }
+
+    /// Changes the draft of an open segment; `None` once it is sealed.
+    pub(crate) fn with_draft<T>(&self, change: impl FnOnce(&mut Draft) -> T) -> Option<T> {
+        match &mut *self.state.write() {
+            State::Open(draft) => Some(change(draft)),
+            State::Sealed { .. } => None,
+        }
+    }
+
+    /// Makes it sealed: its footer and trailer are durable.
+    pub(crate) fn set_sealed(&self, trailer: Trailer, footer: Footer) {
+        let footer = Some(Arc::new(footer));
+        *self.state.write() = State::Sealed { trailer: Box::new(trailer), footer };
+    }
+
+    /// Lets go of the footer in memory; it is read again when needed.
+    fn forget_footer(&self) {
+        if let State::Sealed { footer, .. } = &mut *self.state.write() {
+            *footer = None;
+        }
+    }
+
+    /// The footer of a sealed segment, `None` for an open one.
+    fn footer(self: &Arc<Self>, cache: &FooterCache) -> Result<Option<Arc<Footer>>> {
+        let trailer = match &*self.state.read() {
+            State::Open(_) => return Ok(None),
+            State::Sealed { footer: Some(footer), .. } => return Ok(Some(Arc::clone(footer))),
+            State::Sealed { trailer, .. } => trailer.clone(),
+        };
+        let footer = read_footer(&*self.file, &self.header.key, &trailer)
+            .map_err(|error| error.at(&self.path))?;
+        let footer = Arc::new(footer);
+        if let State::Sealed { footer: slot, .. } = &mut *self.state.write() {
+            *slot = Some(Arc::clone(&footer));
+        }
+        cache.keep(self, trailer.footer_bytes);
+        Ok(Some(footer))
+    }
+
+    /// The parts of `camera` that start exactly at `start`.
+    pub(crate) fn parts_at(
+        self: &Arc<Self>,
+        cache: &FooterCache,
+        camera: &CameraId,
+        start: Timestamp,
+    ) -> Result<Vec<FoundPart>> {
+        let Some(footer) = self.footer(cache)? else {
+            return Ok(self.with_draft(|draft| draft.parts_at(camera, start)).unwrap_or_default());
+        };
+        let Ok(index) = footer.cameras.binary_search(camera) else { return Ok(Vec::new()) };
+        let from = footer.parts.partition_point(|part| {
+            (position(part.camera), part.start) < (index, start)
+        });
+        let here = footer.parts.get(from..).unwrap_or_default().iter();
+        Ok(here
+            .take_while(|part| position(part.camera) == index && part.start == start)
+            .filter_map(|part| found(&footer, part))
+            .collect())
+    }
+
+    /// Every part, in footer order.
+    pub(crate) fn parts(self: &Arc<Self>, cache: &FooterCache) -> Result<Vec<FoundPart>> {
+        let Some(footer) = self.footer(cache)? else {
+            return Ok(self.with_draft(|draft| draft.parts().collect()).unwrap_or_default());
+        };
+        Ok(footer.parts.iter().filter_map(|part| found(&footer, part)).collect())
+    }
+
+    /// The part of clip `clip` with its records; `None` when it has none.
+    pub(crate) fn part_of(
+        self: &Arc<Self>,
+        cache: &FooterCache,
+        clip: ClipId,
+    ) -> Result<Option<(FoundPart, PartRecords)>> {
+        let Some(footer) = self.footer(cache)? else {
+            return Ok(self.with_draft(|draft| draft.part_of(clip)).flatten());
+        };
+        let Some(part) = footer.parts.iter().find(|part| part.clip == clip) else {
+            return Ok(None);
+        };
+        let start = position(part.records_start);
+        let end = start.saturating_add(position(part.records_count));
+        let records = footer.records.get(start..end).unwrap_or_default().to_vec();
+        let records = PartRecords { records, chunk_crcs: footer.chunk_crcs.clone() };
+        Ok(found(&footer, part).map(|found| (found, records)))
+    }
+
+    /// The map of this segment, if it is sealed and `leases` allow one more.
+    /// `chunks` is the number of chunk CRCs in its footer.
+    pub(crate) fn mapping(&self, leases: &Arc<Leases>, chunks: usize) -> Option<Arc<Mapping>> {
+        let trailer = self.trailer()?;
+        let mut slot = self.mapping.lock();
+        if let Some(mapping) = slot.upgrade() {
+            return Some(mapping);
+        }
+        let map = || self.file.map(trailer.footer_offset);
+        let mapping = leases.mapping(map, trailer.footer_offset, chunks).ok().flatten()?;
+        *slot = Arc::downgrade(&mapping);
+        Some(mapping)
+    }
+
+    /// Tells a live map that the file's name is gone.
+    pub(crate) fn note_removed(&self) {
+        if let Some(mapping) = self.mapping.lock().upgrade() {
+            mapping.file_is_removed();
+        }
+    }
+
+    /// Chunk `index` of a record's payload, checked, by copying.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when the checksum does not match or the sector cannot be read.
+    pub(crate) fn read_chunk(&self, record: &RecordRef, crcs: &[u32], index: usize) -> Result<Bytes> {
+        let range = chunk_range(record, index);
+        let len = usize::try_from(range.end - range.start).unwrap_or(0);
+        let mut buf = vec![0; len];
+        self.file.read_at(range.start, &mut buf).map_err(|error| self.unreadable(range.start, error))?;
+        self.check_chunk(&buf, crcs, index, range.start)?;
+        Ok(Bytes::from(buf))
+    }
+
+    /// Chunk `index` of a record's payload, checked once a map, without copying. The bytes keep
+    /// `mapping` and `lease` alive.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::read_chunk`]; `Unsupported` where a map cannot be populated safely.
+    pub(crate) fn map_chunk(
+        &self,
+        mapping: &Arc<Mapping>,
+        lease: &Arc<Lease>,
+        record: &RecordRef,
+        crcs: &[u32],
+        index: usize,
+    ) -> Result<Bytes> {
+        let range = chunk_range(record, index);
+        mapping.populate(range.clone()).map_err(|error| {
+            if error.kind() == io::ErrorKind::Unsupported {
+                Error::new(ErrorKind::Unsupported, "map segment").at(&self.path)
+            } else {
+                self.unreadable(range.start, error)
+            }
+        })?;
+        let start = usize::try_from(range.start).unwrap_or(usize::MAX);
+        let end = usize::try_from(range.end).unwrap_or(usize::MAX);
+        let number = position(record.chunks_start).saturating_add(index);
+        if !mapping.is_verified(number) {
+            self.check_chunk(mapping.bytes(start..end), crcs, index, range.start)?;
+            mapping.set_verified(number);
+        }
+        let (mapping, lease) = (Arc::clone(mapping), Arc::clone(lease));
+        Ok(Bytes::from_owner(MappedChunk { mapping, start, end, _lease: lease }))
+    }
+
+    fn check_chunk(&self, bytes: &[u8], crcs: &[u32], index: usize, offset: u64) -> Result<()> {
+        if crcs.get(index) == Some(&crc32fast::hash(bytes)) {
+            return Ok(());
+        }
+        let message = format!("read clip: {} bytes do not match their checksum", bytes.len());
+        Err(Error::corrupt(message).at(&self.path).at_offset(offset))
+    }
+
+    /// A read that failed: a bad sector is damage, not a failure of the machine.
+    fn unreadable(&self, offset: u64, error: io::Error) -> Error {
+        Error::corrupt("read clip: the disk cannot read it").at(&self.path).at_offset(offset).caused_by(error)
+    }
+}
+
+/// Bytes of a map with everything that keeps them valid.
+struct MappedChunk {
+    mapping: Arc<Mapping>,
+    start: usize,
+    end: usize,
+    _lease: Arc<Lease>,
+}
+
+impl AsRef<[u8]> for MappedChunk {
+    fn as_ref(&self) -> &[u8] {
+        self.mapping.bytes(self.start..self.end)
+    }
+}
+
+/// Where chunk `index` of a record's payload stands in the file.
+fn chunk_range(record: &RecordRef, index: usize) -> std::ops::Range<u64> {
+    let payload = u64::from(record.block) * BLOCK_BYTES + u64::from(record.header_bytes);
+    let from = u64::try_from(index.saturating_mul(CHUNK_BYTES)).unwrap_or(u64::MAX);
+    let to = from.saturating_add(u64::try_from(CHUNK_BYTES).unwrap_or(0));
+    let end = u64::from(record.payload_bytes);
+    payload + from.min(end)..payload + to.min(end)
+}
+
+fn found(footer: &Footer, part: &Part) -> Option<FoundPart> {
+    let camera = footer.cameras.get(position(part.camera))?.clone();
+    let last = position(part.records_start) + position(part.records_count).checked_sub(1)?;
+    let record = footer.records.get(last)?;
+    let end_offset = record.clip_offset + u64::from(record.payload_bytes);
+    Some(FoundPart { part: part.clone(), camera, end_offset })
+}
+
+fn position(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The header from block 0, or else from its copy in the last block, and the trailer if there is
+/// one.
+fn read_ends(
+    file: &dyn VfsFile,
+    len: u64,
+    problems: &mut Vec<Error>,
+) -> Result<(SegmentHeader, Option<Trailer>)> {
+    let blocks = len / BLOCK_BYTES;
+    let last = u32::try_from(blocks.saturating_sub(1)).unwrap_or(u32::MAX);
+    let first_block = read_block(file, 0);
+    let last_block = read_block(file, u64::from(last) * BLOCK_BYTES).unwrap_or_default();
+    let header = match first_block.as_deref().map(SegmentHeader::decode) {
+        Some(Ok(header)) => Ok(header),
+        Some(Err(damage)) => Err(damage),
+        None => Err(crate::format::Damage::Short),
+    };
+    match header {
+        Ok(header) => {
+            let trailer = Trailer::decode(&last_block, &header.key, last).ok();
+            Ok((header, trailer))
+        }
+        Err(crate::format::Damage::Version(version)) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("open segment: version or feature {version} is not known to this build"),
+        )),
+        Err(damage) => {
+            problems.push(Error::corrupt("read segment header, used its copy").caused_by(damage).at_offset(0));
+            if let Ok(trailer) = Trailer::decode_unkeyed(&last_block, last) {
+                return Ok((trailer.header.clone(), Some(trailer)));
+            }
+            let copy = SegmentHeader::decode(&last_block);
+            copy.map(|header| (header, None)).map_err(|_| {
+                Error::corrupt("open segment: neither copy of its header is readable").caused_by(damage)
+            })
+        }
+    }
+}
+
+fn read_block(file: &dyn VfsFile, offset: u64) -> Option<Vec<u8>> {
+    let mut block = vec![0; usize::try_from(BLOCK_BYTES).ok()?];
+    file.read_at(offset, &mut block).ok()?;
+    Some(block)
+}
+
+fn read_footer(file: &dyn VfsFile, key: &SegmentKey, trailer: &Trailer) -> Result<Footer> {
+    let fail = |damage| {
+        Error::corrupt("read segment footer").at_offset(trailer.footer_offset).caused_by(damage)
+    };
+    // A trailer's CRC vouches for the length; the file's length bounds it all the same.
+    let len = file.len().unwrap_or(0).saturating_sub(trailer.footer_offset);
+    let Some(len) = usize::try_from(trailer.footer_bytes).ok().filter(|_| trailer.footer_bytes <= len)
+    else {
+        return Err(fail(crate::format::Damage::Short));
+    };
+    let mut bytes = vec![0; len];
+    file.read_at(trailer.footer_offset, &mut bytes).map_err(|error| {
+        Error::corrupt("read segment footer").at_offset(trailer.footer_offset).caused_by(error)
+    })?;
+    let block = u32::try_from(trailer.footer_offset / BLOCK_BYTES).unwrap_or(u32::MAX);
+    if key.crc(block, &bytes) != trailer.footer_crc {
+        return Err(fail(crate::format::Damage::Checksum));
+    }
+    Footer::decode(&bytes, key).map_err(fail)
+}
+
+/// Which footers stay in memory: the newest loaded, up to a number of bytes.
+#[derive(Debug)]
+pub(crate) struct FooterCache {
+    bytes_max: u64,
+    kept: Mutex<(VecDeque<(Weak<Segment>, u64)>, u64)>,
+}
+
+impl FooterCache {
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        Self { bytes_max, kept: Mutex::new((VecDeque::new(), 0)) }
+    }
+
+    /// Counts the footer of `segment`, just loaded or made, and lets the oldest ones go.
+    pub(crate) fn keep(&self, segment: &Arc<Segment>, bytes: u64) {
+        let mut gone = Vec::new();
+        {
+            let mut kept = self.kept.lock();
+            kept.0.push_back((Arc::downgrade(segment), bytes));
+            kept.1 += bytes;
+            while kept.1 > self.bytes_max && kept.0.len() > 1 {
+                let Some((segment, bytes)) = kept.0.pop_front() else { break };
+                kept.1 -= bytes;
+                gone.push(segment);
+            }
+        }
+        for segment in gone.iter().filter_map(Weak::upgrade) {
+            segment.forget_footer();
+        }
+    }
+}
