@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::scan::FIRST_FRAME;
 use super::*;
-use crate::types::{CameraId, HoldId};
+use crate::types::HoldId;
 use crate::vfs::sim::{SimOp, SimVfs};
 
 const STORE: [u8; 16] = *b"a store of tests";
@@ -591,13 +591,4 @@ fn a_crash_while_repairing_costs_nothing() {
             assert_equal_and_sound(&disk, &opened.ledger);
         }
     }
-}
-
-#[test]
-fn cameras_and_texts_survive_the_round() {
-    let disk = SimVfs::new(28);
-    let camera: CameraId = "front-door".parse().unwrap();
-    let hidden = Decision::CameraHidden { camera, hidden: true };
-    create(&disk).append(at(2), vec![hidden.clone()]).unwrap();
-    assert_eq!(open(&disk).seen[1], hidden);
 }
