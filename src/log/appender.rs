@@ -212,7 +212,7 @@ impl Appender {
     /// As [`Appender::commit`].
     pub(crate) fn sync(&self, host: &dyn Host) -> Result<()> {
         self.commit(self.newest(), host, true);
-        self.lead(host, Leader::sync_open)
+        self.lead(host, |leader| leader.sync_open())
     }
 
     /// Seals the open segment if it has records and is at least as old as `created_before` says.
