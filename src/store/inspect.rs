@@ -23,7 +23,10 @@ impl Store {
         let inner = &self.inner;
         let catalog = inner.catalog.read();
         let Some(shelved) = catalog.segments.get(&id) else {
-            return Err(Error::new(ErrorKind::NotFound, format!("inspect segment {id}: there is none")));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("inspect segment {id}: there is none"),
+            ));
         };
         let segment = &shelved.segment;
         let trailer = segment.trailer();
@@ -135,15 +138,27 @@ fn hold_words(decision: &Decision) -> (&'static str, String) {
         }
         Decision::HoldReleased { hold, grace_until, actor, reason } => (
             "hold-released",
-            format!("hold {hold} was released, protects until {grace_until}{}{}", by(actor), because(reason)),
+            format!(
+                "hold {hold} was released, protects until {grace_until}{}{}",
+                by(actor),
+                because(reason)
+            ),
         ),
-        Decision::HoldLapsed { hold, grace_until } => {
-            ("hold-lapsed", format!("hold {hold} reached its deadline, protects until {grace_until}"))
+        Decision::HoldLapsed { hold, grace_until } => (
+            "hold-lapsed",
+            format!("hold {hold} reached its deadline, protects until {grace_until}"),
+        ),
+        Decision::HoldEnded { hold } => {
+            ("hold-ended", format!("hold {hold} protects nothing more"))
         }
-        Decision::HoldEnded { hold } => ("hold-ended", format!("hold {hold} protects nothing more")),
         Decision::HoldNarrowed { hold, scope, actor, reason } => (
             "hold-narrowed",
-            format!("hold {hold} was narrowed to {} ranges{}{}", scope.len(), by(actor), because(reason)),
+            format!(
+                "hold {hold} was narrowed to {} ranges{}{}",
+                scope.len(),
+                by(actor),
+                because(reason)
+            ),
         ),
         Decision::HoldRenewed { hold, deadline, actor, reason } => (
             "hold-renewed",
@@ -155,27 +170,36 @@ fn hold_words(decision: &Decision) -> (&'static str, String) {
 
 fn removal_words(decision: &Decision) -> (&'static str, String) {
     match decision {
-        Decision::SegmentSealed { segment, class, parts, payload_bytes, .. } => {
-            ("segment-sealed", format!("segment {segment} of class {class}: {parts} parts, {payload_bytes} bytes"))
-        }
-        Decision::SegmentSuspect { segment, durable_bytes } => {
-            ("segment-suspect", format!("a write to segment {segment} failed; {durable_bytes} bytes were safe"))
-        }
-        Decision::SegmentExpired { segment, reason, clips, bytes, .. } => {
-            ("segment-expired", format!("segment {segment}: {clips} clips, {bytes} bytes expired, {reason}"))
-        }
+        Decision::SegmentSealed { segment, class, parts, payload_bytes, .. } => (
+            "segment-sealed",
+            format!("segment {segment} of class {class}: {parts} parts, {payload_bytes} bytes"),
+        ),
+        Decision::SegmentSuspect { segment, durable_bytes } => (
+            "segment-suspect",
+            format!("a write to segment {segment} failed; {durable_bytes} bytes were safe"),
+        ),
+        Decision::SegmentExpired { segment, reason, clips, bytes, .. } => (
+            "segment-expired",
+            format!("segment {segment}: {clips} clips, {bytes} bytes expired, {reason}"),
+        ),
         Decision::ClipsExpired { reason, clips } => {
             ("clips-expired", format!("clips {} expired, {reason}", list(clips)))
         }
-        Decision::ClipDeleted { clip, camera, window, actor, reason, .. } => {
-            ("clip-deleted", format!("clip {clip} of {camera}, {window}, was deleted{}{}", by(actor), because(reason)))
-        }
+        Decision::ClipDeleted { clip, camera, window, actor, reason, .. } => (
+            "clip-deleted",
+            format!(
+                "clip {clip} of {camera}, {window}, was deleted{}{}",
+                by(actor),
+                because(reason)
+            ),
+        ),
         Decision::ClipsMoved { to, clips } => {
             ("clips-moved", format!("held clips {} live in segment {to}", list(clips)))
         }
-        Decision::ClipsErased { segment, clips } => {
-            ("clips-erased", format!("the bytes of clips {} are gone from segment {segment}", list(clips)))
-        }
+        Decision::ClipsErased { segment, clips } => (
+            "clips-erased",
+            format!("the bytes of clips {} are gone from segment {segment}", list(clips)),
+        ),
         Decision::SegmentDropped { segment, class } => {
             ("segment-dropped", format!("the file of segment {segment} of class {class} is gone"))
         }

@@ -139,7 +139,8 @@ impl Opener<'_> {
     /// A new store is made only where nothing else is, so that a wrong path does no harm.
     fn check_empty(&self, names: &[String]) -> Result<()> {
         const OURS: [&str; 5] = [name::LOCK, STORE_NEW, "ledger/", "segments/", "spare/"];
-        let foreign = names.iter().find(|name| !OURS.contains(&name.as_str()) && *name != "lost+found/");
+        let foreign =
+            names.iter().find(|name| !OURS.contains(&name.as_str()) && *name != "lost+found/");
         foreign.map_or(Ok(()), |name| {
             let message = format!("make store: the folder is not empty, it has {name:?}");
             Err(Error::invalid(message).at(&self.vfs.display_path("")))
@@ -162,8 +163,10 @@ impl Opener<'_> {
         let mut ledger = Ledger::create(vfs, uuid, now)?;
         let class = ClassId(0);
         let retention = self.options.retention.unwrap_or_default();
-        let defaults =
-            vec![policy::class_set(class, retention), Decision::CameraClass { camera: None, class }];
+        let defaults = vec![
+            policy::class_set(class, retention),
+            Decision::CameraClass { camera: None, class },
+        ];
         ledger.append(now, defaults)?;
         let slot = StoreSlot {
             store: uuid,
@@ -207,7 +210,9 @@ impl Opener<'_> {
                 format!("open store: it is of version {version}, which this build does not know"),
             )
             .at(&path),
-            damage => Error::corrupt("open store: neither slot can be read").at(&path).caused_by(damage),
+            damage => {
+                Error::corrupt("open store: neither slot can be read").at(&path).caused_by(damage)
+            }
         })?;
         let clock = Arc::clone(&self.options.clock);
         let trusted = TrustedTime::resume(
@@ -266,7 +271,9 @@ impl Recovery<'_> {
     fn open_segments(&self, report: &mut OpenReport) -> Result<Vec<Opened>> {
         let inner = self.inner;
         let vfs = &inner.vfs;
-        let names = vfs.list(name::SEGMENTS).map_err(|error| inner.io("list segments", name::SEGMENTS, error))?;
+        let names = vfs
+            .list(name::SEGMENTS)
+            .map_err(|error| inner.io("list segments", name::SEGMENTS, error))?;
         let mut ids = Vec::new();
         for found in names {
             match name::parse_segment(&found) {
@@ -365,7 +372,9 @@ impl Recovery<'_> {
             let alive: BTreeSet<ClipId> = clips
                 .into_iter()
                 .map(|located| located.clip)
-                .filter(|clip| history.survives_expiry(clip.id, &clip.camera, &clip.possible_window()))
+                .filter(|clip| {
+                    history.survives_expiry(clip.id, &clip.camera, &clip.possible_window())
+                })
                 .map(|clip| clip.id)
                 .collect();
             spared.push((*id, alive));
@@ -480,7 +489,10 @@ impl Recovery<'_> {
             match name::parse_spare(&found) {
                 Some(spare @ SpareName::Segment(_)) => {
                     let path = name::spare(spare);
-                    inner.vfs.remove(&path).map_err(|error| inner.io("remove spare", &path, error))?;
+                    inner
+                        .vfs
+                        .remove(&path)
+                        .map_err(|error| inner.io("remove spare", &path, error))?;
                     removed = true;
                 }
                 Some(_) => {}
@@ -517,7 +529,9 @@ impl Recovery<'_> {
             let named: BTreeSet<SegmentId> = inner.history.read().moved.values().copied().collect();
             let evidence = catalog.segments.values().map(|shelved| &shelved.segment);
             evidence
-                .filter(|segment| segment.class == ClassId::EVIDENCE && !named.contains(&segment.id))
+                .filter(|segment| {
+                    segment.class == ClassId::EVIDENCE && !named.contains(&segment.id)
+                })
                 .cloned()
                 .collect()
         };

@@ -26,7 +26,8 @@ impl Inner {
             let frozen = ledger.unreadable().map(str::to_owned);
             (ledger.position(), ledger.allocated_bytes(), frozen)
         };
-        let unused_bytes: u64 = self.all_appenders().iter().map(|appender| appender.unused_bytes()).sum();
+        let unused_bytes: u64 =
+            self.all_appenders().iter().map(|appender| appender.unused_bytes()).sum();
         let poisoned = self.all_appenders().iter().find_map(|appender| appender.poisoned());
         let space = self.disk_space()?;
         let spare_bytes = self.spare_bytes();

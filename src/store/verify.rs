@@ -136,15 +136,15 @@ impl Verifier<'_> {
             None => segment.header.segment_bytes,
         };
         if len < wanted {
-            return Err(Error::corrupt(format!("verify segment: {len} bytes of {wanted}")).at(&segment.path));
+            return Err(Error::corrupt(format!("verify segment: {len} bytes of {wanted}"))
+                .at(&segment.path));
         }
         Ok(())
     }
 
     /// Header, trailer and footer read as they did, and the Merkle root is the one on record.
     fn check_root(&self, segment: &Arc<Segment>) -> Result<()> {
-        let again =
-            Segment::open(&*self.inner.vfs, &segment.name, &self.inner.uuid, None, false)?;
+        let again = Segment::open(&*self.inner.vfs, &segment.name, &self.inner.uuid, None, false)?;
         if let Some(error) = again.problems.into_iter().next() {
             return Err(error);
         }
@@ -152,7 +152,8 @@ impl Verifier<'_> {
         let found = again.segment.trailer().map(|trailer| trailer.root);
         match (found, recorded) {
             (Some(found), Some((_, recorded))) if found != recorded => {
-                Err(Error::corrupt("verify segment: its Merkle root is not the one on record").at(&segment.path))
+                Err(Error::corrupt("verify segment: its Merkle root is not the one on record")
+                    .at(&segment.path))
             }
             _ => Ok(()),
         }
@@ -171,10 +172,13 @@ impl Verifier<'_> {
             let len = usize::try_from(left).unwrap_or(usize::MAX).min(HEADER_BYTES_MAX);
             let mut head = vec![0; len];
             let read = segment.file.read_at(offset, &mut head);
-            let decoded = read.ok().map(|()| RecordHeader::decode(&head, &segment.header.key, record.block));
+            let decoded =
+                read.ok().map(|()| RecordHeader::decode(&head, &segment.header.key, record.block));
             let whole = matches!(&decoded, Some(Ok((header, _))) if header.clip == clip);
             if !whole {
-                let error = Error::corrupt("verify: a record's header cannot be read; its footer has a copy");
+                let error = Error::corrupt(
+                    "verify: a record's header cannot be read; its footer has a copy",
+                );
                 self.fault(Some(segment.id), Some(clip), error.at(&segment.path).at_offset(offset));
             }
         }
