@@ -1,15 +1,15 @@
 //! Retention and clip storage engine for cameras.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod types;
-pub mod vfs;
 mod format;
-mod log;
+mod hold;
 mod index;
 mod ledger;
-mod hold;
+mod log;
 mod retention;
 mod store;
+mod types;
+pub mod vfs;
 
 pub use format::entry::ExpiryReason;
 pub use hold::{Hold, HoldCause, HoldState, NewHold, Release, ReleaseCause};
