@@ -352,6 +352,11 @@ impl Entry {
         self.batch_start <= self.position && end.is_some_and(|end| self.position < end)
     }
 
+    /// The position behind its batch.
+    pub(crate) fn batch_end(&self) -> u64 {
+        self.batch_start.saturating_add(u64::from(self.batch_count))
+    }
+
     /// BLAKE3 of the framed bytes.
     pub(crate) fn hash(encoded: &[u8]) -> [u8; 32] {
         *blake3::hash(encoded).as_bytes()
