@@ -140,6 +140,12 @@ impl Catalog {
         }
     }
 
+    /// Whether `clip` can still be read where it was recorded.
+    pub(super) fn is_at_home(&self, clip: ClipId) -> bool {
+        let home = self.segments.get(&clip.home);
+        home.is_some_and(|shelved| self.is_live(clip, &shelved.segment))
+    }
+
     /// The readable clips of `camera` that overlap `window`, by start and id.
     pub(super) fn clips(
         &self,
