@@ -160,14 +160,15 @@ impl Opener<'_> {
         let (now, uptime) = (clock.wall(), clock.uptime());
         let vfs = self.options.vfs.clone();
         let vfs = vfs.ok_or_else(|| Error::invalid("make store: no file system"))?;
-        let mut ledger = Ledger::create(vfs, uuid, now)?;
         let class = ClassId(0);
         let retention = self.options.retention.unwrap_or_default();
         let defaults = vec![
             policy::class_set(class, retention),
             Decision::CameraClass { camera: None, class },
         ];
-        ledger.append(now, defaults)?;
+        // One batch with the ledger itself: a crash before STORE is there leaves what the next try
+        // knows to be of no store.
+        let ledger = Ledger::create(vfs, uuid, now, defaults)?;
         let slot = StoreSlot {
             store: uuid,
             generation: 0,

@@ -1,0 +1,6 @@
+#![cfg(test)]
+//! Tests of the finished crate through its public items, in one binary.
+
+mod crash;
+mod plug;
+mod world;
