@@ -246,8 +246,11 @@ impl Recovery<'_> {
     fn run(&self, report: &mut OpenReport) -> Result<()> {
         let opened = self.open_segments(report)?;
         let mut unsealed = Vec::new();
-        for Opened { segment, scan, problems } in opened {
+        for Opened { segment, scan, problems, no_footer } in opened {
             report.problems.extend(problems);
+            if let Some(error) = no_footer {
+                self.tell_of_footer(segment.id, error, report);
+            }
             self.shelve(&segment, report)?;
             unsealed.extend(scan.map(|scan| Unsealed { segment, scan }));
         }
@@ -266,6 +269,15 @@ impl Recovery<'_> {
             self.count_scans(&unsealed, report);
         }
         Ok(())
+    }
+
+    /// A footer that is not what its trailer says is damage only if the seal is on record.
+    fn tell_of_footer(&self, segment: SegmentId, error: Error, report: &mut OpenReport) {
+        if self.inner.history.read().sealed.contains_key(&segment) {
+            report.problems.push(error);
+        } else {
+            report.repairs.push(format!("segment {segment}: its seal was cut off, scanned it"));
+        }
     }
 
     /// Opens every file in the segments folder whose name is one of ours, oldest first.
