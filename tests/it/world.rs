@@ -127,6 +127,10 @@ impl World {
         self.store = None;
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.store.is_some()
+    }
+
     pub(crate) fn store(&self) -> &Store {
         self.store.as_ref().expect("the scenario opened it")
     }
