@@ -432,7 +432,7 @@ impl Recovery<'_> {
         let mut resumed = BTreeSet::new();
         let suspect = inner.history.read().suspect.clone();
         for Unsealed { segment, scan } in unsealed.into_iter().rev() {
-            self.wipe(&segment, &scan)?;
+            wipe(&segment, &scan)?;
             let ours = segment.class != ClassId::EVIDENCE
                 && inner.history.read().classes.contains_key(&segment.class)
                 && !suspect.contains_key(&segment.id);
@@ -452,17 +452,6 @@ impl Recovery<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Overwrites the headers of records that do not count, so that they are never found again.
-    fn wipe(&self, segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
-        let zeros = [0; 4096];
-        let fail = |error| Error::io("wipe torn records", &segment.path, error);
-        for block in &scan.stale_blocks {
-            let offset = u64::from(*block) * BLOCK_BYTES;
-            segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
-        }
-        if scan.stale_blocks.is_empty() { Ok(()) } else { segment.file.sync().map_err(fail) }
     }
 
     fn next_ordinal(&self, segment: &Arc<Segment>) -> Result<u32> {
@@ -540,6 +529,17 @@ impl Recovery<'_> {
             swept.problems.extend(proof.and_then(|proof| inner.remove(vec![proof])).err());
         }
     }
+}
+
+/// Overwrites the headers of records that do not count, so that they are never found again.
+fn wipe(segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
+    let zeros = [0; 4096];
+    let fail = |error| Error::io("wipe torn records", &segment.path, error);
+    for block in &scan.stale_blocks {
+        let offset = u64::from(*block) * BLOCK_BYTES;
+        segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
+    }
+    if scan.stale_blocks.is_empty() { Ok(()) } else { segment.file.sync().map_err(fail) }
 }
 
 impl OpenReport {

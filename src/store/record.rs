@@ -161,17 +161,16 @@ impl Recorder {
             self.end_clip()?;
         }
         let inner = Arc::clone(&self.store.inner);
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let template = NewClip { start: self.position, ..self.template.clone() };
-                let init = template.init.clone();
-                let open = self.open.insert(OpenClip::begin(&inner, template)?);
-                if let Some(init) = init {
-                    open.put(&inner, &init, Duration::ZERO, false)?;
-                }
-                open
+        let open = if let Some(open) = &mut self.open {
+            open
+        } else {
+            let template = NewClip { start: self.position, ..self.template.clone() };
+            let init = template.init.clone();
+            let open = self.open.insert(OpenClip::begin(&inner, template)?);
+            if let Some(init) = init {
+                open.put(&inner, &init, Duration::ZERO, false)?;
             }
+            open
         };
         open.put(&inner, fragment, duration, false)?;
         match inner.options.durability {

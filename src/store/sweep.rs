@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision, ExpiryReason};
 use crate::log::Segment;
 use crate::retention::{PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
-use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
+use crate::types::{ClassId, ClipId, ErrorKind, Result, SegmentId};
 
 use super::catalog::{Located, Shelved};
 use super::gate::Removal;
@@ -331,22 +331,19 @@ impl Inner {
         };
         for (segment, clips) in waiting {
             let whole = self.check_gone(Removal::File(Arc::clone(&segment)));
-            let proof = match whole {
+            let proof = if whole.is_ok() {
                 // A reader's map keeps the bytes of a removed file, so readers need not be waited
                 // for.
-                Ok(proof) => {
-                    report.segments_dropped += 1;
-                    Ok(proof)
+                report.segments_dropped += 1;
+                whole
+            } else {
+                let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
+                    clips.into_iter().partition(|clip| self.leases.is_leased(*clip));
+                report.clips_awaiting_readers += u64::try_from(leased.len()).unwrap_or(0);
+                if free.is_empty() {
+                    continue;
                 }
-                Err(_) => {
-                    let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
-                        clips.into_iter().partition(|clip| self.leases.is_leased(*clip));
-                    report.clips_awaiting_readers += u64::try_from(leased.len()).unwrap_or(0);
-                    if free.is_empty() {
-                        continue;
-                    }
-                    self.check_gone(Removal::Clips(segment, free))
-                }
+                self.check_gone(Removal::Clips(segment, free))
             };
             report.problems.extend(proof.and_then(|proof| self.remove(vec![proof])).err());
         }
