@@ -156,3 +156,15 @@ fn a_gap_longer_than_a_sample_can_last_is_refused() {
     let error = Export::plan(&clips, None, Format::Mp4).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Media);
 }
+
+#[test]
+fn a_clip_whose_clock_is_set_again_and_again_is_refused() {
+    let bytes = fixtures::video();
+    let moof = bytes.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+    let next = bytes[moof + 8..].windows(4).position(|kind| kind == b"moof").unwrap() + moof + 4;
+    let mut hostile = bytes[..moof].to_vec();
+    // The same fragment, so the same decode time, over and over.
+    (0..1_100).for_each(|_| hostile.extend_from_slice(&bytes[moof..next]));
+    let error = Export::plan(&[clip(0, hostile.into())], None, Format::Mp4).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Media);
+}
