@@ -213,10 +213,10 @@ mod tests {
     use super::*;
     use crate::media::fixtures;
 
-    fn boxed(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+    fn boxed(kind: [u8; 4], parts: &[&[u8]]) -> Vec<u8> {
         let body = parts.concat();
         let len = u32::try_from(body.len() + 8).unwrap();
-        [&len.to_be_bytes()[..], kind, &body].concat()
+        [&len.to_be_bytes()[..], &kind, &body].concat()
     }
 
     fn words(words: &[u32]) -> Vec<u8> {
@@ -225,8 +225,8 @@ mod tests {
 
     /// A moof with one traf: the words of its `tfhd` after the track id, and of its `trun`.
     fn moof(tfhd_flags: u32, tfhd: &[u32], trun: &[u32]) -> Vec<u8> {
-        let tfhd = boxed(b"tfhd", &[&words(&[tfhd_flags, 1]), &words(tfhd)]);
-        boxed(b"moof", &[&boxed(b"traf", &[&tfhd, &boxed(b"trun", &[&words(trun)])])])
+        let tfhd = boxed(*b"tfhd", &[&words(&[tfhd_flags, 1]), &words(tfhd)]);
+        boxed(*b"moof", &[&boxed(*b"traf", &[&tfhd, &boxed(*b"trun", &[&words(trun)])])])
     }
 
     fn parsed(moof: &[u8], data_len: u64) -> Result<Vec<TrackFragment>> {
@@ -276,8 +276,8 @@ mod tests {
 
     #[test]
     fn tracks_that_the_init_segment_does_not_have_are_left_out() {
-        let tfhd = boxed(b"tfhd", &[&words(&[tfhd::BASE_IS_MOOF, 9])]);
-        let bytes = Bytes::from(boxed(b"moof", &[&boxed(b"traf", &[&tfhd])]));
+        let tfhd = boxed(*b"tfhd", &[&words(&[tfhd::BASE_IS_MOOF, 9])]);
+        let bytes = Bytes::from(boxed(*b"moof", &[&boxed(*b"traf", &[&tfhd])]));
         assert_eq!(parsed(&bytes, 0).unwrap(), []);
     }
 }
