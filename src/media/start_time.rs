@@ -161,7 +161,7 @@ impl NamePattern {
         let cameras = text.matches(CAMERA).count();
         if !text.contains('%') || cameras > 1 {
             return Err(Error::invalid(format!(
-                "name pattern {text:?}: want conversions like %Y%m%dT%H%M%S, and {CAMERA} at most once"
+                "name pattern {text:?}: want conversions like %Y%m%dT%H%M%S, one {CAMERA} at most"
             )));
         }
         Ok(Self { text: text.to_owned(), offset_seconds: 0 })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clipkeep::media::{
-    Export, ExportClip, Format, Fragment, FragmentParser, InitSegment, Movie, Piece,
+    ClipFacts, Export, ExportClip, Format, Fragment, FragmentParser, InitSegment, Piece,
 };
 use clipkeep::{ErrorKind, Timestamp, Window};
 use tempfile::TempDir;
@@ -253,9 +253,9 @@ fn the_index_is_in_front_so_that_playing_can_start_at_once() {
     let bytes = std::fs::read(&out.path).unwrap();
     let find = |kind: &[u8]| bytes.windows(4).position(|four| four == kind).unwrap();
     assert!(find(b"moov") < find(b"mdat"));
-    let movie = Movie::read(&Bytes::from(bytes)).unwrap();
-    assert_eq!(movie.created(), Some(at(0)));
-    assert_eq!(movie.duration(), out.plan.duration());
+    let facts = ClipFacts::read(&Bytes::from(bytes)).unwrap();
+    assert_eq!(facts.init().created(), Some(at(0)));
+    assert_eq!(facts.duration(), out.plan.duration());
 }
 
 #[test]
@@ -298,7 +298,9 @@ fn parsed(files: &[PathBuf]) -> (InitSegment, Vec<Fragment>) {
 /// The clip of these fragments, as a recorder that starts a clip with them would store it.
 fn stored(init: &InitSegment, fragments: &[Fragment]) -> ExportClip {
     let mut bytes = init.bytes().to_vec();
-    fragments.iter().for_each(|fragment| bytes.extend_from_slice(&fragment.bytes));
+    for fragment in fragments {
+        bytes.extend_from_slice(&fragment.bytes);
+    }
     let start = at(0).saturating_add(fragments[0].start);
     ExportClip::new(start, "stored", Arc::new(Bytes::from(bytes)))
 }
