@@ -194,3 +194,28 @@ fn check_bytes(len: u64, recordings: &[Recording]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::fixtures;
+
+    #[test]
+    fn samples_that_share_their_bytes_are_refused() {
+        let bytes = fixtures::video();
+        let mut room = 1_000;
+        let loaded = load(&bytes, &mut room).unwrap();
+        assert_eq!(room, 960);
+        let len = ClipBytes::len(&bytes);
+        assert!(check_bytes(len, &loaded.recordings).is_ok());
+        let twice = [loaded.recordings.clone(), loaded.recordings].concat();
+        assert!(check_bytes(len, &twice).is_err());
+    }
+
+    #[test]
+    fn more_samples_than_there_is_room_for_are_refused() {
+        for bytes in [fixtures::video(), fixtures::small()] {
+            assert!(load(&bytes, &mut 19).is_err());
+        }
+    }
+}

@@ -78,6 +78,20 @@ fn a_gap_stays_and_an_overlap_is_put_behind() {
 }
 
 #[test]
+fn the_packet_that_primes_the_decoder_is_dropped_at_a_join() {
+    let clips = [clip(0, fixtures::av()), clip(6_000_000, fixtures::av())];
+    let mut room = EXPORT_SAMPLES_MAX;
+    let once = load(&fixtures::av(), &mut room).unwrap().recordings[0].tracks[1].len();
+    for format in FORMATS {
+        let export = Export::plan(&clips, None, format).unwrap();
+        let loaded = load(&bytes_of(&export), &mut room).unwrap();
+        let sound = &loaded.recordings[0].tracks[1];
+        assert_eq!(sound.len(), 2 * once - 1, "{format:?}");
+        assert!(sound.iter().all(|timed| timed.sample.duration > 512));
+    }
+}
+
+#[test]
 fn sound_does_not_drift_from_the_picture_over_many_joins() {
     let clips: Vec<_> = (0..40).map(|n| clip(n * 2_000_000, fixtures::segment(1))).collect();
     for format in FORMATS {
