@@ -275,6 +275,15 @@ mod tests {
     }
 
     #[test]
+    fn a_fragment_has_no_more_samples_than_the_limit() {
+        for (count, refused) in [(FRAGMENT_SAMPLES_MAX, false), (FRAGMENT_SAMPLES_MAX + 1, true)] {
+            let trun = [0, u32::try_from(count).unwrap()];
+            let bytes = moof(tfhd::BASE_IS_MOOF | tfhd::SIZE, &[1], &trun);
+            assert_eq!(parsed(&bytes, 2 * count).is_err(), refused, "{count}");
+        }
+    }
+
+    #[test]
     fn tracks_that_the_init_segment_does_not_have_are_left_out() {
         let tfhd = boxed(*b"tfhd", &[&words(&[tfhd::BASE_IS_MOOF, 9])]);
         let bytes = Bytes::from(boxed(*b"moof", &[&boxed(*b"traf", &[&tfhd])]));
