@@ -6,6 +6,8 @@ mod hold;
 mod index;
 mod ledger;
 mod log;
+#[cfg(feature = "media")]
+pub mod media;
 mod retention;
 mod store;
 mod types;
