@@ -6,11 +6,17 @@ pub mod vfs;
 mod format;
 mod hold;
 mod retention;
+mod store;
 
 pub use format::entry::ExpiryReason;
 pub use hold::{Hold, HoldCause, HoldState, NewHold, Release, ReleaseCause};
 pub use retention::{
     ClockStatus, KeptItem, KeptReason, PlanAction, PlanItem, Retention, SweepPlan, WhenFull,
+};
+pub use store::{
+    CameraStats, ClipReader, Clips, Durability, Explanation, Fault, HoldReceipt, LedgerLine,
+    MissedRange, MissedReason, OpenReport, PartReport, PolicyScope, Progress, Recorder,
+    SegmentReport, Stats, Store, StoreOptions, SweepReport, VerifyDepth, VerifyReport,
 };
 pub use types::{
     CAMERA_ID_BYTES_MAX, CameraId, ClassId, Clip, ClipId, ClipState, Clock, Error, ErrorKind,

@@ -259,7 +259,7 @@ impl StoreOptions {
         self.check()?;
         let vfs = match &self.vfs {
             Some(vfs) => Arc::clone(vfs),
-            None => Arc::new(OsVfs::new(dir)),
+            None => OsVfs::new(dir),
         };
         Store::open_with(self, vfs)
     }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::format::entry::ExpiryReason;
 use crate::hold::Hold;
-use crate::retention::{ClockStatus, ExpiryReason, Retention, SweepPlan};
+use crate::retention::{ClockStatus, Retention, SweepPlan};
 use crate::types::{CameraId, ClassId, ClipId, Error, HoldId, SegmentId, Timestamp, Window};
 
 /// What a hold covers at the moment it was placed. Printed on paper, it is the proof that the clips
