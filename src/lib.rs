@@ -7,6 +7,8 @@ mod format;
 mod hold;
 mod retention;
 mod store;
+#[cfg(feature = "cli")]
+pub mod cli;
 
 pub use format::entry::ExpiryReason;
 pub use hold::{Hold, HoldCause, HoldState, NewHold, Release, ReleaseCause};
