@@ -1,10 +1,43 @@
-//! The two slots of the STORE file.
+//! The two slots of the STORE file: who the store is, and how far its clock has come.
+//!
+//! ```text
+//! STORE:  0 [ slot of even generations ] 4096 [ slot of odd generations ] 8192
+//!
+//!  0        8    12 14 16       32       40       48       56       72       80    88     96 4096
+//! +--------+----+--+--+--------+--------+--------+--------+--------+--------+-----+------+--...-+
+//! |CLIPSTO.|crc |v |0 | store  | gener. | created| high w.| boot   | uptime | wall|ledger| zeros|
+//! +--------+----+--+--+--------+--------+--------+--------+--------+--------+-----+------+--...-+
+//! ```
+//!
+//! | offset | size | name              | meaning                                           |
+//! |-------:|-----:|-------------------|---------------------------------------------------|
+//! |      0 |    8 | magic             | `CLIPSTO\0`                                       |
+//! |      8 |    4 | crc               | CRC32 of bytes 12..4096, not salted               |
+//! |     12 |    2 | version           | 1                                                 |
+//! |     14 |    2 |                   | zero                                              |
+//! |     16 |   16 | store             | random id of the store                            |
+//! |     32 |    8 | generation        | one more at each write; even: slot 0, odd: slot 1 |
+//! |     40 |    8 | created           | when the store was made, µs since 1970            |
+//! |     48 |    8 | `high_water`      | trusted time of the write, µs since 1970          |
+//! |     56 |   16 | `boot_id`         | the boot during which it was written              |
+//! |     72 |    8 | `since_boot_us`   | uptime at the write, µs                           |
+//! |     80 |    8 | wall              | wall clock at the write, µs since 1970            |
+//! |     88 |    8 | `ledger_position` | how many ledger entries were known to be durable  |
+//! |     96 | 4000 |                   | zeros                                             |
+//!
+//! A reader may skip nothing. It must reject another magic, a wrong CRC, another version, nonzero
+//! reserved bytes, a time outside years 0 to 9999, and a slot whose generation belongs in the other
+//! place. A writer must zero the reserved bytes, and must write only the slot that does not count,
+//! so that a torn write costs nothing.
 
-use super::{Damage, BLOCK_BYTES};
+use super::block::{self, BLOCK_LEN, Magic};
+use super::{BLOCK_BYTES, Damage};
 use crate::types::Timestamp;
 
 /// The length of the STORE file: two slots, written in turn.
 pub(crate) const STORE_BYTES: u64 = 2 * BLOCK_BYTES;
+
+const MAGIC: Magic = *b"CLIPSTO\0";
 
 /// What the STORE file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,16 +56,132 @@ pub(crate) struct StoreSlot {
     pub(crate) since_boot_us: u64,
     /// Wall clock when it was written.
     pub(crate) wall: Timestamp,
+    /// How many ledger entries were known to be durable when the slot was written.
+    pub(crate) ledger_position: u64,
 }
 
 impl StoreSlot {
     /// The slot's 4 KiB.
-    pub(crate) fn encode(&self) -> Vec<u8> { unimplemented!() }
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut slot = block::begin(MAGIC);
+        slot.put_u16(0);
+        slot.put_slice(&self.store);
+        slot.put_u64(self.generation);
+        slot.put_timestamp(self.created);
+        slot.put_timestamp(self.high_water);
+        slot.put_slice(&self.boot_id);
+        slot.put_u64(self.since_boot_us);
+        slot.put_timestamp(self.wall);
+        slot.put_u64(self.ledger_position);
+        debug_assert_eq!(slot.len(), 96, "the table above");
+        block::seal(slot, crc32fast::hash)
+    }
+
     /// Reads one slot.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> { unimplemented!() }
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        let mut fields = block::open(bytes, MAGIC, crc32fast::hash)?;
+        fields.take_zeros(2, "reserved")?;
+        let slot = Self {
+            store: fields.take_array()?,
+            generation: fields.take_u64()?,
+            created: fields.take_timestamp("created")?,
+            high_water: fields.take_timestamp("high_water")?,
+            boot_id: fields.take_array()?,
+            since_boot_us: fields.take_u64()?,
+            wall: fields.take_timestamp("wall")?,
+            ledger_position: fields.take_u64()?,
+        };
+        fields.finish_zeros("reserved")?;
+        Ok(slot)
+    }
+
     /// The byte offset of the slot that generation `generation` goes to.
-    pub(crate) fn offset(generation: u64) -> u64 { (generation % 2) * BLOCK_BYTES }
-    /// The newest valid slot of a whole STORE file; an error only if neither is valid (the more
-    /// telling of the two: `Version` before `Checksum` before the others).
-    pub(crate) fn newest(file: &[u8]) -> Result<Self, Damage> { unimplemented!() }
+    pub(crate) fn offset(generation: u64) -> u64 {
+        (generation % 2) * BLOCK_BYTES
+    }
+
+    /// The newest valid slot of a whole STORE file.
+    ///
+    /// An error if neither is valid (the more telling of the two: `Version` before `Checksum`
+    /// before the others), and also if one of them is of an unknown version: its checksum is right,
+    /// so a newer build wrote it, and this one must not go on from the older slot.
+    pub(crate) fn newest(file: &[u8]) -> Result<Self, Damage> {
+        let even = Self::decode_at(file, 0);
+        let odd = Self::decode_at(file, BLOCK_LEN);
+        match (even, odd) {
+            (Err(Damage::Version(version)), _) | (_, Err(Damage::Version(version))) => {
+                Err(Damage::Version(version))
+            }
+            (Ok(even), Ok(odd)) => Ok(if even.generation > odd.generation { even } else { odd }),
+            (Ok(slot), Err(_)) | (Err(_), Ok(slot)) => Ok(slot),
+            (Err(Damage::Checksum), Err(_)) | (Err(_), Err(Damage::Checksum)) => {
+                Err(Damage::Checksum)
+            }
+            (Err(damage), Err(_)) => Err(damage),
+        }
+    }
+
+    /// The slot at byte `offset` of a STORE file, if its generation belongs there.
+    fn decode_at(file: &[u8], offset: usize) -> Result<Self, Damage> {
+        let slot = Self::decode(file.get(offset..).ok_or(Damage::Short)?)?;
+        if usize::try_from(Self::offset(slot.generation)) == Ok(offset) {
+            Ok(slot)
+        } else {
+            Err(Damage::Field("generation"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(generation: u64) -> StoreSlot {
+        StoreSlot {
+            store: [7; 16],
+            generation,
+            created: Timestamp::from_micros(1),
+            high_water: Timestamp::from_micros(2),
+            boot_id: [8; 16],
+            since_boot_us: 3,
+            wall: Timestamp::from_micros(4),
+            ledger_position: 5,
+        }
+    }
+
+    fn file(even: &StoreSlot, odd: &StoreSlot) -> Vec<u8> {
+        [even.encode(), odd.encode()].concat()
+    }
+
+    #[test]
+    fn higher_generation_counts() {
+        assert_eq!(StoreSlot::newest(&file(&slot(4), &slot(3))), Ok(slot(4)));
+        assert_eq!(StoreSlot::newest(&file(&slot(4), &slot(5))), Ok(slot(5)));
+    }
+
+    #[test]
+    fn torn_slot_costs_only_itself() {
+        let mut bytes = file(&slot(4), &slot(5));
+        bytes[BLOCK_LEN + 40] ^= 1;
+        assert_eq!(StoreSlot::newest(&bytes), Ok(slot(4)));
+        assert_eq!(StoreSlot::newest(&bytes[..BLOCK_LEN + 17]), Ok(slot(4)));
+        bytes[40] ^= 1;
+        assert_eq!(StoreSlot::newest(&bytes), Err(Damage::Checksum));
+        assert_eq!(StoreSlot::newest(&[]), Err(Damage::Short));
+    }
+
+    #[test]
+    fn slot_in_the_other_place_is_rejected() {
+        let bytes = file(&slot(5), &slot(4));
+        assert_eq!(StoreSlot::newest(&bytes), Err(Damage::Field("generation")));
+    }
+
+    #[test]
+    fn slot_of_a_newer_build_is_never_passed_over() {
+        let mut bytes = file(&slot(4), &slot(5));
+        bytes[BLOCK_LEN + 12] = 2;
+        let crc = crc32fast::hash(&bytes[BLOCK_LEN + 12..]);
+        bytes[BLOCK_LEN + 8..BLOCK_LEN + 12].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(StoreSlot::newest(&bytes), Err(Damage::Version(2)));
+    }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crate::types::{Error, Result};
 
-const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
-const YEARS_10: Duration = Duration::from_secs(3_653 * 86_400);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+const YEARS_10: Duration = Duration::from_hours(3_653 * 24);
 
 /// What a hold is for. It decides how long the hold may last, who can end it, and whether it stands
 /// above the owner of the footage.
@@ -73,10 +73,10 @@ impl HoldCause {
     pub(crate) const fn default_duration(self) -> Option<Duration> {
         match self {
             Self::Provisional => Some(DAY),
-            Self::Request => Some(Duration::from_secs(14 * 86_400)),
-            Self::Disclosure => Some(Duration::from_secs(30 * 86_400)),
+            Self::Request => Some(Duration::from_hours(14 * 24)),
+            Self::Disclosure => Some(Duration::from_hours(30 * 24)),
             Self::Order => None,
-            Self::Keep => Some(Duration::from_secs(365 * 86_400)),
+            Self::Keep => Some(Duration::from_hours(365 * 24)),
         }
     }
 
@@ -84,7 +84,7 @@ impl HoldCause {
     pub(crate) const fn max_duration(self) -> Duration {
         match self {
             Self::Provisional => DAY,
-            Self::Request | Self::Disclosure => Duration::from_secs(30 * 86_400),
+            Self::Request | Self::Disclosure => Duration::from_hours(30 * 24),
             Self::Order | Self::Keep => YEARS_10,
         }
     }
@@ -95,8 +95,8 @@ impl HoldCause {
     pub(crate) const fn total_duration_max(self) -> Option<Duration> {
         match self {
             Self::Provisional => Some(DAY),
-            Self::Request => Some(Duration::from_secs(90 * 86_400)),
-            Self::Disclosure => Some(Duration::from_secs(30 * 86_400)),
+            Self::Request => Some(Duration::from_hours(90 * 24)),
+            Self::Disclosure => Some(Duration::from_hours(30 * 24)),
             Self::Order | Self::Keep => None,
         }
     }
@@ -124,7 +124,7 @@ impl HoldCause {
     /// says so in its own grace.
     pub(crate) const fn lapse_grace(self) -> Duration {
         match self {
-            Self::Request => Duration::from_secs(72 * 3_600),
+            Self::Request => Duration::from_hours(72),
             Self::Provisional | Self::Disclosure | Self::Order | Self::Keep => Duration::ZERO,
         }
     }
@@ -231,7 +231,8 @@ impl FromStr for ReleaseCause {
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|cause| cause.name() == text).ok_or_else(|| {
             Error::invalid(format!(
-                "release cause {text:?}: want denied, withdrawn, rejected, disclosed, ended or owner"
+                "release cause {text:?}: want denied, withdrawn, rejected, disclosed, ended or \
+                 owner"
             ))
         })
     }

@@ -6,6 +6,7 @@
 //! came back as a ledger entry changes anything. In doubt it protects.
 
 mod cause;
+mod life;
 mod new_hold;
 mod release;
 mod scope;
@@ -13,9 +14,9 @@ mod set;
 mod timeline;
 
 pub use cause::{HoldCause, ReleaseCause};
+pub use life::{Hold, HoldState};
 pub use new_hold::NewHold;
 pub use release::Release;
-pub use set::{Hold, HoldState};
 
 pub(crate) use release::ReleaseOutcome;
 pub(crate) use set::HoldSet;

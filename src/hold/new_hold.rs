@@ -25,7 +25,7 @@ use crate::types::{CameraId, Error, HoldId, Result, Timestamp, Window};
 /// let hold = NewHold::new([camera], window)
 ///     .cause(HoldCause::Request)
 ///     .reference("case 19-4471")
-///     .for_duration(Duration::from_secs(7 * 86_400));
+///     .for_duration(Duration::from_hours(7 * 24));
 /// # Ok::<(), clipkeep::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
     use crate::format::entry::TEXT_BYTES_MAX;
 
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
 
     fn now() -> Timestamp {
         "2026-11-30T00:00:00Z".parse().unwrap()

@@ -10,206 +10,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::life::Released;
 use super::scope::{check_ranges, check_text, contains, normalise};
 use super::timeline::Timeline;
-use super::{HoldCause, Release, ReleaseOutcome};
+use super::{Hold, HoldState, Release, ReleaseOutcome};
 use crate::format::entry::{Decision, Entry, HoldPlaced};
 use crate::types::{CameraId, Error, ErrorKind, HoldId, Result, Timestamp, Window};
-
-/// Where a hold is in its life. It never goes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HoldState {
-    /// It protects until it is released or its deadline passes.
-    Active,
-    /// Released or lapsed; it still protects until `until`, and gives nobody access.
-    Grace {
-        /// When its end is written down.
-        until: Timestamp,
-    },
-    /// It protects nothing any more.
-    Ended,
-}
-
-impl HoldState {
-    /// A short stable name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Grace { .. } => "grace",
-            Self::Ended => "ended",
-        }
-    }
-}
-
-/// A promise not to delete what some cameras recorded during some windows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    id: HoldId,
-    cause: HoldCause,
-    scope: Vec<(CameraId, Window)>,
-    reference: String,
-    reason: String,
-    actor: String,
-    agency: String,
-    idempotency_key: String,
-    placed_at: Timestamp,
-    position: u64,
-    deadline: Timestamp,
-    grace: Option<Duration>,
-    renewals: u32,
-    state: HoldState,
-    released: Option<Released>,
-}
-
-/// How its protection came to an end: by somebody, or (without an actor) by its deadline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Released {
-    at: Timestamp,
-    actor: String,
-    reason: String,
-}
-
-impl Hold {
-    fn new(placed: &HoldPlaced, entry: &Entry) -> Self {
-        Self {
-            id: placed.hold,
-            // A cause of a later version: in doubt the strictest.
-            cause: HoldCause::from_code(placed.cause).unwrap_or(HoldCause::Order),
-            scope: normalise(placed.scope.clone()),
-            reference: placed.reference.clone(),
-            reason: placed.reason.clone(),
-            actor: placed.actor.clone(),
-            agency: placed.agency.clone(),
-            idempotency_key: placed.idempotency_key.clone(),
-            placed_at: entry.at,
-            position: entry.position,
-            deadline: placed.deadline,
-            grace: placed.grace_us.map(Duration::from_micros),
-            renewals: 0,
-            state: HoldState::Active,
-            released: None,
-        }
-    }
-
-    /// Its permanent id.
-    #[must_use]
-    pub fn id(&self) -> HoldId {
-        self.id
-    }
-
-    /// What it is for.
-    #[must_use]
-    pub fn cause(&self) -> HoldCause {
-        self.cause
-    }
-
-    /// What it covers, sorted by camera and start; windows of one camera neither overlap nor touch.
-    #[must_use]
-    pub fn scope(&self) -> &[(CameraId, Window)] {
-        &self.scope
-    }
-
-    /// The case it belongs to; may be empty.
-    #[must_use]
-    pub fn reference(&self) -> &str {
-        &self.reference
-    }
-
-    /// Why it was placed, in words; may be empty.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    /// Who placed it; may be empty.
-    #[must_use]
-    pub fn actor(&self) -> &str {
-        &self.actor
-    }
-
-    /// The agency it was placed for; may be empty.
-    #[must_use]
-    pub fn agency(&self) -> &str {
-        &self.agency
-    }
-
-    /// When it was placed, by trusted time.
-    #[must_use]
-    pub fn placed_at(&self) -> Timestamp {
-        self.placed_at
-    }
-
-    /// When it lapses unless it is released or renewed before, by trusted time.
-    #[must_use]
-    pub fn deadline(&self) -> Timestamp {
-        self.deadline
-    }
-
-    /// How often its deadline was moved.
-    #[must_use]
-    pub fn renewals(&self) -> u32 {
-        self.renewals
-    }
-
-    /// Where it is in its life.
-    #[must_use]
-    pub fn state(&self) -> HoldState {
-        self.state
-    }
-
-    /// Whether it protects its scope: active, or in its grace.
-    #[must_use]
-    pub fn protects(&self) -> bool {
-        self.state != HoldState::Ended
-    }
-
-    /// When it was released or lapsed; `None` while it is active.
-    #[must_use]
-    pub fn released_at(&self) -> Option<Timestamp> {
-        self.released.as_ref().map(|released| released.at)
-    }
-
-    /// Who released it, both persons of an order joined by ` + `; empty while it is active and when
-    /// it lapsed.
-    #[must_use]
-    pub fn released_by(&self) -> &str {
-        self.released.as_ref().map_or("", |released| &released.actor)
-    }
-
-    /// Why it was released: the cause, then the words of whoever released it; `lapsed` when its
-    /// deadline passed; empty while it is active.
-    #[must_use]
-    pub fn release_reason(&self) -> &str {
-        self.released.as_ref().map_or("", |released| &released.reason)
-    }
-
-    /// The ledger position of its placing: a clip whose expiry stands before it was already gone.
-    #[must_use]
-    pub fn position(&self) -> u64 {
-        self.position
-    }
-
-    /// The key it was placed with; may be empty.
-    pub(crate) fn idempotency_key(&self) -> &str {
-        &self.idempotency_key
-    }
-
-    /// Leaves the active state: protects until `until`. A second release or lapse (which nobody
-    /// writes) may lengthen the grace, never shorten it.
-    fn release(&mut self, until: Timestamp, released: Released) {
-        self.state = match self.state {
-            HoldState::Active => HoldState::Grace { until },
-            HoldState::Grace { until: old } => HoldState::Grace { until: old.max(until) },
-            HoldState::Ended => return,
-        };
-        if self.released.is_none() {
-            self.released = Some(released);
-        }
-    }
-}
 
 /// All holds that were ever placed, and the lookup over those that protect.
 ///
@@ -245,10 +52,10 @@ impl HoldSet {
                 self.leave_active(*hold, *grace_until, released);
             }
             Decision::HoldEnded { hold } => self.end(*hold),
-            Decision::HoldNarrowed { hold, scope, .. } => {
-                if !scope.is_empty() && self.open.contains(hold) {
-                    self.set_scope(*hold, normalise(scope.clone()));
-                }
+            Decision::HoldNarrowed { hold, scope, .. }
+                if !scope.is_empty() && self.open.contains(hold) =>
+            {
+                self.set_scope(*hold, normalise(scope.clone()));
             }
             Decision::HoldRenewed { hold, deadline, .. } => {
                 if let Some(hold) = self.hold_mut(*hold)

@@ -7,14 +7,15 @@
 //! `committing` is set the leader alone owns `open`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
-use super::Segment;
+use super::{Segment, seal_segment};
 use crate::format::record::RecordHeader;
+use crate::format::BLOCK_BYTES;
 use crate::format::segment::Trailer;
-use crate::format::{BLOCK_BYTES, SegmentKey};
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 
 /// A submitter that would exceed this many waiting payload bytes commits before it goes on: memory
@@ -45,7 +46,7 @@ pub(crate) struct Published {
     pub(crate) received: Timestamp,
     /// The start of the part, if the record began one.
     pub(crate) new_part: Option<Timestamp>,
-    pub(crate) payload_bytes: u32,
+    pub(crate) uncertainty: Duration,
     pub(crate) first: bool,
 }
 
@@ -452,43 +453,6 @@ impl Leader<'_> {
     }
 }
 
-/// Writes footer and trailer of a segment whose records end at `end_block`, and makes them durable.
-pub(crate) fn seal_segment(segment: &Segment, end_block: u32, now: Timestamp) -> Result<Trailer> {
-    let fail = |error| Error::io("seal segment", &segment.path, error);
-    let key: &SegmentKey = &segment.header.key;
-    let sealed = segment.with_draft(|draft| (draft.footer(), draft.payload_bytes(), draft.newest_received()));
-    let Some((footer, payload_bytes, newest_received)) = sealed else {
-        return segment.trailer().ok_or_else(|| Error::corrupt("seal segment").at(&segment.path));
-    };
-    let bytes = footer.encode(key);
-    let footer_offset = u64::from(end_block) * BLOCK_BYTES;
-    let footer_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let trailer = Trailer {
-        header: segment.header.clone(),
-        footer_offset,
-        footer_bytes,
-        footer_crc: key.crc(end_block, &bytes),
-        root: footer.root(),
-        sealed: now,
-        newest_received,
-        parts: u32::try_from(footer.parts.len()).unwrap_or(u32::MAX),
-        payload_bytes,
-    };
-    let trailer_offset = segment.file.len().map_err(fail)?.saturating_sub(BLOCK_BYTES);
-    let block = u32::try_from(trailer_offset / BLOCK_BYTES).unwrap_or(u32::MAX);
-    segment.file.write_at(footer_offset, &[&bytes]).map_err(fail)?;
-    segment.file.write_at(trailer_offset, &[&trailer.encode(key, block)]).map_err(fail)?;
-    segment.file.sync().map_err(fail)?;
-    let unused = footer_offset.saturating_add(footer_bytes)..trailer_offset;
-    if !unused.is_empty() {
-        // Space that could not be given back is only space.
-        drop(segment.file.punch(unused));
-    }
-    segment.file.drop_cache(0..footer_offset);
-    segment.set_sealed(trailer.clone(), footer);
-    Ok(trailer)
-}
-
 /// Footer bytes that a record may cost which is not in the draft yet.
 fn waiting_bytes(header: &RecordHeader) -> u64 {
     let chunks = crate::format::record::chunk_count(header.payload_bytes);
@@ -516,7 +480,7 @@ fn publish(segment: &Segment, placed: &[Placed], submissions: &[Submission]) -> 
                 clip: record.header.clip,
                 received: record.header.received,
                 new_part,
-                payload_bytes: record.header.payload_bytes,
+                uncertainty: Duration::from_micros(record.header.uncertainty_us),
                 first: record.header.first,
             });
         }

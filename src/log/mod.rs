@@ -7,12 +7,14 @@ mod appender;
 mod draft;
 mod lease;
 mod scan;
+mod seal;
 mod segment;
 
 pub(crate) use appender::{Appender, ClipSlot, Host, Published, Submission, Ticket};
 pub(crate) use draft::Draft;
 pub(crate) use lease::{Lease, Leases, Mapping};
 pub(crate) use scan::{Scan, scan};
+pub(crate) use seal::{seal_copy, seal_segment};
 pub(crate) use segment::{FooterCache, Opened, Segment};
 
 use crate::format::footer::{Part, RecordRef};

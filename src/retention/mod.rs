@@ -13,4 +13,4 @@ pub use sweep_plan::{KeptItem, KeptReason, PlanAction, PlanItem, SweepPlan};
 pub use trusted_time::ClockStatus;
 
 pub(crate) use plan::{PlanInput, SegmentView, SpaceView, plan};
-pub(crate) use trusted_time::TrustedTime;
+pub(crate) use trusted_time::{TrustedTime, WALL_BOUND_DEFAULT};

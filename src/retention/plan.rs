@@ -52,6 +52,7 @@ pub(crate) struct SegmentView {
 
 /// How much room there is, and how much is wanted.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "units go last in names")]
 pub(crate) struct SpaceView {
     /// What the store occupies, and what it may.
     pub(crate) used_bytes: u64,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::types::{Error, Result, Timestamp};
 
-const AT_MOST_MAX: Duration = Duration::from_secs(36_525 * 86_400);
+const AT_MOST_MAX: Duration = Duration::from_hours(36_525 * 24);
 const DAY_SECS: u64 = 86_400;
 
 /// How long clips are kept: `at_least` is a promise to the resident, `at_most` one to everybody
@@ -27,7 +27,7 @@ const DAY_SECS: u64 = 86_400;
 /// use clipkeep::Retention;
 ///
 /// let retention: Retention = "12h..5d".parse()?;
-/// assert_eq!(retention.at_least(), Duration::from_secs(12 * 3600));
+/// assert_eq!(retention.at_least(), Duration::from_hours(12));
 /// assert_eq!(Retention::days(5, 10)?.to_string(), "5..10 days");
 /// assert!(Retention::days(10, 5).is_err());
 /// # Ok::<(), clipkeep::Error>(())
@@ -83,6 +83,11 @@ impl Retention {
         self.at_most
     }
 
+    /// The longest retention there is: for clips whose own is not known.
+    pub(crate) const fn longest() -> Self {
+        Self { at_least: AT_MOST_MAX, at_most: AT_MOST_MAX }
+    }
+
     /// When clips whose newest bytes came at `received` are expired in any case.
     pub(crate) fn due(&self, received: Timestamp) -> Timestamp {
         received.saturating_add(self.at_most)
@@ -118,12 +123,12 @@ impl FromStr for Retention {
         let refused = || {
             Error::invalid(format!("retention {text:?}: want LEAST..MOST, like 5d..10d or 12h..5d"))
         };
-        let (bounds, default_unit) = match text.strip_suffix(" days") {
+        let (bounds, unit) = match text.strip_suffix(" days") {
             Some(bounds) => (bounds, "d"),
             None => (text, ""),
         };
         let (at_least, at_most) = bounds.split_once("..").ok_or_else(refused)?;
-        let read = |bound: &str| duration(bound, default_unit).ok_or_else(refused);
+        let read = |bound: &str| duration(&format!("{bound}{unit}")).ok_or_else(refused);
         Self::new(read(at_least)?, read(at_most)?)
     }
 }
@@ -139,14 +144,9 @@ const UNITS: [(&str, u64); 6] = [
 ];
 
 /// A number and a unit, like `36h`.
-fn duration(text: &str, default_unit: &str) -> Option<Duration> {
+fn duration(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;
-    let unit = match (unit, default_unit) {
-        (unit, "") => unit,
-        ("", unit) => unit,
-        _ => return None,
-    };
     let (_, us) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
     Some(Duration::from_micros(number.parse::<u64>().ok()?.checked_mul(us)?))
 }
@@ -154,14 +154,13 @@ fn duration(text: &str, default_unit: &str) -> Option<Duration> {
 /// In the longest unit that loses nothing.
 fn spelled(duration: Duration) -> String {
     let total = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    let fits =
-        |(name, us): (&str, u64)| total.is_multiple_of(us).then(|| format!("{}{name}", total / us));
-    UNITS.into_iter().find_map(fits).unwrap_or_default()
+    let longest = UNITS.into_iter().find(|(_, us)| total.is_multiple_of(*us));
+    longest.map_or_else(String::new, |(name, us)| format!("{}{name}", total / us))
 }
 
 fn whole_days(duration: Duration) -> Option<u64> {
     let whole = duration.as_secs().is_multiple_of(DAY_SECS) && duration.subsec_nanos() == 0;
-    whole.then(|| duration.as_secs() / DAY_SECS)
+    whole.then_some(duration.as_secs() / DAY_SECS)
 }
 
 fn whole_micros(duration: Duration) -> Duration {

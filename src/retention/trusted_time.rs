@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::types::{Timestamp, Uptime};
 
 /// How far ahead a wall clock is believed without further evidence.
-pub(crate) const WALL_BOUND_DEFAULT: Duration = Duration::from_secs(3_600);
+pub(crate) const WALL_BOUND_DEFAULT: Duration = Duration::from_hours(1);
 
 /// The boot id of a system that has none.
 const NO_BOOT_ID: [u8; 16] = [0; 16];

@@ -1,116 +1,300 @@
-//! STUB of the public store API, to be replaced by merging `main`: signatures are final.
-#![allow(missing_docs, clippy::all, unused)]
+//! The store: the public engine over the layers below.
+//!
+//! Owns the one [`Inner`] that all clones of a [`Store`] share. The work is in the modules, one
+//! noun each; this file has what they share, and the order of the locks:
+//!
+//! 1. `sweeping`: one sweep (or one making of room) at a time.
+//! 2. an appender's leadership (see `log::appender`): writing to one class.
+//! 3. `ledger`: every decision; a hold and an expiry are ordered by who takes it first.
+//! 4. `history`, then `catalog`: short, never across a write or sync.
+//! 5. `time`, `slot`, `problems`: leaves.
+//!
+//! A leader may take `sweeping` to make room; a sweep therefore never waits for a leader while it
+//! has `sweeping` (it seals aged segments before it takes it).
+
+mod catalog;
+mod delete;
+mod gate;
+mod history;
+mod holds;
+mod host;
+mod inspect;
+mod open;
 mod options;
+mod policy;
+mod read;
+mod receipt;
+mod record;
+mod relocate;
 mod report;
-pub use options::*;
-pub use report::*;
-use crate::types::*;
-use crate::hold::*;
-use crate::retention::*;
-use crate::vfs::Vfs;
+mod space;
+mod stats;
+mod sweep;
+mod threads;
+mod time;
+mod verify;
+
+pub use options::{Durability, StoreOptions};
+pub use policy::PolicyScope;
+pub use read::{ClipReader, Clips};
+pub use record::Recorder;
+pub use report::{
+    CameraStats, Explanation, Fault, HoldReceipt, LedgerLine, MissedRange, MissedReason,
+    OpenReport, PartReport, SegmentReport, Stats, SweepReport, VerifyDepth, VerifyReport,
+};
+pub use verify::Progress;
+
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
-use bytes::Bytes;
 
-#[derive(Clone, Debug)]
-pub struct Store;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
-/// Where a change of retention applies.
-pub enum PolicyScope { NewClips, ExistingToo }
+use crate::format::entry::{Decision, Entry};
+use crate::ledger::Ledger;
+use crate::log::{Appender, FooterCache, Leases};
+use crate::types::{ClassId, Clip, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
+use crate::vfs::{Lock, Vfs};
+
+use catalog::Catalog;
+use history::History;
+use threads::Threads;
+use time::TimeKeeper;
+
+/// A store of clips: an open folder. Clones share it; it closes when the last one is dropped.
+///
+/// # Example
+///
+/// ```
+/// use clipkeep::{CameraId, Media, NewClip, NewHold, Store, Window};
+///
+/// let dir = tempfile::tempdir()?;
+/// let store = Store::options().open(dir.path())?;
+/// let camera: CameraId = "front-door".parse()?;
+/// let window = Window::parse("2026-11-23T18:00:00Z", "2026-11-23T18:00:30Z")?;
+///
+/// let clip = store.append(NewClip::new(&camera, window), &b"bytes of a clip"[..])?;
+/// assert_eq!(store.read(clip.id())?.to_vec()?, b"bytes of a clip");
+///
+/// let receipt = store.place_hold(NewHold::new([camera.clone()], window).reason("show to Ann"))?;
+/// assert_eq!(receipt.clips, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+    /// Stops the threads and saves trusted time when the last clone goes.
+    _session: Arc<Session>,
+}
+
+/// Everything of an open store.
+struct Inner {
+    options: StoreOptions,
+    vfs: Arc<dyn Vfs>,
+    /// The store's own id.
+    uuid: [u8; 16],
+    time: Mutex<TimeKeeper>,
+    ledger: Mutex<Ledger>,
+    history: RwLock<History>,
+    catalog: RwLock<Catalog>,
+    footers: FooterCache,
+    leases: Arc<Leases>,
+    appenders: Mutex<BTreeMap<ClassId, Arc<Appender>>>,
+    next_segment: Mutex<SegmentId>,
+    sweeping: Mutex<()>,
+    opening: Mutex<OpenReport>,
+    /// What went wrong since opening and was survived.
+    problems: Mutex<Vec<Error>>,
+    /// Held for as long as the store is open.
+    _lock: Box<dyn Lock>,
+}
+
+/// The life of the store as its owner sees it: from opening to the drop of the last clone.
+struct Session {
+    inner: Arc<Inner>,
+    threads: Threads,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.threads.stop();
+        if let Err(error) = self.inner.shut_down() {
+            // Nobody is left to tell; `Store::close` is for those who want to know.
+            drop(error);
+        }
+    }
+}
 
 impl Store {
-    pub fn options() -> StoreOptions { StoreOptions::default() }
-    pub(crate) fn open_with(options: StoreOptions, vfs: Arc<dyn Vfs>) -> Result<Self> { unimplemented!() }
-    /// Stops threads, makes everything durable, saves trusted time. Dropping the last clone does the same without telling errors.
-    pub fn close(self) -> Result<()> { unimplemented!() }
-    pub fn opening(&self) -> OpenReport { unimplemented!() }
-    /// trusted time now
-    pub fn now(&self) -> Timestamp { unimplemented!() }
-    pub fn clock_status(&self) -> ClockStatus { unimplemented!() }
-    pub fn confirm_clock(&self, actor: &str) -> Result<Timestamp> { unimplemented!() }
+    /// The options to open a store with.
+    #[must_use]
+    pub fn options() -> StoreOptions {
+        StoreOptions::default()
+    }
 
-    pub fn append(&self, clip: NewClip, bytes: impl Into<Bytes>) -> Result<Clip> { unimplemented!() }
-    pub fn record(&self, clip: NewClip) -> Result<Recorder> { unimplemented!() }
-    pub fn sync(&self) -> Result<()> { unimplemented!() }
-    /// Seals all open segments with records (tests, shutdown before moving a disk)
-    pub fn seal(&self) -> Result<()> { unimplemented!() }
+    /// Makes everything durable, saves trusted time, and closes the store if this is its last
+    /// clone. Dropping a store does the same without a word about errors.
+    ///
+    /// # Errors
+    ///
+    /// Why something could not be made durable.
+    pub fn close(self) -> Result<()> {
+        self.inner.shut_down()
+    }
 
-    pub fn cameras(&self) -> Vec<CameraId> { unimplemented!() }          // not the removed ones
-    pub fn add_camera(&self, camera: &CameraId) -> Result<()> { unimplemented!() } // known before its first clip; un-hides
-    pub fn remove_camera(&self, camera: &CameraId) -> Result<()> { unimplemented!() } // hides
-    /// owned, double-ended, exact-size iterator over a snapshot, by start
-    pub fn clips(&self, camera: &CameraId, window: Window) -> Result<Clips> { unimplemented!() }
-    pub fn clip(&self, id: ClipId) -> Result<Clip> { unimplemented!() }  // NotFound / Expired
-    pub fn explain(&self, id: ClipId) -> Result<Explanation> { unimplemented!() }
-    pub fn read(&self, id: ClipId) -> Result<ClipReader> { unimplemented!() }
-    /// without maps: for export of evidence and suspect media
-    pub fn read_copied(&self, id: ClipId) -> Result<ClipReader> { unimplemented!() }
+    /// What opening the store found and did.
+    #[must_use]
+    pub fn opening(&self) -> OpenReport {
+        self.inner.opening.lock().clone()
+    }
 
-    pub fn retention(&self, camera: Option<&CameraId>) -> Retention { unimplemented!() }
-    pub fn set_retention(&self, camera: Option<&CameraId>, retention: Retention, scope: PolicyScope) -> Result<()> { unimplemented!() }
-    pub fn plan_sweep(&self) -> Result<SweepPlan> { unimplemented!() }
-    pub fn sweep(&self) -> Result<SweepReport> { unimplemented!() }
+    /// What went wrong since the store was opened and was survived: a ledger copy that failed, a
+    /// segment abandoned after a failed write, space that could not be given back.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Error> {
+        let mut problems = self.inner.problems.lock().clone();
+        problems.extend(self.inner.ledger.lock().problems().iter().cloned());
+        problems
+    }
 
-    pub fn place_hold(&self, hold: NewHold) -> Result<HoldReceipt> { unimplemented!() }
-    pub fn hold(&self, id: HoldId) -> Result<Hold> { unimplemented!() }
-    pub fn holds(&self) -> Vec<Hold> { unimplemented!() }
-    /// what a hold covers now
-    pub fn hold_receipt(&self, id: HoldId) -> Result<HoldReceipt> { unimplemented!() }
-    pub fn release_hold(&self, id: HoldId, release: &Release) -> Result<Hold> { unimplemented!() }
-    pub fn narrow_hold(&self, id: HoldId, scope: Vec<(CameraId, Window)>, actor: &str, reason: &str) -> Result<Hold> { unimplemented!() }
-    pub fn renew_hold(&self, id: HoldId, duration: Duration, actor: &str, reason: &str) -> Result<Hold> { unimplemented!() }
+    /// The readable clip `id`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for an id that was never given; `Expired` when it is expired or deleted;
+    /// `Corrupt` when its metadata cannot be read.
+    pub fn clip(&self, id: ClipId) -> Result<Clip> {
+        Ok(self.inner.locate(id)?.clip)
+    }
 
-    /// the owner's delete: Held if any hold covers it
-    pub fn delete_clip(&self, id: ClipId, actor: &str, reason: &str) -> Result<()> { unimplemented!() }
-    /// the owner's "deny and erase": ends the holds on this clip, except an order's (Held)
-    pub fn erase_clip(&self, id: ClipId, actor: &str, reason: &str) -> Result<()> { unimplemented!() }
-    /// an outcome for each
-    pub fn delete_clips(&self, ids: &[ClipId], actor: &str, reason: &str) -> Vec<(ClipId, Result<()>)> { unimplemented!() }
+    /// Makes everything written so far durable, whatever the durability.
+    ///
+    /// # Errors
+    ///
+    /// Why something could not be made durable.
+    pub fn sync(&self) -> Result<()> {
+        self.inner.sync()
+    }
 
-    pub fn verify(&self, depth: VerifyDepth, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport> { unimplemented!() }
-    pub fn stats(&self) -> Result<Stats> { unimplemented!() }
-    pub fn segments(&self) -> Vec<SegmentId> { unimplemented!() }
-    pub fn inspect_segment(&self, id: SegmentId) -> Result<SegmentReport> { unimplemented!() }
-    /// ledger entries from position `from` on; `visit` answers whether to go on
-    pub fn inspect_ledger(&self, from: u64, visit: &mut dyn FnMut(LedgerLine) -> bool) -> Result<()> { unimplemented!() }
+    /// Seals every open segment that has records, as a sweep does with old ones. For moving the
+    /// disk elsewhere, and for tests.
+    ///
+    /// # Errors
+    ///
+    /// Why a segment could not be sealed; its clips are safe all the same.
+    pub fn seal(&self) -> Result<()> {
+        self.inner.check_writable()?;
+        for appender in self.inner.all_appenders() {
+            appender.seal(&*self.inner, Timestamp::MAX)?;
+        }
+        self.inner.ledger.lock().flush()
+    }
 }
 
-/// How far a long job is.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress { pub done_bytes: u64, pub total_bytes: u64 }
+impl Inner {
+    /// Puts decisions on record: durable when it returns.
+    fn decide(&self, decisions: Vec<Decision>) -> Result<Vec<Entry>> {
+        let mut ledger = self.ledger.lock();
+        self.decide_locked(&mut ledger, decisions)
+    }
 
-#[derive(Debug)]
-pub struct Recorder;
-impl Recorder {
-    /// durable on return with Durability::Synced. Begins another clip (with the init bytes first) when the clip would pass clip_duration_max.
-    pub fn write(&mut self, fragment: impl Into<Bytes>, duration: Duration) -> Result<()> { unimplemented!() }
-    /// a new init segment: ends the clip, the next fragment begins another with these bytes first
-    pub fn set_init(&mut self, init: impl Into<Bytes>) -> Result<()> { unimplemented!() }
-    /// ends the clip at once and goes on with another at `start` (a gap, a clock step)
-    pub fn restart_at(&mut self, start: Timestamp) -> Result<()> { unimplemented!() }
-    /// the clips begun so far whose beginning is durable
-    pub fn clips(&self) -> Vec<ClipId> { unimplemented!() }
-    /// end of what was written so far, on the camera's clock
-    pub fn position(&self) -> Timestamp { unimplemented!() }
-    /// ends the last clip; dropping without it leaves a truncated clip
-    pub fn finish(self) -> Result<Clip> { unimplemented!() }
+    /// The same for a caller who has the ledger, because what it decides depends on what is on
+    /// record. Held across the sync on purpose: a hold and an expiry of the same clip must be one
+    /// before the other, and both durable in that order.
+    fn decide_locked(
+        &self,
+        ledger: &mut MutexGuard<'_, Ledger>,
+        decisions: Vec<Decision>,
+    ) -> Result<Vec<Entry>> {
+        if decisions.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.check_writable()?;
+        let entries = ledger.append(self.now(), decisions)?;
+        let mut history = self.history.write();
+        for entry in &entries {
+            history.apply(entry);
+        }
+        Ok(entries)
+    }
+
+    /// Records what may be lost in a crash because opening finds it out again.
+    fn note(&self, decision: Decision) {
+        let mut ledger = self.ledger.lock();
+        let at = self.now();
+        let position = ledger.defer(at, decision.clone());
+        let entry = Entry {
+            position,
+            at,
+            previous: [0; 32],
+            batch_start: position,
+            batch_count: 1,
+            decision,
+        };
+        self.history.write().apply(&entry);
+    }
+
+    /// Remembers what went wrong and was survived.
+    fn survived(&self, error: Error) {
+        /// More than this many say nothing new.
+        const PROBLEMS_MAX: usize = 256;
+        let mut problems = self.problems.lock();
+        if problems.len() < PROBLEMS_MAX {
+            problems.push(error);
+        }
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        if self.options.read_only {
+            return Err(Error::new(ErrorKind::ReadOnly, "change store: it was opened read-only"));
+        }
+        Ok(())
+    }
+
+    /// Why nothing may be deleted, if so.
+    fn deletion_frozen(&self) -> Option<String> {
+        self.ledger.lock().unreadable().map(str::to_owned)
+    }
+
+    fn all_appenders(&self) -> Vec<Arc<Appender>> {
+        self.appenders.lock().values().cloned().collect()
+    }
+
+    fn appender(&self, class: ClassId) -> Arc<Appender> {
+        let mut appenders = self.appenders.lock();
+        Arc::clone(appenders.entry(class).or_insert_with(|| Arc::new(Appender::new(class))))
+    }
+
+    fn locate(&self, id: ClipId) -> Result<catalog::Located> {
+        let newest = self.newest_segment();
+        self.catalog.read().clip(&self.footers, id, newest)
+    }
+
+    /// The highest segment id ever used.
+    fn newest_segment(&self) -> Option<SegmentId> {
+        self.next_segment.lock().0.checked_sub(1).map(SegmentId)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.check_writable()?;
+        for appender in self.all_appenders() {
+            appender.sync(self)?;
+        }
+        self.ledger.lock().flush()
+    }
+
+    /// What closing does; safe to do twice.
+    fn shut_down(&self) -> Result<()> {
+        if self.options.read_only {
+            return Ok(());
+        }
+        let synced = self.sync();
+        self.save_time().and(synced)
+    }
 }
 
-#[derive(Debug)]
-pub struct Clips;
-impl Iterator for Clips { type Item = Clip; fn next(&mut self) -> Option<Clip> { unimplemented!() } }
-impl DoubleEndedIterator for Clips { fn next_back(&mut self) -> Option<Clip> { unimplemented!() } }
-impl ExactSizeIterator for Clips {}
-
-/// Read + Seek + Send; positioned reads and zero-copy chunks
-#[derive(Debug)]
-pub struct ClipReader;
-impl ClipReader {
-    pub fn clip(&self) -> &Clip { unimplemented!() }
-    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> { unimplemented!() }
-    /// verified chunks of at most 64 KiB covering `range`
-    pub fn chunks(&self, range: std::ops::Range<u64>) -> impl Iterator<Item = Result<Bytes>> + '_ { std::iter::empty() }
-    pub fn to_vec(&self) -> Result<Vec<u8>> { unimplemented!() }
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("vfs", &self.inner.vfs).finish_non_exhaustive()
+    }
 }
-impl std::io::Read for ClipReader { fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> { unimplemented!() } }
-impl std::io::Seek for ClipReader { fn seek(&mut self, _: std::io::SeekFrom) -> std::io::Result<u64> { unimplemented!() } }

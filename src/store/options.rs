@@ -259,7 +259,7 @@ impl StoreOptions {
         self.check()?;
         let vfs = match &self.vfs {
             Some(vfs) => Arc::clone(vfs),
-            None => OsVfs::new(dir),
+            None => Arc::new(OsVfs::new(dir)),
         };
         Store::open_with(self, vfs)
     }

@@ -50,6 +50,11 @@ impl Window {
         Self::new(start, start.saturating_add(duration))
     }
 
+    /// The last microsecond that a timestamp can name.
+    pub(crate) const fn last_instant() -> Self {
+        Self { start: Timestamp::from_micros(Timestamp::MAX.as_micros() - 1), end: Timestamp::MAX }
+    }
+
     /// The window between two RFC 3339 times.
     ///
     /// # Errors

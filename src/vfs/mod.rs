@@ -1,16 +1,22 @@
 //! What the engine asks of a file system, in one trait: the seam for the simulated disk.
 //!
-//! Paths are relative to the store's folder, with `/` between the parts. Each call states its
-//! durability; nothing here caches or retries. `os` is the real one and the only place with
-//! `std::fs`, maps and `unsafe`; `sim` is the simulated disk of the tests.
+//! Paths are relative to the store's folder, with `/` between the parts; an absolute one, or one
+//! with an empty part, `.` or `..`, is `InvalidInput` everywhere. Each call states its durability;
+//! nothing here caches or retries. `os` is the real one and the only place with `std::fs`, maps
+//! and `unsafe`; `sim` is the simulated disk of the tests. A third must pass `conformance`.
 
 use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+mod path;
+
 pub mod os;
 pub mod sim;
+
+#[cfg(test)]
+mod conformance;
 
 /// A folder of files, as the engine needs it.
 pub trait Vfs: Send + Sync + fmt::Debug {
@@ -78,6 +84,10 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// `WouldBlock` when somebody else has it.
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>>;
 
+    /// The process that holds the lock at `path` exclusively, for the message to a refused
+    /// opener; `None` when unknown. Says nothing about whether the lock could be had.
+    fn lock_holder(&self, path: &str) -> Option<u32>;
+
     /// Bytes free for this process, and bytes in all, on the file system of the store.
     ///
     /// # Errors
@@ -109,6 +119,7 @@ pub struct Space {
 }
 
 /// One open file. All calls may be made from several threads.
+#[expect(clippy::len_without_is_empty, reason = "a length can fail, and nobody asks for emptiness")]
 pub trait VfsFile: Send + Sync + fmt::Debug {
     /// Reads exactly `buf.len()` bytes at `offset`.
     ///
@@ -155,7 +166,8 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// What the system says; any part of it may be done.
+    /// `InvalidInput` for a range that is not aligned, with nothing done; what the system says
+    /// otherwise, and then any part of it may be done.
     fn punch(&self, range: Range<u64>) -> io::Result<()>;
 
     /// Cuts the file to `len` bytes, giving the rest back. Never called on a file that is mapped.
@@ -164,7 +176,7 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// `InvalidInput` when the file is shorter than that; what the system says otherwise.
     fn truncate(&self, len: u64) -> io::Result<()>;
 
     /// Maps `0..len` of the file, which nobody writes any more, for reading.
@@ -172,6 +184,7 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// `Unsupported` where there are no maps; the caller then reads with `read_at`.
+    /// `UnexpectedEof` when the file is shorter.
     fn map(&self, len: u64) -> io::Result<Arc<dyn Map>>;
 
     /// Tells the system that `range` will not be read soon, so that recording does not push out
@@ -189,6 +202,19 @@ pub trait Map: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// `Unsupported` where the system cannot; the caller then reads with [`VfsFile::read_at`].
+    /// `InvalidInput` for a range outside the map; what the system says for an unreadable sector.
     fn populate(&self, range: Range<u64>) -> io::Result<()>;
+}
+
+/// What every [`VfsFile::punch`] asks of its range: file systems free whole blocks only, and the
+/// parts of blocks at its ends would stay allocated unnoticed.
+fn check_punch(range: &Range<u64>) -> io::Result<()> {
+    const PUNCH_ALIGN: u64 = 4096;
+    let aligned = range.start.is_multiple_of(PUNCH_ALIGN) && range.end.is_multiple_of(PUNCH_ALIGN);
+    if aligned && range.start <= range.end {
+        return Ok(());
+    }
+    let message = format!("not a range of whole blocks: {}..{}", range.start, range.end);
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }

@@ -1,0 +1,345 @@
+//! Reading the ledger back: at opening, for verification, and for people.
+//!
+//! Owns the order of reading and repairing. Holds the bytes of one file of each copy at a time.
+//! Never writes to a ledger that it cannot read to the end.
+
+use std::collections::BTreeSet;
+
+use super::Ledger;
+use super::copy::{Copy, Loaded};
+use super::scan::{self, Chain, FILE_LEN, Scan};
+use crate::format::entry::Entry;
+use crate::types::{Error, ErrorKind, Result};
+
+/// What opening found.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    /// How many entries were shown.
+    pub(crate) entries: u64,
+    /// What was rewritten, a sentence each.
+    pub(crate) repairs: Vec<String>,
+    /// What could not be, and files that are not the ledger's.
+    pub(crate) problems: Vec<Error>,
+    /// Why the history ends early, naming what and where.
+    pub(crate) unreadable: Option<String>,
+}
+
+/// Goes through the files in order.
+struct Walk {
+    numbers: Vec<u32>,
+    chain: Chain,
+    torn: Option<u64>,
+}
+
+/// One file, read from both copies.
+struct File {
+    number: u32,
+    loaded: [Loaded; 2],
+    scan: Scan,
+}
+
+impl Walk {
+    fn over(numbers: &[BTreeSet<u32>; 2]) -> Self {
+        let union: BTreeSet<u32> = numbers.iter().flatten().copied().collect();
+        Self { numbers: union.into_iter().collect(), chain: Chain::default(), torn: None }
+    }
+
+    /// Reads file `number`, which follows the ones read so far.
+    fn read(&mut self, ledger: &Ledger, number: u32) -> File {
+        let loaded = ledger.copies.each_ref().map(|copy| load(copy, number));
+        let mut scan = {
+            let [a, b] = &loaded;
+            scan::scan(&ledger.store, [&a.bytes, &b.bytes], number, self.chain, self.torn)
+        };
+        if scan.stop.is_none() {
+            scan.stop = lost_in_both(&loaded, scan.tail());
+        }
+        self.chain = scan.chain;
+        self.torn = scan.torn;
+        File { number, loaded, scan }
+    }
+}
+
+impl File {
+    /// What the copies should read as.
+    fn image(&self, store: &[u8; 16]) -> Vec<u8> {
+        let [a, b] = &self.loaded;
+        self.scan.image([&a.bytes, &b.bytes], store, self.number)
+    }
+
+    /// Whether `loaded` must be rewritten. A blank file that only one copy has is fine.
+    fn differs(&self, loaded: &Loaded, image: &[u8]) -> bool {
+        match loaded.len {
+            None => !self.scan.frames.is_empty(),
+            Some(len) => {
+                let whole = len == super::LEDGER_FILE_BYTES;
+                // A blank file of the wrong length is made anew when it is needed.
+                let blank = self.scan.frames.is_empty();
+                loaded.bytes != image || !loaded.lost.is_empty() || (!whole && !blank)
+            }
+        }
+    }
+
+    /// The entries that `loaded` has not as they are in `image`.
+    fn damaged<'a>(
+        &'a self,
+        loaded: &'a Loaded,
+        image: &'a [u8],
+    ) -> impl Iterator<Item = &'a scan::Frame> {
+        self.scan.frames.iter().filter(|frame| {
+            let range = frame.offset..frame.offset + frame.len;
+            loaded.bytes.get(range.clone()) != image.get(range)
+        })
+    }
+
+    /// What stops the replay here, with the place.
+    fn stopped(&self, copy: &Copy) -> Option<String> {
+        let why = self.scan.stop.as_ref()?;
+        Some(format!("{why} ({})", copy.damage("ledger file".into(), self.number)))
+    }
+}
+
+/// File `number` of `copy`; an error is as if none of it could be read.
+fn load(copy: &Copy, number: u32) -> Loaded {
+    let loaded = if copy.works() { copy.load(number) } else { Ok(Loaded::missing()) };
+    loaded.unwrap_or_else(|error| Loaded {
+        bytes: vec![0; FILE_LEN],
+        len: Some(super::LEDGER_FILE_BYTES),
+        lost: (0..FILE_LEN).step_by(scan::FIRST_FRAME).collect(),
+        cause: Some(error),
+    })
+}
+
+/// A place behind `tail` that can be read in neither copy: nobody knows what stands there.
+fn lost_in_both(loaded: &[Loaded; 2], tail: usize) -> Option<String> {
+    let [a, b] = loaded;
+    let unknown = |other: &Loaded, block: usize| other.len.is_none() || other.lost.contains(&block);
+    let lost = a.lost.iter().find(|block| unknown(b, **block));
+    let lost = lost.or_else(|| b.lost.iter().find(|block| unknown(a, **block)));
+    let block = *lost?;
+    (block + scan::FIRST_FRAME > tail)
+        .then(|| format!("what stands at byte {block} can be read in neither copy"))
+}
+
+impl Ledger {
+    /// Opens the files: the body of [`Ledger::open`].
+    pub(super) fn replay(
+        &mut self,
+        known_durable: u64,
+        visit: &mut dyn FnMut(&Entry),
+    ) -> Result<Replay> {
+        let mut replay = Replay::default();
+        let numbers = self.list(&mut replay)?;
+        let mut walk = Walk::over(&numbers);
+        let mut differing = Vec::new();
+        // 1. Read everything once, writing nothing: only when the end is known is it known whether
+        //    an incomplete batch is a torn last write.
+        for number in walk.numbers.clone() {
+            let (start, torn) = (walk.chain, walk.torn);
+            let file = walk.read(self, number);
+            for frame in &file.scan.frames {
+                visit(&frame.entry);
+            }
+            if !file.scan.frames.is_empty() {
+                (self.number, self.tail) = (number, file.scan.tail());
+            }
+            if let Some(why) = file.stopped(&self.copies[0]) {
+                self.unreadable = Some(why);
+                break;
+            }
+            let image = file.image(&self.store);
+            if file.loaded.iter().any(|loaded| file.differs(loaded, &image)) {
+                differing.push((number, start, torn));
+            }
+        }
+        self.chain = walk.chain;
+        replay.entries = walk.chain.position;
+        if self.unreadable.is_none() {
+            self.unreadable = too_short(walk.chain.position, known_durable, &walk.numbers);
+        }
+        // 2. Repair and go on where it ends.
+        if self.writable && self.unreadable.is_none() {
+            for (number, chain, torn) in differing {
+                let file = Walk { numbers: vec![], chain, torn }.read(self, number);
+                self.repair(&file, &mut replay);
+            }
+            self.resume(known_durable, &mut replay);
+        }
+        replay.unreadable.clone_from(&self.unreadable);
+        Ok(replay)
+    }
+
+    /// The numbers of both copies' files.
+    fn list(&mut self, replay: &mut Replay) -> Result<[BTreeSet<u32>; 2]> {
+        let mut numbers = [BTreeSet::new(), BTreeSet::new()];
+        for (copy, numbers) in self.copies.iter_mut().zip(&mut numbers) {
+            match copy.list() {
+                Ok((found, unknown)) => {
+                    copy.count(&found);
+                    *numbers = found;
+                    let foreign = unknown.into_iter().map(|name| {
+                        let what = format!("{}/{name} is no ledger file: left alone", copy.dir());
+                        Error::new(ErrorKind::Unsupported, what)
+                    });
+                    replay.problems.extend(foreign);
+                }
+                Err(error) => {
+                    copy.fail();
+                    replay.problems.push(error);
+                }
+            }
+        }
+        match replay.problems.last() {
+            Some(error) if !self.copies.iter().any(Copy::works) => Err(error.clone()),
+            _ => Ok(numbers),
+        }
+    }
+
+    /// Rewrites one file where a copy differs from what both together say.
+    fn repair(&mut self, file: &File, replay: &mut Replay) {
+        let image = file.image(&self.store);
+        // Copy a is durable again before copy b is touched: no crash can cost an entry that one
+        // of them had.
+        for (copy, loaded) in self.copies.iter_mut().zip(&file.loaded) {
+            if !copy.works() || !file.differs(loaded, &image) {
+                continue;
+            }
+            let ready = if loaded.len.is_none() { copy.create_dir() } else { Ok(()) };
+            match ready.and_then(|()| copy.repair(file.number, loaded, &image)) {
+                Ok(()) => replay.repairs.push(repaired(copy, file, loaded, &image)),
+                Err(error) => {
+                    copy.fail();
+                    replay.problems.push(error);
+                }
+            }
+        }
+    }
+
+    /// Opens the last file of each copy for the next entries.
+    fn resume(&mut self, known_durable: u64, replay: &mut Replay) {
+        // What a process that was killed had written may be in memory only: it must be durable
+        // before anybody acts on it. After a clean close that is known.
+        let sync = self.chain.position != known_durable;
+        for copy in self.copies.iter_mut().filter(|copy| copy.works()) {
+            if let Err(error) = copy.resume(self.number, sync) {
+                copy.fail();
+                replay.problems.push(error);
+            }
+        }
+        if self.copies.iter().any(Copy::works) {
+            // Without room each append tries again.
+            drop(self.reserve());
+        } else {
+            self.poisoned = true;
+        }
+    }
+
+    /// Reads both copies from disk again: checks CRCs, chain, and that the copies are equal. Shows
+    /// each entry with its hash and gives what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// When a copy's folder cannot be read.
+    pub(crate) fn verify(&self, visit: &mut dyn FnMut(&Entry, &[u8; 32])) -> Result<Vec<Error>> {
+        let mut found = Vec::new();
+        let mut walk = Walk::over(&self.numbers()?);
+        for number in walk.numbers.clone() {
+            let file = walk.read(self, number);
+            file.scan.frames.iter().for_each(|frame| visit(&frame.entry, &frame.hash));
+            if let Some(why) = file.stopped(&self.copies[0]) {
+                found.push(Error::corrupt(why));
+                break;
+            }
+            let image = file.image(&self.store);
+            for (copy, loaded) in self.copies.iter().zip(&file.loaded) {
+                found.extend(loaded.cause.clone());
+                if file.differs(loaded, &image) {
+                    found.extend(differences(copy, &file, loaded, &image));
+                }
+            }
+        }
+        if walk.chain.position < self.chain.position {
+            let (there, want) = (walk.chain.position, self.chain.position);
+            found.push(Error::corrupt(format!("ledger ends after {there} of {want} entries")));
+        }
+        Ok(found)
+    }
+
+    /// Shows the entries from position `from` on, each with its hash, until `visit` says false.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` where the ledger cannot be read on; what the system says of a folder.
+    pub(crate) fn read(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(&Entry, &[u8; 32]) -> bool,
+    ) -> Result<()> {
+        let mut walk = Walk::over(&self.numbers()?);
+        for number in walk.numbers.clone() {
+            let file = walk.read(self, number);
+            let wanted = file.scan.frames.iter().filter(|frame| frame.entry.position >= from);
+            for frame in wanted {
+                if !visit(&frame.entry, &frame.hash) {
+                    return Ok(());
+                }
+            }
+            if let Some(why) = file.stopped(&self.copies[0]) {
+                return Err(Error::corrupt(why));
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers(&self) -> Result<[BTreeSet<u32>; 2]> {
+        let [a, b] = &self.copies;
+        Ok([a.list()?.0, b.list()?.0])
+    }
+}
+
+/// Why a history of `entries` is not the whole one, if it is not.
+fn too_short(entries: u64, known_durable: u64, numbers: &[u32]) -> Option<String> {
+    if numbers.is_empty() {
+        Some("both copies of the ledger are missing".into())
+    } else if entries < known_durable {
+        Some(format!("the ledger ends after {entries} entries, but {known_durable} were durable"))
+    } else if entries == 0 {
+        Some("the ledger has no first entry".into())
+    } else {
+        None
+    }
+}
+
+/// What was rewritten in `copy`.
+fn repaired(copy: &Copy, file: &File, loaded: &Loaded, image: &[u8]) -> String {
+    let (letter, number) = (copy.letter(), file.number);
+    let other = if letter == "a" { "b" } else { "a" };
+    let damaged = file.damaged(loaded, image).count();
+    match (loaded.len, damaged) {
+        (None, _) => format!("ledger copy {letter}: rebuilt file {number} from copy {other}"),
+        (Some(_), 0) => format!("ledger copy {letter}: cleared an unfinished write, file {number}"),
+        (Some(_), 1) => format!("ledger copy {letter}: rewrote 1 damaged entry from copy {other}"),
+        (Some(_), n) => {
+            format!("ledger copy {letter}: rewrote {n} damaged entries from copy {other}")
+        }
+    }
+}
+
+/// What is wrong in one copy of `file`.
+fn differences(copy: &Copy, file: &File, loaded: &Loaded, image: &[u8]) -> Vec<Error> {
+    if loaded.len.is_none() {
+        return vec![copy.damage("ledger file is missing".into(), file.number)];
+    }
+    let mut errors: Vec<Error> = file
+        .damaged(loaded, image)
+        .map(|frame| {
+            let what = format!("ledger entry {} is damaged", frame.entry.position);
+            let offset = u64::try_from(frame.offset).unwrap_or(u64::MAX);
+            copy.damage(what, file.number).at_offset(offset)
+        })
+        .collect();
+    if errors.is_empty() {
+        errors.push(copy.damage("ledger file is damaged outside its entries".into(), file.number));
+    }
+    errors
+}

@@ -1,0 +1,1 @@
+//! What the ledger must never do, on a simulated disk.

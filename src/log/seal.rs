@@ -1,0 +1,85 @@
+//! Sealing: the footer and trailer that make a segment immutable.
+
+use crate::format::BLOCK_BYTES;
+use crate::format::segment::Trailer;
+use crate::types::{Error, Result, Timestamp};
+
+use super::Segment;
+
+/// Seals a segment whose records end at `end_block`: the footer goes behind them, the trailer into
+/// the last block of the file, all in space that is allocated already. What lies between was never
+/// used and is given back.
+///
+/// # Errors
+///
+/// What the system says; the segment stays open, and its records are as safe as they were.
+pub(crate) fn seal_segment(segment: &Segment, end_block: u32, now: Timestamp) -> Result<Trailer> {
+    let fail = |error| Error::io("seal segment", &segment.path, error);
+    let file_bytes = segment.file.len().map_err(fail)?;
+    let trailer = write_ends(segment, end_block, now, Some(file_bytes))?;
+    let used = trailer.footer_offset.saturating_add(trailer.footer_bytes);
+    let unused = used..file_bytes.saturating_sub(BLOCK_BYTES);
+    if !unused.is_empty() {
+        // Space that could not be given back is only space.
+        segment.file.punch(unused).ok();
+    }
+    segment.file.drop_cache(0..trailer.footer_offset);
+    Ok(trailer)
+}
+
+/// Seals an evidence segment: the trailer goes right behind the footer, and the file is cut there,
+/// so that holding clips costs hardly more than the clips.
+///
+/// # Errors
+///
+/// As [`seal_segment`].
+pub(crate) fn seal_copy(segment: &Segment, end_block: u32, now: Timestamp) -> Result<Trailer> {
+    let fail = |error| Error::io("seal evidence segment", &segment.path, error);
+    let trailer = write_ends(segment, end_block, now, None)?;
+    let file_bytes = trailer.footer_offset + trailer.footer_bytes + BLOCK_BYTES;
+    segment.file.truncate(file_bytes).map_err(fail)?;
+    segment.file.sync().map_err(fail)?;
+    Ok(trailer)
+}
+
+/// Writes footer and trailer, the latter into the last block of `file_bytes` or right behind the
+/// footer, and syncs. The trailer vouches for the footer by its CRC, so one sync is enough.
+fn write_ends(
+    segment: &Segment,
+    end_block: u32,
+    now: Timestamp,
+    file_bytes: Option<u64>,
+) -> Result<Trailer> {
+    let fail = |error| Error::io("seal segment", &segment.path, error);
+    let key = &segment.header.key;
+    let facts = segment
+        .with_draft(|draft| (draft.footer(), draft.payload_bytes(), draft.newest_received()));
+    let Some((footer, payload_bytes, newest_received)) = facts else {
+        return Err(Error::corrupt("seal segment: it is sealed already").at(&segment.path));
+    };
+    let bytes = footer.encode(key);
+    let footer_offset = u64::from(end_block) * BLOCK_BYTES;
+    let footer_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let trailer = Trailer {
+        header: segment.header.clone(),
+        footer_offset,
+        footer_bytes,
+        footer_crc: key.crc(end_block, &bytes),
+        root: footer.root(),
+        sealed: now,
+        newest_received,
+        parts: u32::try_from(footer.parts.len()).unwrap_or(u32::MAX),
+        payload_bytes,
+    };
+    let behind = footer_offset + footer_bytes;
+    let trailer_offset = file_bytes.map_or(behind, |bytes| bytes.saturating_sub(BLOCK_BYTES));
+    if trailer_offset < behind {
+        return Err(Error::corrupt("seal segment: no room for its footer").at(&segment.path));
+    }
+    let block = u32::try_from(trailer_offset / BLOCK_BYTES).unwrap_or(u32::MAX);
+    segment.file.write_at(footer_offset, &[&bytes]).map_err(fail)?;
+    segment.file.write_at(trailer_offset, &[&trailer.encode(key, block)]).map_err(fail)?;
+    segment.file.sync().map_err(fail)?;
+    segment.set_sealed(trailer.clone(), footer);
+    Ok(trailer)
+}

@@ -1,0 +1,266 @@
+//! What can be found: the segments that exist, the timelines over them, and which clips are gone.
+//!
+//! Kept in memory, rebuilt at opening from footers, scans and the ledger. Decides nothing: it
+//! follows what [`super::history`] says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::index::Timelines;
+use crate::log::{FooterCache, FoundPart, Published, Segment};
+use crate::types::{
+    CameraId, ClassId, Clip, ClipId, ClipState, Error, ErrorKind, Media, Result, SegmentId,
+    Timestamp, Window,
+};
+
+/// The clips and segments of an open store.
+///
+/// Invariant: a part is in `timelines` exactly if its segment is in `segments`, except that the
+/// parts in an evidence segment come in when the move is on record.
+#[derive(Debug)]
+pub(super) struct Catalog {
+    pub(super) segments: BTreeMap<SegmentId, Shelved>,
+    pub(super) timelines: Timelines,
+    /// Segments whose expiry is on record, with the clips that holds spared then.
+    pub(super) spared: BTreeMap<SegmentId, BTreeSet<ClipId>>,
+    /// Single clips that are expired or deleted and still have bytes somewhere.
+    pub(super) gone: BTreeSet<ClipId>,
+    /// Clips that live in an evidence segment.
+    pub(super) moved: BTreeMap<ClipId, SegmentId>,
+    /// Gone clips whose bytes must still be removed, by the segment they are in.
+    pub(super) to_erase: BTreeMap<SegmentId, BTreeSet<ClipId>>,
+    /// Segments that an appender writes to.
+    pub(super) writing: BTreeSet<SegmentId>,
+    /// Clips that are being recorded.
+    pub(super) recording: BTreeSet<ClipId>,
+    /// No clip is longer: how far a lookup looks back.
+    pub(super) reach: Duration,
+    /// No clip's clock is less certain: how far a hold's lookup looks around.
+    pub(super) uncertainty: Duration,
+}
+
+/// A segment with what the catalog knows of it.
+#[derive(Debug)]
+pub(super) struct Shelved {
+    pub(super) segment: Arc<Segment>,
+    /// Bytes that the file system has allocated for it.
+    pub(super) file_bytes: u64,
+    /// When the newest bytes of the clips that began here came, wherever they are.
+    pub(super) newest_received: Timestamp,
+}
+
+/// A clip with the parts that it is stored as.
+#[derive(Clone, Debug)]
+pub(super) struct Located {
+    pub(super) clip: Clip,
+    /// In clip order, at least one.
+    pub(super) parts: Vec<(Arc<Segment>, FoundPart)>,
+}
+
+impl Catalog {
+    pub(super) fn new(reach: Duration) -> Self {
+        Self {
+            segments: BTreeMap::new(),
+            timelines: Timelines::default(),
+            spared: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            moved: BTreeMap::new(),
+            to_erase: BTreeMap::new(),
+            writing: BTreeSet::new(),
+            recording: BTreeSet::new(),
+            reach,
+            uncertainty: Duration::ZERO,
+        }
+    }
+
+    /// Adds a segment; its parts come in by [`Catalog::add_parts`] or [`Catalog::add_record`].
+    pub(super) fn add_segment(&mut self, segment: &Arc<Segment>, file_bytes: u64) {
+        let newest_received = segment.newest_received();
+        let segment = Arc::clone(segment);
+        self.segments.insert(segment.id, Shelved { segment, file_bytes, newest_received });
+    }
+
+    /// Puts the parts of a segment on their timelines.
+    pub(super) fn add_parts(&mut self, segment: SegmentId, parts: &[FoundPart]) {
+        for found in parts {
+            let part = &found.part;
+            self.timelines.insert(&found.camera, part.start, segment);
+            self.reach = self.reach.max(part.end.since(part.start));
+            self.uncertainty = self.uncertainty.max(Duration::from_micros(part.uncertainty_us));
+            self.note_received(part.clip, part.received);
+        }
+    }
+
+    /// Takes in a record that was just written.
+    pub(super) fn add_record(&mut self, segment: SegmentId, record: &Published) {
+        if let Some(start) = record.new_part {
+            self.timelines.insert(&record.camera, start, segment);
+        }
+        if record.first {
+            self.recording.insert(record.clip);
+        }
+        self.uncertainty = self.uncertainty.max(record.uncertainty);
+        self.note_received(record.clip, record.received);
+    }
+
+    /// A clip lives as long as its newest bytes ask for, so the segment it began in must.
+    fn note_received(&mut self, clip: ClipId, received: Timestamp) {
+        if let Some(home) = self.segments.get_mut(&clip.home) {
+            home.newest_received = home.newest_received.max(received);
+        }
+    }
+
+    /// Takes a segment off, with its parts.
+    pub(super) fn remove_segment(&mut self, segment: SegmentId, parts: &[FoundPart]) {
+        for found in parts {
+            self.timelines.remove(&found.camera, found.part.start, segment);
+        }
+        self.segments.remove(&segment);
+        self.spared.remove(&segment);
+        self.to_erase.remove(&segment);
+        let moved = &self.moved;
+        self.gone.retain(|clip| moved.get(clip).map_or(clip.home, |to| *to) != segment);
+        self.moved.retain(|_, to| *to != segment);
+    }
+
+    /// Whether the part of `clip` in `segment` belongs to a clip that can be read, and is the copy
+    /// that counts.
+    pub(super) fn is_live(&self, clip: ClipId, segment: &Segment) -> bool {
+        if self.gone.contains(&clip) {
+            return false;
+        }
+        match self.moved.get(&clip) {
+            Some(to) => *to == segment.id,
+            None => {
+                segment.class != ClassId::EVIDENCE
+                    && self.segments.contains_key(&clip.home)
+                    && self.spared.get(&clip.home).is_none_or(|spared| spared.contains(&clip))
+            }
+        }
+    }
+
+    /// The readable clips of `camera` that overlap `window`, by start and id.
+    pub(super) fn clips(
+        &self,
+        footers: &FooterCache,
+        camera: &CameraId,
+        window: Window,
+    ) -> Result<Vec<Located>> {
+        let from = window.start().saturating_sub(self.reach);
+        let mut located = Vec::new();
+        for (start, segment) in self.timelines.range(camera, from, window.end()) {
+            let Some(shelved) = self.segments.get(&segment) else { continue };
+            for found in shelved.segment.parts_at(footers, camera, start)? {
+                if !found.part.first || !self.is_live(found.part.clip, &shelved.segment) {
+                    continue;
+                }
+                let clip = self.locate(footers, &shelved.segment, found)?;
+                if clip.clip.window.meets(&window) {
+                    located.push(clip);
+                }
+            }
+        }
+        Ok(located)
+    }
+
+    /// The clip that begins with the live part `first` in `segment`.
+    pub(super) fn locate(
+        &self,
+        footers: &FooterCache,
+        segment: &Arc<Segment>,
+        first: FoundPart,
+    ) -> Result<Located> {
+        let id = first.part.clip;
+        let camera = first.camera.clone();
+        let whole = first.part.last;
+        let start = first.part.start;
+        let mut parts = vec![(Arc::clone(segment), first.clone())];
+        if !whole {
+            let to = start.saturating_add(self.reach).saturating_add(Duration::from_micros(1));
+            for (start, segment) in self.timelines.range(&camera, start, to) {
+                let Some(shelved) = self.segments.get(&segment) else { continue };
+                if !self.is_live(id, &shelved.segment) {
+                    continue;
+                }
+                for found in shelved.segment.parts_at(footers, &camera, start)? {
+                    if found.part.clip == id && !found.part.first {
+                        parts.push((Arc::clone(&shelved.segment), found));
+                    }
+                }
+            }
+            parts.sort_by_key(|(_, found)| found.part.sequence);
+        }
+        Ok(Located { clip: self.describe(&first, &parts), parts })
+    }
+
+    /// The clip made of `parts`, the first of which is `first`.
+    fn describe(&self, first: &FoundPart, parts: &[(Arc<Segment>, FoundPart)]) -> Clip {
+        let last = parts.last().map_or(first, |(_, last)| last);
+        let found = || parts.iter().map(|(_, found)| &found.part);
+        let start = first.part.start;
+        let end = found().map(|part| part.end).max().unwrap_or(start);
+        // A clip cut off inside its first fragment covers at least an instant.
+        let end = end.max(start.saturating_add(Duration::from_micros(1)));
+        let window = Window::new(start, end).unwrap_or_else(|_| Window::last_instant());
+        let state = if found().any(|part| part.last) {
+            ClipState::Complete
+        } else if self.recording.contains(&first.part.clip) {
+            ClipState::Recording
+        } else {
+            ClipState::Truncated
+        };
+        Clip {
+            id: first.part.clip,
+            camera: first.camera.clone(),
+            window,
+            received: found().map(|part| part.received).max().unwrap_or_default(),
+            len: last.end_offset,
+            media: Media::from_code(first.part.media),
+            state,
+            digest: last.part.digest,
+            uncertainty: Duration::from_micros(first.part.uncertainty_us),
+            class: first.part.class,
+            fragments: found().map(|part| part.records_count).sum(),
+        }
+    }
+
+    /// The readable clip `id`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for an id that was never given, `Expired` for one that is gone; `newest` is the
+    /// highest segment id ever used.
+    pub(super) fn clip(
+        &self,
+        footers: &FooterCache,
+        id: ClipId,
+        newest: Option<SegmentId>,
+    ) -> Result<Located> {
+        let at = self.moved.get(&id).copied().unwrap_or(id.home);
+        let Some(shelved) = self.segments.get(&at) else {
+            return Err(if Some(id.home) <= newest {
+                Error::new(ErrorKind::Expired, format!("clip {id}: it is expired or deleted"))
+            } else {
+                Error::new(ErrorKind::NotFound, format!("clip {id}: there is no such clip"))
+            });
+        };
+        let Some((first, _)) = shelved.segment.part_of(footers, id)? else {
+            return Err(Error::new(ErrorKind::NotFound, format!("clip {id}: there is no such clip")));
+        };
+        if !self.is_live(id, &shelved.segment) {
+            return Err(Error::new(ErrorKind::Expired, format!("clip {id}: it is expired or deleted")));
+        }
+        if !first.part.first {
+            return Err(Error::corrupt(format!("clip {id}: its beginning is damaged")));
+        }
+        self.locate(footers, &shelved.segment, first)
+    }
+
+    /// The live clips that began in `segment` (in an evidence segment: that live there).
+    pub(super) fn clips_of(&self, footers: &FooterCache, segment: &Arc<Segment>) -> Result<Vec<Located>> {
+        let parts = segment.parts(footers)?;
+        let first = |found: &FoundPart| found.part.first && self.is_live(found.part.clip, segment);
+        parts.into_iter().filter(first).map(|found| self.locate(footers, segment, found)).collect()
+    }
+}

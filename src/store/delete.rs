@@ -1,0 +1,100 @@
+//! The owner's delete of single clips.
+
+use std::collections::BTreeSet;
+
+use crate::format::entry::Decision;
+use crate::types::{ClipId, ClipState, Error, ErrorKind, HoldId, Result};
+
+use super::policy::checked_text;
+use super::{Inner, Store, SweepReport};
+
+impl Store {
+    /// Deletes a clip on its owner's word: it is gone from every interface when this returns. Its
+    /// bytes go at once from a sealed segment that nobody reads it from; otherwise with a later
+    /// sweep, at the latest one after the segment is sealed.
+    ///
+    /// # Errors
+    ///
+    /// `Held` when any hold covers it; as [`Store::clip`]; `InvalidInput` for a clip that is being
+    /// recorded; `ReadOnly`; `Corrupt` when the ledger is unreadable.
+    pub fn delete_clip(&self, id: ClipId, actor: &str, reason: &str) -> Result<()> {
+        self.inner.delete(id, actor, reason, false)
+    }
+
+    /// The same where holds cover the clip ("deny and erase"): on this clip they end, and the
+    /// ledger says so. An order does not end: what it covers stays.
+    ///
+    /// # Errors
+    ///
+    /// `Held` when an order covers it; otherwise as [`Store::delete_clip`].
+    pub fn erase_clip(&self, id: ClipId, actor: &str, reason: &str) -> Result<()> {
+        self.inner.delete(id, actor, reason, true)
+    }
+
+    /// Deletes several clips, with an outcome for each: one that cannot be deleted does not stop
+    /// the others.
+    #[must_use = "each clip has an outcome of its own"]
+    pub fn delete_clips(
+        &self,
+        ids: &[ClipId],
+        actor: &str,
+        reason: &str,
+    ) -> Vec<(ClipId, Result<()>)> {
+        ids.iter().map(|id| (*id, self.delete_clip(*id, actor, reason))).collect()
+    }
+}
+
+impl Inner {
+    fn delete(&self, id: ClipId, actor: &str, reason: &str, end_holds: bool) -> Result<()> {
+        let actor = checked_text("actor", actor)?;
+        let reason = checked_text("reason", reason)?;
+        let mut ledger = self.ledger.lock();
+        let located = self.locate(id)?;
+        let clip = &located.clip;
+        if clip.state == ClipState::Recording {
+            let message = format!("delete clip {id}: it is being recorded, finish it first");
+            return Err(Error::invalid(message));
+        }
+        let holds = self.history.read().holds.clone();
+        let possible = clip.possible_window();
+        let orders = holds.blocks_owner(&clip.camera, &possible);
+        let ended_holds = holds.covering(&clip.camera, &possible);
+        if !orders.is_empty() {
+            return Err(held(id, &orders, "an order covers it, which its owner cannot end"));
+        }
+        if !end_holds && !ended_holds.is_empty() {
+            return Err(held(id, &ended_holds, "to erase it all the same, end the holds on it"));
+        }
+        self.decide_locked(
+            &mut ledger,
+            vec![Decision::ClipDeleted {
+                clip: id,
+                camera: clip.camera.clone(),
+                window: clip.window,
+                ended_holds,
+                actor,
+                reason,
+            }],
+        )?;
+        let mut catalog = self.catalog.write();
+        catalog.gone.insert(id);
+        let segments: BTreeSet<_> = located.parts.iter().map(|(segment, _)| segment.id).collect();
+        for segment in segments {
+            catalog.to_erase.entry(segment).or_default().insert(id);
+        }
+        drop(catalog);
+        drop(ledger);
+        let mut report = SweepReport::default();
+        let sweeping = self.sweeping.lock();
+        self.erase_waiting(&mut report);
+        drop(sweeping);
+        // The clip is gone; bytes that could not be removed yet are tried again by the next sweep.
+        report.problems.into_iter().for_each(|error| self.survived(error));
+        Ok(())
+    }
+}
+
+fn held(id: ClipId, holds: &[HoldId], what: &str) -> Error {
+    let ids: Vec<String> = holds.iter().map(HoldId::to_string).collect();
+    Error::new(ErrorKind::Held, format!("delete clip {id}: held by {}; {what}", ids.join(", ")))
+}

@@ -1,0 +1,146 @@
+//! The gate: the one place that can remove the bytes of clips.
+//!
+//! [`Inner::remove`] is the only function in the crate that removes a segment's file or punches
+//! records out of one, and it takes a [`Gone`], which only [`Inner::check_gone`] can make: after it
+//! has found, with the ledger in hand, that nothing in there belongs to a clip that can be read.
+//! Expiry, quota, a full disk, the owner's delete and recovery all come through here. There is no
+//! flag and no role that goes around it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::format::entry::Decision;
+use crate::format::{BLOCK_BYTES, name};
+use crate::log::Segment;
+use crate::types::{ClipId, Error, ErrorKind, Result};
+
+use super::Inner;
+
+/// What is to be removed.
+#[derive(Debug)]
+pub(super) enum Removal {
+    /// The whole file.
+    File(Arc<Segment>),
+    /// The records of these clips in a segment that stays.
+    Clips(Arc<Segment>, BTreeSet<ClipId>),
+}
+
+/// Proof that nothing readable is in the thing to be removed. Cannot be made anywhere else.
+#[derive(Debug)]
+pub(super) struct Gone {
+    removal: Removal,
+    /// The stretches of the file to punch, for `Removal::Clips`.
+    ranges: Vec<Range<u64>>,
+}
+
+impl Inner {
+    /// Looks at everything that `removal` would remove.
+    ///
+    /// A clip counts as gone only if the ledger says so: its expiry or deletion is on record, or
+    /// its move to an evidence segment is. Holds that were on record before its expiry have spared
+    /// it then (see `sweep`), so what is gone here no hold covers.
+    ///
+    /// # Errors
+    ///
+    /// `Held` if anything in there can still be read; `Corrupt` if the ledger is unreadable, or the
+    /// footer that says what is in there.
+    pub(super) fn check_gone(&self, removal: Removal) -> Result<Gone> {
+        if let Some(why) = self.deletion_frozen() {
+            let message = format!("remove clips: nothing is deleted while {why}");
+            return Err(Error::corrupt(message));
+        }
+        let catalog = self.catalog.read();
+        let mut ranges = Vec::new();
+        match &removal {
+            Removal::File(segment) => {
+                for found in segment.parts(&self.footers)? {
+                    if catalog.is_live(found.part.clip, segment) {
+                        return Err(still_there(found.part.clip, segment));
+                    }
+                }
+            }
+            Removal::Clips(segment, clips) => {
+                for clip in clips {
+                    if catalog.is_live(*clip, segment) {
+                        return Err(still_there(*clip, segment));
+                    }
+                    let Some((_, records)) = segment.part_of(&self.footers, *clip)? else { continue };
+                    ranges.extend(records.records.iter().map(|record| {
+                        let start = u64::from(record.block) * BLOCK_BYTES;
+                        let bytes = u64::from(record.header_bytes) + u64::from(record.payload_bytes);
+                        start..start + bytes.next_multiple_of(BLOCK_BYTES)
+                    }));
+                }
+            }
+        }
+        Ok(Gone { removal, ranges })
+    }
+
+    /// Removes what the proofs are for, and puts it on record.
+    ///
+    /// 1. Files lose their names; punched stretches are zeroed and synced.
+    /// 2. The folder is synced. A crash before it may bring a file back: its expiry is on record,
+    ///    so opening removes it again.
+    /// 3. The ledger notes that it is done. A crash before that repeats step 1, which finds nothing.
+    pub(super) fn remove(&self, gone: Vec<Gone>) -> Result<()> {
+        let mut done = Vec::new();
+        let mut files = Vec::new();
+        for Gone { removal, ranges } in gone {
+            match removal {
+                Removal::File(segment) => {
+                    self.vfs
+                        .remove(&segment.name)
+                        .map_err(|error| Error::io("remove segment", &segment.path, error))?;
+                    segment.note_removed();
+                    let (class, segment_id) = (segment.class, segment.id);
+                    done.push(Decision::SegmentDropped { segment: segment_id, class });
+                    files.push(segment);
+                }
+                Removal::Clips(segment, clips) => {
+                    let fail = |error| Error::io("erase clips", &segment.path, error);
+                    for range in ranges {
+                        segment.file.punch(range).map_err(fail)?;
+                    }
+                    segment.file.sync().map_err(fail)?;
+                    self.note_erased(&segment, &clips);
+                    let clips = clips.into_iter().collect();
+                    done.push(Decision::ClipsErased { segment: segment.id, clips });
+                }
+            }
+        }
+        if !files.is_empty() {
+            self.vfs
+                .sync_dir(name::SEGMENTS)
+                .map_err(|error| self.io("sync folder", name::SEGMENTS, error))?;
+        }
+        for segment in files {
+            let parts = segment.parts(&self.footers).unwrap_or_default();
+            self.catalog.write().remove_segment(segment.id, &parts);
+        }
+        for decision in done {
+            self.note(decision);
+        }
+        Ok(())
+    }
+
+    /// The catalog's side of an erasure.
+    fn note_erased(&self, segment: &Arc<Segment>, clips: &BTreeSet<ClipId>) {
+        let allocated = segment.file.allocated();
+        let mut catalog = self.catalog.write();
+        if let Some(waiting) = catalog.to_erase.get_mut(&segment.id) {
+            waiting.retain(|clip| !clips.contains(clip));
+            if waiting.is_empty() {
+                catalog.to_erase.remove(&segment.id);
+            }
+        }
+        if let (Ok(allocated), Some(shelved)) = (allocated, catalog.segments.get_mut(&segment.id)) {
+            shelved.file_bytes = allocated;
+        }
+    }
+}
+
+fn still_there(clip: ClipId, segment: &Segment) -> Error {
+    let message = format!("remove segment: clip {clip} in it is not expired");
+    Error::new(ErrorKind::Held, message).at(&segment.path)
+}

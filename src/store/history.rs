@@ -1,0 +1,158 @@
+//! What the ledger says, as a value: classes, holds, and what became of segments and clips.
+//!
+//! Built by replay and kept up by every decision that is made; nothing else changes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::format::entry::{Decision, Entry, ExpiryReason};
+use crate::hold::HoldSet;
+use crate::retention::Retention;
+use crate::types::{CameraId, ClassId, ClipId, SegmentId, Timestamp, Window};
+
+/// The state that follows from the ledger's entries, in their order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    pub(super) holds: Arc<HoldSet>,
+    pub(super) classes: BTreeMap<ClassId, Retention>,
+    pub(super) default_class: Option<ClassId>,
+    pub(super) camera_classes: BTreeMap<CameraId, ClassId>,
+    /// Every camera that an entry names.
+    pub(super) cameras: BTreeSet<CameraId>,
+    pub(super) hidden: BTreeSet<CameraId>,
+    /// Sealed segments that were not dropped, with their Merkle roots.
+    pub(super) sealed: BTreeMap<SegmentId, (ClassId, [u8; 32])>,
+    /// Suspect segments, with the end of their acknowledged bytes.
+    pub(super) suspect: BTreeMap<SegmentId, u64>,
+    /// Expired segments that were not dropped, with the holds at each of their expiry entries: a
+    /// clip that began there lives on only if every one of these covers it.
+    pub(super) expired: BTreeMap<SegmentId, Vec<Arc<HoldSet>>>,
+    /// Single clips that are expired or deleted.
+    pub(super) gone: BTreeSet<ClipId>,
+    /// Clips that live in an evidence segment.
+    pub(super) moved: BTreeMap<ClipId, SegmentId>,
+    /// Gone clips whose bytes were removed from a segment that stays.
+    pub(super) erased: BTreeSet<(SegmentId, ClipId)>,
+    /// The windows of clips that their owners deleted.
+    pub(super) deleted: Vec<(CameraId, Window)>,
+    /// Per class: everything that was received up to here is expired.
+    pub(super) expired_until: BTreeMap<ClassId, Timestamp>,
+    /// The highest segment id that any entry names.
+    pub(super) newest_segment: Option<SegmentId>,
+    /// Trusted time of the newest entry.
+    pub(super) newest_at: Timestamp,
+    /// Clips that were expired before their `at_least`.
+    pub(super) early_clips: u64,
+}
+
+impl History {
+    /// Takes in one entry.
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        self.newest_at = self.newest_at.max(entry.at);
+        Arc::make_mut(&mut self.holds).apply(entry);
+        match &entry.decision {
+            Decision::ClassSet { class, at_least_us, at_most_us } => {
+                self.set_class(*class, *at_least_us, *at_most_us);
+            }
+            Decision::CameraClass { camera: None, class } => self.default_class = Some(*class),
+            Decision::CameraClass { camera: Some(camera), class } => {
+                self.cameras.insert(camera.clone());
+                self.camera_classes.insert(camera.clone(), *class);
+            }
+            Decision::CameraHidden { camera, hidden } => {
+                self.cameras.insert(camera.clone());
+                if *hidden {
+                    self.hidden.insert(camera.clone());
+                } else {
+                    self.hidden.remove(camera);
+                }
+            }
+            Decision::SegmentSealed { segment, class, root, .. } => {
+                self.sealed.insert(*segment, (*class, *root));
+                self.note_segment(*segment);
+            }
+            Decision::SegmentSuspect { segment, durable_bytes } => {
+                self.suspect.insert(*segment, *durable_bytes);
+                self.note_segment(*segment);
+            }
+            Decision::SegmentExpired { segment, reason, clips, newest_received, .. } => {
+                self.expire_segment(*segment, *newest_received);
+                self.early_clips += if *reason == ExpiryReason::Early { *clips } else { 0 };
+            }
+            Decision::ClipsExpired { clips, .. } => self.gone.extend(clips),
+            Decision::ClipDeleted { clip, camera, window, .. } => {
+                self.gone.insert(*clip);
+                self.deleted.push((camera.clone(), *window));
+            }
+            Decision::ClipsMoved { to, clips } => {
+                self.moved.extend(clips.iter().map(|clip| (*clip, *to)));
+                self.note_segment(*to);
+            }
+            Decision::ClipsErased { segment, clips } => {
+                self.erased.extend(clips.iter().map(|clip| (*segment, *clip)));
+            }
+            Decision::SegmentDropped { segment, .. } => self.drop_segment(*segment),
+            _ => {}
+        }
+    }
+
+    fn set_class(&mut self, class: ClassId, at_least_us: u64, at_most_us: u64) {
+        let (at_least, at_most) =
+            (Duration::from_micros(at_least_us), Duration::from_micros(at_most_us));
+        // An entry that this build would not have written keeps longer, never shorter.
+        let retention = Retention::new(at_least.min(at_most), at_most)
+            .unwrap_or_else(|_| Retention::longest());
+        self.classes.insert(class, retention);
+    }
+
+    fn expire_segment(&mut self, segment: SegmentId, newest: Timestamp) {
+        self.expired.entry(segment).or_default().push(Arc::clone(&self.holds));
+        if let Some((class, _)) = self.sealed.get(&segment) {
+            let until = self.expired_until.entry(*class).or_insert(Timestamp::MIN);
+            *until = (*until).max(newest);
+        }
+        self.note_segment(segment);
+    }
+
+    /// Forgets what can matter no more once a segment's file is gone.
+    fn drop_segment(&mut self, segment: SegmentId) {
+        self.note_segment(segment);
+        self.sealed.remove(&segment);
+        self.suspect.remove(&segment);
+        self.expired.remove(&segment);
+        self.erased.retain(|(erased, _)| *erased != segment);
+        let moved = &self.moved;
+        self.gone.retain(|clip| match moved.get(clip) {
+            Some(to) => *to != segment,
+            None => clip.home != segment,
+        });
+        self.moved.retain(|_, to| *to != segment);
+    }
+
+    fn note_segment(&mut self, segment: SegmentId) {
+        self.newest_segment = self.newest_segment.max(Some(segment));
+    }
+
+    /// The class that new clips of `camera` go to.
+    pub(super) fn class_of(&self, camera: Option<&CameraId>) -> ClassId {
+        camera
+            .and_then(|camera| self.camera_classes.get(camera))
+            .copied()
+            .or(self.default_class)
+            .unwrap_or(ClassId(0))
+    }
+
+    /// The retention of `class`. A class that the ledger does not name is kept for the longest
+    /// time there is: missing metadata deletes nothing.
+    pub(super) fn retention_of(&self, class: ClassId) -> Retention {
+        self.classes.get(&class).copied().unwrap_or_else(Retention::longest)
+    }
+
+    /// Whether `clip` of `camera` in `possible` window outlives the expiry entries of the segment
+    /// it began in.
+    pub(super) fn survives_expiry(&self, clip: ClipId, camera: &CameraId, possible: &Window) -> bool {
+        let entries = self.expired.get(&clip.home);
+        entries.is_none_or(|entries| entries.iter().all(|holds| holds.covers(camera, possible)))
+    }
+}

@@ -1,0 +1,256 @@
+//! Placing, changing and ending holds, and explaining them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::format::entry::{Decision, HoldPlaced};
+use crate::hold::{Hold, HoldState, NewHold, Release, ReleaseOutcome};
+use crate::types::{CameraId, ClipId, Error, ErrorKind, HoldId, Result, Timestamp, Window};
+
+use super::catalog::Located;
+use super::{Explanation, HoldReceipt, Inner, Store};
+
+impl Store {
+    /// Places a hold: from here on nothing removes a clip that it covers, not even one that
+    /// arrives later, until the hold ends. It gives nobody access to anything.
+    ///
+    /// The same idempotency key with the same scope and cause answers the hold placed before.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a hold that breaks a rule of its cause; `NotFound` for an unknown camera;
+    /// `Conflict` for a key used with another scope; `HoldBudget` when it would cover more bytes
+    /// than allowed; `ReadOnly`; `Corrupt` when the ledger is unreadable. After an error nothing is
+    /// placed.
+    ///
+    /// # Durability
+    ///
+    /// One ledger entry, whatever the hold covers, on disk when this returns. Works on a full disk.
+    pub fn place_hold(&self, hold: NewHold) -> Result<HoldReceipt> {
+        let inner = &self.inner;
+        inner.check_writable()?;
+        // Held to the end: the receipt must be of this position of the ledger.
+        let mut ledger = inner.ledger.lock();
+        let now = inner.now();
+        let set = inner.history.read().holds.clone();
+        let placed = hold.into_placed(set.next_id(), now)?;
+        if let Some(before) = set.by_key(&placed.idempotency_key) {
+            return inner.placed_before(before, &placed);
+        }
+        for (camera, _) in &placed.scope {
+            inner.check_camera(camera)?;
+        }
+        let newly_pinned_bytes = inner.check_budget(&placed)?;
+        let id = placed.hold;
+        inner.decide_locked(&mut ledger, vec![Decision::HoldPlaced(Box::new(placed))])?;
+        let hold = inner.hold(id)?;
+        let receipt = inner.receipt(&hold)?;
+        Ok(HoldReceipt { newly_pinned_bytes, ..receipt })
+    }
+
+    /// The hold `id`, also after it ended.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for an id that was never given.
+    pub fn hold(&self, id: HoldId) -> Result<Hold> {
+        self.inner.hold(id)
+    }
+
+    /// Every hold that ever was, by id.
+    #[must_use]
+    pub fn holds(&self) -> Vec<Hold> {
+        self.inner.history.read().holds.iter().cloned().collect()
+    }
+
+    /// What hold `id` covers now, in the form of the receipt of its placing.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for an id that was never given; `Corrupt`, `Io`.
+    pub fn hold_receipt(&self, id: HoldId) -> Result<HoldReceipt> {
+        let hold = self.inner.hold(id)?;
+        Ok(HoldReceipt { placed_before: true, ..self.inner.receipt(&hold)? })
+    }
+
+    /// Releases a hold. It goes on protecting for the grace of its cause; then what it covered
+    /// resumes its own clock, which never stopped. Releasing twice answers the same as once.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; `InvalidInput` when the release is not one for this cause (an order needs two
+    /// persons); `ReadOnly`; `Corrupt` when the ledger is unreadable.
+    pub fn release_hold(&self, id: HoldId, release: &Release) -> Result<Hold> {
+        let mut ledger = self.inner.ledger.lock();
+        let set = self.inner.history.read().holds.clone();
+        match set.release(id, release, self.inner.now())? {
+            ReleaseOutcome::Append(decisions) => {
+                self.inner.decide_locked(&mut ledger, decisions)?;
+            }
+            ReleaseOutcome::AlreadyReleased => {}
+        }
+        self.inner.hold(id)
+    }
+
+    /// Narrows a hold to `scope`, a part of what it covers. The rest is free at once. Whoever may
+    /// release the hold may narrow it: `release` says who and why.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when `scope` is not a part of the present one (widening is a new hold);
+    /// otherwise as [`Store::release_hold`].
+    pub fn narrow_hold(
+        &self,
+        id: HoldId,
+        scope: Vec<(CameraId, Window)>,
+        release: &Release,
+    ) -> Result<Hold> {
+        let mut ledger = self.inner.ledger.lock();
+        let set = self.inner.history.read().holds.clone();
+        let decision = set.narrow(id, scope, release)?;
+        self.inner.decide_locked(&mut ledger, vec![decision])?;
+        self.inner.hold(id)
+    }
+
+    /// Moves the deadline of an active hold to `duration` from now.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when its cause does not allow it (a request: once, 90 days in all);
+    /// otherwise as [`Store::release_hold`].
+    pub fn renew_hold(
+        &self,
+        id: HoldId,
+        duration: Duration,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Hold> {
+        let mut ledger = self.inner.ledger.lock();
+        let set = self.inner.history.read().holds.clone();
+        let now = self.inner.now();
+        let decision = set.renew(id, now.saturating_add(duration), now, actor, reason)?;
+        self.inner.decide_locked(&mut ledger, vec![decision])?;
+        self.inner.hold(id)
+    }
+
+    /// Why clip `id` is kept, and until when.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::clip`].
+    pub fn explain(&self, id: ClipId) -> Result<Explanation> {
+        let clip = self.inner.locate(id)?.clip;
+        let history = self.inner.history.read();
+        let retention = history.retention_of(clip.class);
+        let own_expiry = retention.due(clip.received);
+        let ids = history.holds.covering(&clip.camera, &clip.possible_window());
+        let holds: Vec<Hold> = ids.iter().filter_map(|id| history.holds.get(*id)).cloned().collect();
+        let last = holds.iter().map(protects_until).max();
+        let effective_expiry = own_expiry.max(last.unwrap_or(own_expiry));
+        Ok(Explanation { clip: id, retention, own_expiry, effective_expiry, holds })
+    }
+}
+
+/// When a hold protects no more, if nobody does anything about it.
+fn protects_until(hold: &Hold) -> Timestamp {
+    match hold.state() {
+        HoldState::Active => hold.deadline().saturating_add(hold.cause().lapse_grace()),
+        HoldState::Grace { until } => until,
+        HoldState::Ended => Timestamp::MIN,
+    }
+}
+
+impl Inner {
+    pub(super) fn hold(&self, id: HoldId) -> Result<Hold> {
+        let history = self.history.read();
+        let hold = history.holds.get(id).cloned();
+        hold.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("hold {id}: there is no such hold")))
+    }
+
+    /// The answer to a placing whose key was used before.
+    fn placed_before(&self, before: &Hold, placed: &HoldPlaced) -> Result<HoldReceipt> {
+        if before.scope() != placed.scope || before.cause().code() != placed.cause {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "place hold: key {:?} was used for hold {} with another scope or cause",
+                    placed.idempotency_key,
+                    before.id()
+                ),
+            ));
+        }
+        Ok(HoldReceipt { placed_before: true, ..self.receipt(before)? })
+    }
+
+    /// Refuses a hold that would cover more than the budgets allow. Answers the bytes that it would
+    /// cover and that no hold covers yet.
+    fn check_budget(&self, placed: &HoldPlaced) -> Result<u64> {
+        let covered = self.covered(&placed.scope)?;
+        let history = self.history.read();
+        let newly = covered.values().filter(|located| {
+            let clip = &located.clip;
+            !history.holds.covers(&clip.camera, &clip.possible_window())
+        });
+        let newly: u64 = newly.map(|located| located.clip.len).sum();
+        let set = history.holds.clone();
+        drop(history);
+        let protecting = || set.iter().filter(|hold| hold.protects());
+        if let Some(budget) = self.options.hold_budget {
+            let held = self.bytes_covered(protecting())?;
+            refuse_above(budget, held, newly, "all holds")?;
+        }
+        if let (Some(budget), false) = (self.options.agency_hold_budget, placed.agency.is_empty()) {
+            let mut own = self.clips_covered(protecting().filter(|hold| hold.agency() == placed.agency))?;
+            let held: u64 = own.values().sum();
+            own.extend(covered.iter().map(|(id, located)| (*id, located.clip.len)));
+            let more = own.values().sum::<u64>() - held;
+            refuse_above(budget, held, more, &format!("holds of agency {}", placed.agency))?;
+        }
+        Ok(newly)
+    }
+
+    /// Bytes of the clips that any of `holds` covers, each counted once.
+    pub(super) fn bytes_covered<'a>(&self, holds: impl Iterator<Item = &'a Hold>) -> Result<u64> {
+        Ok(self.clips_covered(holds)?.values().sum())
+    }
+
+    fn clips_covered<'a>(
+        &self,
+        holds: impl Iterator<Item = &'a Hold>,
+    ) -> Result<BTreeMap<ClipId, u64>> {
+        let mut clips = BTreeMap::new();
+        for hold in holds {
+            let covered = self.covered(hold.scope())?;
+            clips.extend(covered.into_iter().map(|(id, located)| (id, located.clip.len)));
+        }
+        Ok(clips)
+    }
+
+    /// The readable clips that a hold with this scope covers.
+    pub(super) fn covered(&self, scope: &[(CameraId, Window)]) -> Result<BTreeMap<ClipId, Located>> {
+        let catalog = self.catalog.read();
+        let mut covered = BTreeMap::new();
+        for (camera, window) in scope {
+            let around = window.widened(catalog.uncertainty);
+            for located in catalog.clips(&self.footers, camera, around)? {
+                if located.clip.possible_window().meets(window) {
+                    covered.insert(located.clip.id, located);
+                }
+            }
+        }
+        Ok(covered)
+    }
+}
+
+fn refuse_above(budget: u64, held: u64, more: u64, whose: &str) -> Result<()> {
+    if held.saturating_add(more) <= budget {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::HoldBudget,
+        format!(
+            "place hold: {whose} cover {held} bytes, this one {more} more, and the budget is \
+             {budget}: narrow it, or release another"
+        ),
+    ))
+}

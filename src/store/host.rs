@@ -1,0 +1,67 @@
+//! What the appenders need of the store: new segments, and a place to tell what happened.
+
+use std::sync::Arc;
+
+use crate::format::entry::Decision;
+use crate::format::segment::Trailer;
+use crate::log::{Host, Published, Segment};
+use crate::types::{ClassId, Error, Result, Timestamp};
+
+use super::Inner;
+
+impl Host for Inner {
+    fn new_segment(&self, class: ClassId) -> Result<Arc<Segment>> {
+        self.make_room(self.options.segment_bytes)?;
+        let segment = self.allocate_segment(class, self.options.segment_bytes)?;
+        let mut catalog = self.catalog.write();
+        catalog.add_segment(&segment, self.options.segment_bytes);
+        catalog.writing.insert(segment.id);
+        Ok(segment)
+    }
+
+    fn published(&self, segment: &Arc<Segment>, records: &[Published]) {
+        let mut catalog = self.catalog.write();
+        for record in records {
+            catalog.add_record(segment.id, record);
+        }
+    }
+
+    fn sealed(&self, segment: &Arc<Segment>, trailer: &Trailer) {
+        let file_bytes = segment.file.allocated().unwrap_or(segment.header.segment_bytes);
+        let mut catalog = self.catalog.write();
+        catalog.writing.remove(&segment.id);
+        if let Some(shelved) = catalog.segments.get_mut(&segment.id) {
+            shelved.file_bytes = file_bytes;
+        }
+        drop(catalog);
+        self.footers.keep(segment, trailer.footer_bytes);
+        self.note(sealed_entry(segment, trailer));
+    }
+
+    fn suspect(&self, segment: &Arc<Segment>, durable_bytes: u64, cause: &Error) {
+        self.survived(cause.clone());
+        self.catalog.write().writing.remove(&segment.id);
+        let decision = Decision::SegmentSuspect { segment: segment.id, durable_bytes };
+        if let Err(error) = self.decide(vec![decision]) {
+            // The next opening then scans the segment to its end, and finds at most records that
+            // nobody was promised.
+            self.survived(error);
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Self::now(self)
+    }
+}
+
+/// The entry that puts a sealed segment's Merkle root on record.
+pub(super) fn sealed_entry(segment: &Segment, trailer: &Trailer) -> Decision {
+    Decision::SegmentSealed {
+        segment: segment.id,
+        class: segment.class,
+        root: trailer.root,
+        parts: trailer.parts,
+        payload_bytes: trailer.payload_bytes,
+        newest_received: trailer.newest_received,
+    }
+}

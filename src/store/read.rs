@@ -1,0 +1,281 @@
+//! Getting clips out: lists of them, and their bytes.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::sync::Arc;
+use std::vec;
+
+use bytes::Bytes;
+
+use crate::format::CHUNK_BYTES;
+use crate::format::footer::RecordRef;
+use crate::log::{Lease, Mapping, PartRecords, Segment};
+use crate::types::{CameraId, Clip, ClipId, Error, ErrorKind, Result, Window};
+
+use super::catalog::Located;
+use super::{Inner, Store};
+
+impl Store {
+    /// The readable clips of `camera` that overlap `window`, oldest first: a snapshot, which later
+    /// recordings and expiries do not change. Turn it round with `rev`.
+    ///
+    /// Overdue clips under a hold are among them. A camera that the store does not know has none.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` or `Io` when a segment's footer cannot be read.
+    pub fn clips(&self, camera: &CameraId, window: Window) -> Result<Clips> {
+        let inner = &self.inner;
+        let located = inner.catalog.read().clips(&inner.footers, camera, window)?;
+        let clips: Vec<Clip> = located.into_iter().map(|located| located.clip).collect();
+        Ok(Clips(clips.into_iter()))
+    }
+
+    /// The bytes of clip `id`: from the page cache without copying where that is safe, and always
+    /// checked. They stay valid and unchanged while the reader or any chunk of it lives, whatever
+    /// expires meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::clip`].
+    pub fn read(&self, id: ClipId) -> Result<ClipReader> {
+        self.inner.reader(id, true)
+    }
+
+    /// The same, copied from the disk and never mapped: for evidence, and for media that are
+    /// suspected.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::clip`].
+    pub fn read_copied(&self, id: ClipId) -> Result<ClipReader> {
+        self.inner.reader(id, false)
+    }
+}
+
+impl Inner {
+    /// A reader of clip `id`. The lease is taken while the catalog is locked, so that the clip
+    /// cannot be erased between being found and being leased.
+    pub(super) fn reader(&self, id: ClipId, mapped: bool) -> Result<ClipReader> {
+        let newest = self.newest_segment();
+        let catalog = self.catalog.read();
+        let located = catalog.clip(&self.footers, id, newest)?;
+        let lease = self.leases.lease(id);
+        drop(catalog);
+        let mut pieces = Vec::new();
+        self.open_pieces(&located, mapped, &mut pieces)?;
+        Ok(ClipReader { clip: located.clip, pieces, lease, position: 0 })
+    }
+
+    fn open_pieces(&self, located: &Located, mapped: bool, pieces: &mut Vec<Piece>) -> Result<()> {
+        for (segment, found) in &located.parts {
+            let Some((_, records)) = segment.part_of(&self.footers, found.part.clip)? else {
+                continue;
+            };
+            let chunks = records.chunk_crcs.len();
+            let mapping =
+                if mapped { segment.mapping(&self.leases, chunks) } else { None };
+            let records = Arc::new(records);
+            pieces.extend(records.records.iter().filter(|record| record.payload_bytes > 0).map(
+                |record| Piece {
+                    segment: Arc::clone(segment),
+                    record: *record,
+                    records: Arc::clone(&records),
+                    mapping: mapping.clone(),
+                },
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The clips of one camera in a window: see [`Store::clips`].
+#[derive(Clone, Debug)]
+pub struct Clips(vec::IntoIter<Clip>);
+
+impl Iterator for Clips {
+    type Item = Clip;
+
+    fn next(&mut self) -> Option<Clip> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for Clips {
+    fn next_back(&mut self) -> Option<Clip> {
+        self.0.next_back()
+    }
+}
+
+impl ExactSizeIterator for Clips {}
+impl std::iter::FusedIterator for Clips {}
+
+/// The bytes of one clip: `Read` and `Seek`, positioned reads, and chunks without copying.
+///
+/// Every byte is checked before it is handed out; a damaged chunk is an error for its range alone.
+#[derive(Clone, Debug)]
+pub struct ClipReader {
+    clip: Clip,
+    /// In clip order; a gap between them is a record that was lost to damage.
+    pieces: Vec<Piece>,
+    lease: Arc<Lease>,
+    position: u64,
+}
+
+/// One record of the clip.
+#[derive(Clone, Debug)]
+struct Piece {
+    segment: Arc<Segment>,
+    record: RecordRef,
+    records: Arc<PartRecords>,
+    mapping: Option<Arc<Mapping>>,
+}
+
+impl Piece {
+    fn end(&self) -> u64 {
+        self.record.clip_offset + u64::from(self.record.payload_bytes)
+    }
+}
+
+impl ClipReader {
+    /// The clip.
+    #[must_use]
+    pub fn clip(&self) -> &Clip {
+        &self.clip
+    }
+
+    /// The chunk that has the byte at `offset`, from there on; at most 64 KiB.
+    fn chunk_at(&self, offset: u64) -> Result<Bytes> {
+        let index = self.pieces.partition_point(|piece| piece.end() <= offset);
+        let Some(piece) = self.pieces.get(index).filter(|piece| piece.record.clip_offset <= offset)
+        else {
+            let next = self.pieces.get(index).map_or(self.clip.len, |piece| piece.record.clip_offset);
+            return Err(Error::corrupt(format!(
+                "read clip {}: bytes {offset}..{next} of it are lost",
+                self.clip.id
+            )));
+        };
+        let inside = usize::try_from(offset - piece.record.clip_offset).unwrap_or(usize::MAX);
+        let (index, skip) = (inside / CHUNK_BYTES, inside % CHUNK_BYTES);
+        let crcs = piece.records.crcs_of(&piece.record);
+        let mapped = piece
+            .mapping
+            .as_ref()
+            .map(|map| piece.segment.map_chunk(map, &self.lease, &piece.record, crcs, index));
+        let chunk = match mapped {
+            Some(Err(error)) if error.kind() == ErrorKind::Unsupported => None,
+            Some(chunk) => Some(chunk?),
+            None => None,
+        };
+        let chunk = match chunk {
+            Some(chunk) => chunk,
+            None => piece.segment.read_chunk(&piece.record, crcs, index)?,
+        };
+        Ok(chunk.slice(skip.min(chunk.len())..))
+    }
+
+    /// Reads exactly `buf.len()` bytes at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` past the end of the clip; `Corrupt` for a damaged chunk.
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let len = u64::try_from(buf.len()).unwrap_or(u64::MAX);
+        let mut rest = buf;
+        for chunk in self.chunks(offset..offset.saturating_add(len))? {
+            let chunk = chunk?;
+            let (now, later) = rest.split_at_mut(chunk.len().min(rest.len()));
+            now.copy_from_slice(&chunk);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// The bytes in `range`, in chunks of at most 64 KiB, without copying where that is safe. A
+    /// damaged chunk is an error in its place; the next item is the chunk behind it.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when the range is not inside the clip.
+    pub fn chunks(&self, range: Range<u64>) -> Result<impl Iterator<Item = Result<Bytes>> + '_> {
+        if range.start > range.end || range.end > self.clip.len {
+            return Err(Error::invalid(format!(
+                "read clip {}: bytes {}..{} of {}",
+                self.clip.id, range.start, range.end, self.clip.len
+            )));
+        }
+        let mut offset = range.start;
+        Ok(std::iter::from_fn(move || {
+            if offset >= range.end {
+                return None;
+            }
+            let left = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
+            let chunk = self.chunk_at(offset).map(|chunk| chunk.slice(..chunk.len().min(left)));
+            offset = match &chunk {
+                Ok(chunk) => offset + u64::try_from(chunk.len().max(1)).unwrap_or(1),
+                Err(_) => self.behind_damage(offset).min(range.end),
+            };
+            Some(chunk)
+        }))
+    }
+
+    /// Where the next chunk begins behind a damaged one at `offset`.
+    fn behind_damage(&self, offset: u64) -> u64 {
+        let index = self.pieces.partition_point(|piece| piece.end() <= offset);
+        let Some(piece) = self.pieces.get(index) else { return self.clip.len };
+        if piece.record.clip_offset > offset {
+            return piece.record.clip_offset;
+        }
+        let chunk = u64::try_from(CHUNK_BYTES).unwrap_or(u64::MAX);
+        let inside = offset - piece.record.clip_offset;
+        (piece.record.clip_offset + (inside / chunk + 1) * chunk).min(piece.end())
+    }
+
+    /// All bytes of the clip, copied.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` for a damaged chunk.
+    pub fn to_vec(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for chunk in self.chunks(0..self.clip.len)? {
+            bytes.extend_from_slice(&chunk?);
+        }
+        Ok(bytes)
+    }
+}
+
+impl Read for ClipReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() || self.position >= self.clip.len {
+            return Ok(0);
+        }
+        let chunk = self
+            .chunk_at(self.position)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let len = chunk.len().min(buf.len());
+        for (to, from) in buf.iter_mut().zip(chunk.iter()) {
+            *to = *from;
+        }
+        self.position += u64::try_from(len).unwrap_or(0);
+        Ok(len)
+    }
+}
+
+impl Seek for ClipReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.clip.len.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = position.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "seek in clip: before its first byte")
+        })?;
+        Ok(self.position)
+    }
+}

@@ -1,0 +1,276 @@
+//! Moving held clips out of segments that expire, into evidence segments.
+//!
+//! 1. Each record's payload is read and checked against its chunk CRCs, and written with the same
+//!    CRCs into an evidence segment allocated for just these clips (or, on a full disk, into the
+//!    reserve). A chunk that is damaged already is copied as it is, so that it stays what it is:
+//!    reported damage, and never data.
+//! 2. The evidence segment is sealed, synced, and read back: every chunk, and the digest of every
+//!    clip. A crash up to here leaves a copy that no entry names; opening removes it.
+//! 3. The move is put on record, durable. From here on the copy counts.
+//! 4. The catalog follows. The source goes with the sweep's next step.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision};
+use crate::format::footer::{Footer, RecordRef};
+use crate::format::record::{HEADER_BYTES_MAX, RecordHeader, chunk_count};
+use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SEGMENT_UNIT_BYTES};
+use crate::log::{FoundPart, PartRecords, Segment, seal_copy};
+use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, Timestamp};
+
+use super::Inner;
+use super::catalog::Located;
+
+/// No evidence segment is made larger, so that one that is partly released is soon wholly so.
+const EVIDENCE_BYTES_MAX: u64 = 256 << 20;
+
+impl Inner {
+    /// Moves `clips` to evidence segments. Answers how many, and their bytes.
+    ///
+    /// # Errors
+    ///
+    /// `Full` when neither the disk nor the reserve has the room: what was moved before that stays
+    /// moved, the rest stays where it is. `Corrupt` when a copy does not read back as it was.
+    pub(super) fn relocate(&self, clips: &[Located]) -> Result<(u64, u64)> {
+        let (mut moved, mut bytes) = (0, 0);
+        let mut rest = clips;
+        while !rest.is_empty() {
+            let (mut count, mut size) = (0, 2 * BLOCK_BYTES);
+            for located in rest {
+                let needed = self.copied_bytes(located)?;
+                if count > 0 && size + needed > EVIDENCE_BYTES_MAX {
+                    break;
+                }
+                size += needed;
+                count += 1;
+            }
+            let (now, later) = rest.split_at(count);
+            self.move_group(now, size)?;
+            moved += u64::try_from(now.len()).unwrap_or(0);
+            bytes += now.iter().map(|located| located.clip.len).sum::<u64>();
+            rest = later;
+        }
+        Ok((moved, bytes))
+    }
+
+    /// The most bytes that the copy of a clip takes, its share of the footer included.
+    fn copied_bytes(&self, located: &Located) -> Result<u64> {
+        let mut blocks = 0;
+        let (mut records, mut chunks) = (0, 0);
+        for (segment, found) in &located.parts {
+            let Some((_, part)) = segment.part_of(&self.footers, found.part.clip)? else { continue };
+            for record in &part.records {
+                let bytes = u64::from(record.header_bytes) + u64::from(record.payload_bytes);
+                blocks += bytes.div_ceil(BLOCK_BYTES);
+                records += 1;
+                chunks += usize::try_from(chunk_count(record.payload_bytes)).unwrap_or(0);
+            }
+        }
+        let camera_bytes = located.clip.camera.as_str().len();
+        Ok(blocks * BLOCK_BYTES + Footer::encoded_bytes(1, records, chunks, 1, camera_bytes))
+    }
+
+    fn move_group(&self, clips: &[Located], size: u64) -> Result<()> {
+        let size = size.next_multiple_of(SEGMENT_UNIT_BYTES);
+        let allocated = self.allocate_segment(ClassId::EVIDENCE, size);
+        let segment = match allocated {
+            Err(error) if error.kind() == ErrorKind::Full && size <= self.options.evidence_reserve => {
+                // The reserve may be gone too; then the disk is what is full.
+                self.segment_from_reserve().map_err(|_| error)?
+            }
+            allocated => allocated?,
+        };
+        let copied = self.copy_and_check(&segment, clips);
+        if let Err(error) = copied {
+            // Nothing names the copy, so it can go; if not now, then at the next opening.
+            self.catalog.write().add_segment(&segment, size);
+            let removal = super::gate::Removal::File(Arc::clone(&segment));
+            let removed = self.check_gone(removal).and_then(|proof| self.remove(vec![proof]));
+            self.problems.lock().extend(removed.err());
+            return Err(error);
+        }
+        self.record_move(&segment, clips)
+    }
+
+    /// Steps 1 and 2.
+    fn copy_and_check(&self, segment: &Arc<Segment>, clips: &[Located]) -> Result<()> {
+        let mut block = 1;
+        for located in clips {
+            let mut previous = None;
+            for (source, found) in &located.parts {
+                let Some((_, part)) = source.part_of(&self.footers, located.clip.id)? else {
+                    continue;
+                };
+                for (index, record) in part.records.iter().enumerate() {
+                    let mut copier = Copier { source, found, part: &part, record, index };
+                    let blocks = copier.copy_to(segment, block, &mut previous)?;
+                    block += blocks;
+                }
+            }
+        }
+        let now = self.now();
+        seal_copy(segment, block, now)?;
+        self.footers.keep(segment, segment.trailer().map_or(0, |trailer| trailer.footer_bytes));
+        segment.file.drop_cache(0..u64::from(block) * BLOCK_BYTES);
+        for located in clips {
+            self.check_copy(segment, located)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a moved clip back: every chunk against its CRC, the whole against its digest. Chunks
+    /// that were damaged before the move must still be reported as such, not read as data.
+    fn check_copy(&self, segment: &Arc<Segment>, located: &Located) -> Result<()> {
+        let source = self.digest_of(&located.parts)?;
+        let Some((found, _)) = segment.part_of(&self.footers, located.clip.id)? else {
+            return Err(Error::corrupt("move held clip: it is not in its copy").at(&segment.path));
+        };
+        let copy = self.digest_of(&[(Arc::clone(segment), found)])?;
+        let whole = source.is_none_or(|digest| digest == located.clip.digest);
+        if source == copy && whole {
+            return Ok(());
+        }
+        let message = format!("move held clip {}: the copy does not read back as it was", located.clip.id);
+        Err(Error::corrupt(message).at(&segment.path))
+    }
+
+    /// The digest of a clip's bytes as they are on disk; `None` if any of them is damaged.
+    pub(super) fn digest_of(
+        &self,
+        parts: &[(Arc<Segment>, FoundPart)],
+    ) -> Result<Option<[u8; 32]>> {
+        let mut hasher = blake3::Hasher::new();
+        let mut len = 0;
+        for (segment, found) in parts {
+            let Some((_, part)) = segment.part_of(&self.footers, found.part.clip)? else {
+                return Ok(None);
+            };
+            for record in &part.records {
+                if record.clip_offset != len {
+                    return Ok(None);
+                }
+                len += u64::from(record.payload_bytes);
+                let crcs = part.crcs_of(record);
+                for index in 0..crcs.len() {
+                    let Ok(chunk) = segment.read_chunk(record, crcs, index) else { return Ok(None) };
+                    hasher.update(&chunk);
+                }
+            }
+        }
+        Ok(Some(*hasher.finalize().as_bytes()))
+    }
+
+    /// Steps 3 and 4.
+    fn record_move(&self, segment: &Arc<Segment>, clips: &[Located]) -> Result<()> {
+        let ids: Vec<ClipId> = clips.iter().map(|located| located.clip.id).collect();
+        let mut decisions: Vec<Decision> =
+            segment.trailer().iter().map(|trailer| super::host::sealed_entry(segment, trailer)).collect();
+        decisions.extend(ids.chunks(CLIPS_PER_ENTRY_MAX).map(|clips| Decision::ClipsMoved {
+            to: segment.id,
+            clips: clips.to_vec(),
+        }));
+        self.decide(decisions)?;
+        let parts = segment.parts(&self.footers)?;
+        let file_bytes = segment.file.allocated().unwrap_or(segment.header.segment_bytes);
+        let mut catalog = self.catalog.write();
+        catalog.add_segment(segment, file_bytes);
+        catalog.moved.extend(ids.iter().map(|id| (*id, segment.id)));
+        catalog.add_parts(segment.id, &parts);
+        Ok(())
+    }
+}
+
+/// Copies one record.
+struct Copier<'a> {
+    source: &'a Arc<Segment>,
+    found: &'a FoundPart,
+    part: &'a PartRecords,
+    record: &'a RecordRef,
+    index: usize,
+}
+
+impl Copier<'_> {
+    /// Writes the record at `block` of `to`; answers how many blocks it took.
+    fn copy_to(
+        &mut self,
+        to: &Arc<Segment>,
+        block: u32,
+        previous: &mut Option<(crate::types::SegmentId, u32)>,
+    ) -> Result<u32> {
+        let crcs = self.part.crcs_of(self.record);
+        let mut header = self.header();
+        header.previous = *previous;
+        header.durable_block = 0;
+        let head = header.encode(crcs, &to.header.key, block);
+        let chunks: Vec<Bytes> = (0..crcs.len()).map(|index| self.chunk(crcs, index)).collect();
+        let len = head.len() + chunks.iter().map(Bytes::len).sum::<usize>();
+        let block_bytes = usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX);
+        let padding = vec![0; len.next_multiple_of(block_bytes) - len];
+        let mut bufs: Vec<&[u8]> = vec![&head];
+        bufs.extend(chunks.iter().map(|chunk| &chunk[..]));
+        bufs.push(&padding);
+        to.file
+            .write_at(u64::from(block) * BLOCK_BYTES, &bufs)
+            .map_err(|error| Error::io("write evidence segment", &to.path, error))?;
+        to.with_draft(|draft| draft.add(&header, crcs, block));
+        *previous = Some((to.id, block));
+        Ok(header.blocks())
+    }
+
+    /// Chunk `index`, or, when it is damaged, what is left of it.
+    fn chunk(&self, crcs: &[u32], index: usize) -> Bytes {
+        if let Ok(chunk) = self.source.read_chunk(self.record, crcs, index) {
+            return chunk;
+        }
+        let start = index * CHUNK_BYTES;
+        let payload = usize::try_from(self.record.payload_bytes).unwrap_or(usize::MAX);
+        let mut left = vec![0; payload.min(start + CHUNK_BYTES).saturating_sub(start)];
+        let offset = u64::from(self.record.block) * BLOCK_BYTES
+            + u64::from(self.record.header_bytes)
+            + u64::try_from(start).unwrap_or(0);
+        if self.source.file.read_at(offset, &mut left).is_err() {
+            // Unreadable: zeros do not match the CRC either, so the damage stays reported. If by
+            // chance they do, the chunk was all zeros.
+            left.fill(0);
+        }
+        Bytes::from(left)
+    }
+
+    /// The record's header as it was written, or, when that is damaged, from what the footer knows.
+    fn header(&self) -> RecordHeader {
+        let mut bytes = vec![0; HEADER_BYTES_MAX];
+        let offset = u64::from(self.record.block) * BLOCK_BYTES;
+        let read = self.source.file.read_at(offset, &mut bytes).ok();
+        let decoded = read.and_then(|()| {
+            RecordHeader::decode(&bytes, &self.source.header.key, self.record.block).ok()
+        });
+        decoded.map_or_else(|| self.header_from_footer(), |(header, _)| header)
+    }
+
+    fn header_from_footer(&self) -> RecordHeader {
+        let part = &self.found.part;
+        let is_last = self.index + 1 == self.part.records.len();
+        let sequence = part.sequence.saturating_add(u32::try_from(self.index).unwrap_or(u32::MAX));
+        let end: Timestamp = if is_last { part.end } else { part.start };
+        RecordHeader {
+            clip: part.clip,
+            camera: self.found.camera.clone(),
+            class: part.class,
+            first: part.first && self.index == 0,
+            last: part.last && is_last,
+            media: part.media,
+            sequence,
+            clip_offset: self.record.clip_offset,
+            payload_bytes: self.record.payload_bytes,
+            start: part.start,
+            end,
+            received: part.received,
+            uncertainty_us: part.uncertainty_us,
+            previous: None,
+            digest: part.digest,
+            durable_block: 0,
+        }
+    }
+}

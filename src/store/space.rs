@@ -1,0 +1,166 @@
+//! Room: new segment files, the quota, and what is kept in reserve for a full disk.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::format::name::{self, SpareName};
+use crate::format::segment::SegmentHeader;
+use crate::format::{BLOCK_BYTES, SegmentKey};
+use crate::log::Segment;
+use crate::retention::SpaceView;
+use crate::types::{ClassId, Error, ErrorKind, Result, SegmentId};
+use crate::vfs::{Space, VfsFile};
+
+use super::Inner;
+
+/// Given up when the ledger needs a new file on a full disk.
+const BALLAST_BYTES: u64 = 4 << 20;
+/// The spare file that held clips are moved to when nothing else can be allocated.
+const EVIDENCE_SPARE: SpareName = SpareName::Evidence(0);
+
+impl Inner {
+    /// Makes a new segment whose header and name are durable.
+    ///
+    /// 1. The file is made in `spare/` and allocated in full: a crash leaves a spare file, which
+    ///    opening removes, as nothing in `spare/` was ever promised to anybody.
+    /// 2. The header goes into the first block and a copy into the last one; sync.
+    /// 3. The rename into `segments/`; both folders are synced. Only now can records go in.
+    pub(super) fn allocate_segment(&self, class: ClassId, bytes: u64) -> Result<Arc<Segment>> {
+        let id = self.take_segment_id();
+        let spare = name::spare(SpareName::Segment(id.0));
+        let file = self.vfs.create(&spare, bytes).map_err(|error| self.io("create segment", &spare, error))?;
+        self.adopt_file(class, id, &spare, &file, bytes)
+    }
+
+    /// Makes a segment from the evidence reserve, which is already allocated: the way that needs no
+    /// new space. The file is longer than what goes in; sealing cuts it.
+    pub(super) fn segment_from_reserve(&self) -> Result<Arc<Segment>> {
+        let spare = name::spare(EVIDENCE_SPARE);
+        let file = self.vfs.open(&spare, true).map_err(|error| self.io("open reserve", &spare, error))?;
+        let bytes = file.len().map_err(|error| self.io("open reserve", &spare, error))?;
+        self.adopt_file(ClassId::EVIDENCE, self.take_segment_id(), &spare, &file, bytes)
+    }
+
+    fn take_segment_id(&self) -> SegmentId {
+        let mut next = self.next_segment.lock();
+        let id = *next;
+        *next = id.next();
+        id
+    }
+
+    /// Writes the header of a spare file and moves it to its place among the segments.
+    fn adopt_file(
+        &self,
+        class: ClassId,
+        id: SegmentId,
+        spare: &str,
+        file: &Arc<dyn VfsFile>,
+        bytes: u64,
+    ) -> Result<Arc<Segment>> {
+        let mut salt = [0; 16];
+        self.vfs.random(&mut salt).map_err(|error| self.io("create segment", spare, error))?;
+        let uptime = self.time.lock().clock.uptime();
+        let header = SegmentHeader {
+            key: SegmentKey { store: self.uuid, segment: id, salt },
+            class,
+            segment_bytes: bytes,
+            created: self.now(),
+            boot_id: uptime.boot_id,
+            since_boot_us: uptime.since_boot_us,
+        };
+        let name = name::segment(class, id);
+        let block = header.encode();
+        let written = file
+            .write_at(0, &[&block])
+            .and_then(|()| file.write_at(bytes - BLOCK_BYTES, &[&block]))
+            .and_then(|()| file.sync())
+            .and_then(|()| self.vfs.rename(spare, &name))
+            .and_then(|()| self.vfs.sync_dir(name::SEGMENTS))
+            .and_then(|()| self.vfs.sync_dir(name::SPARE));
+        written.map_err(|error| self.io("create segment", &name, error))?;
+        Ok(Segment::fresh(&*self.vfs, name, Arc::clone(file), header))
+    }
+
+    /// Makes room for `wanted` bytes more, by dropping what retention allows.
+    ///
+    /// # Errors
+    ///
+    /// `Full` when only held or promised clips are left.
+    pub(super) fn make_room(&self, wanted: u64) -> Result<()> {
+        let view = self.space_view(wanted)?;
+        if view.short_bytes() == 0 {
+            return Ok(());
+        }
+        let sweeping = self.sweeping.lock();
+        let dropped = self.sweep_for_space(wanted);
+        drop(sweeping);
+        let view = self.space_view(wanted)?;
+        if view.short_bytes() == 0 {
+            return dropped.map(drop);
+        }
+        let error = Error::new(
+            ErrorKind::Full,
+            format!(
+                "record: no room, {} bytes short; what is left is held, promised or still being \
+                 recorded: raise the quota, free the disk, or release holds",
+                view.short_bytes()
+            ),
+        );
+        Err(match dropped {
+            Ok(_) => error,
+            Err(cause) => error.caused_by(cause),
+        })
+    }
+
+    /// How much room there is for `wanted` bytes more.
+    pub(super) fn space_view(&self, wanted: u64) -> Result<SpaceView> {
+        let space = self.disk_space()?;
+        let used = self.catalog.read().segments.values().map(|shelved| shelved.file_bytes).sum();
+        Ok(SpaceView {
+            used_bytes: used,
+            quota_bytes: self.options.quota,
+            free_bytes: space.free,
+            floor_bytes: self.options.free_space_floor,
+            wanted_bytes: wanted,
+        })
+    }
+
+    pub(super) fn disk_space(&self) -> Result<Space> {
+        self.vfs.space().map_err(|error| self.io("ask for free space", "", error))
+    }
+
+    /// Makes again what is kept in reserve, as far as there is room: the evidence segment, the
+    /// ballast, and the ledger's next file, which comes first and may take the ballast's room.
+    pub(super) fn keep_reserve(&self) {
+        if self.ledger.lock().reserve().is_err() {
+            let ballast = name::spare(SpareName::Ballast);
+            if self.vfs.remove(&ballast).and_then(|()| self.vfs.sync_dir(name::SPARE)).is_ok()
+                && let Err(error) = self.ledger.lock().reserve()
+            {
+                self.survived(error);
+            }
+            return;
+        }
+        self.keep_spare(EVIDENCE_SPARE, self.options.evidence_reserve);
+        self.keep_spare(SpareName::Ballast, BALLAST_BYTES);
+    }
+
+    fn keep_spare(&self, spare: SpareName, bytes: u64) {
+        let name = name::spare(spare);
+        let bytes = bytes.next_multiple_of(crate::format::SEGMENT_UNIT_BYTES);
+        let enough = self.vfs.space().is_ok_and(|space| space.free > bytes);
+        if !enough || self.vfs.open(&name, false).is_ok() {
+            return;
+        }
+        let made = self.vfs.create(&name, bytes).and_then(|file| file.sync());
+        match made.and_then(|()| self.vfs.sync_dir(name::SPARE)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+            Err(error) => self.survived(self.io("make reserve", &name, error)),
+        }
+    }
+
+    pub(super) fn io(&self, operation: &str, name: &str, error: io::Error) -> Error {
+        Error::io(operation, &self.vfs.display_path(name), error)
+    }
+}

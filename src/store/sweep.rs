@@ -1,0 +1,380 @@
+//! The sweep: puts on record what expires, and lets it go.
+//!
+//! `retention::plan` decides with a reason for each item; this executes. For each segment that goes:
+//!
+//! 1. With the ledger in hand, the clips that a hold covers are found and spared; the expiry of the
+//!    segment is put on record, durable. A hold is before this entry (its clips are spared) or after
+//!    it (they are gone), never neither. From here on the others cannot be read.
+//! 2. The spared clips are copied to an evidence segment, checked, and the move is put on record
+//!    (see `relocate`). Until then they are read from where they are.
+//! 3. The file is removed, through the gate.
+//!
+//! A crash in between leaves an expiry without its end; opening does steps 2 and 3 again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision, ExpiryReason};
+use crate::log::Segment;
+use crate::retention::{PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
+use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
+
+use super::catalog::{Located, Shelved};
+use super::gate::Removal;
+use super::history::History;
+use super::{Inner, Store, SweepReport};
+
+/// These many due segments may go in one sweep whatever their share of the store.
+const SHARE_FREE_SEGMENTS: u32 = 8;
+
+impl Store {
+    /// What a sweep would do now, and why. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` or `Io` when a segment's footer cannot be read.
+    pub fn plan_sweep(&self) -> Result<SweepPlan> {
+        self.inner.plan(0)
+    }
+
+    /// Expires what is due and lets it go: seals segments that are old enough, ends holds whose
+    /// time is up, drops due segments, moves held clips to evidence segments, and removes the bytes
+    /// of deleted clips that nobody reads any more.
+    ///
+    /// # Errors
+    ///
+    /// `ReadOnly`; `Corrupt` when the ledger is unreadable (then nothing is deleted); `Io`. What
+    /// goes wrong with one segment is a problem in the report, and the others are done.
+    pub fn sweep(&self) -> Result<SweepReport> {
+        self.inner.sweep()
+    }
+}
+
+impl Inner {
+    pub(super) fn sweep(&self) -> Result<SweepReport> {
+        self.check_writable()?;
+        let mut report = SweepReport::default();
+        let sealed_before = self.now().saturating_sub(self.options.segment_age);
+        for appender in self.all_appenders() {
+            // A segment that cannot be sealed stays readable; it is sealed at the next opening.
+            report.problems.extend(appender.seal(self, sealed_before).err());
+        }
+        let sweeping = self.sweeping.lock();
+        self.end_holds(&mut report)?;
+        let plan = self.plan(0)?;
+        self.execute(&plan, &mut report)?;
+        report.plan = Some(plan);
+        self.erase_waiting(&mut report);
+        drop(sweeping);
+        self.keep_reserve();
+        self.ledger.lock().flush()?;
+        self.save_time()?;
+        Ok(report)
+    }
+
+    /// The part of a sweep that makes room for `wanted` bytes more. The caller has `sweeping`.
+    pub(super) fn sweep_for_space(&self, wanted: u64) -> Result<SweepReport> {
+        let mut report = SweepReport::default();
+        self.end_holds(&mut report)?;
+        let plan = self.plan(wanted)?;
+        self.execute(&plan, &mut report)?;
+        report.plan = Some(plan);
+        for problem in &report.problems {
+            self.survived(problem.clone());
+        }
+        Ok(report)
+    }
+
+    /// Puts on record the holds whose deadline or grace is over. Only these entries end their
+    /// protection, not the passing of time.
+    fn end_holds(&self, report: &mut SweepReport) -> Result<()> {
+        loop {
+            let mut ledger = self.ledger.lock();
+            let due = self.history.read().holds.due(self.now());
+            if due.is_empty() {
+                return Ok(());
+            }
+            for decision in &due {
+                match decision {
+                    Decision::HoldLapsed { .. } => report.holds_lapsed += 1,
+                    _ => report.holds_ended += 1,
+                }
+            }
+            self.decide_locked(&mut ledger, due)?;
+        }
+    }
+
+    /// The plan for this moment, with `wanted` bytes of room to make.
+    pub(super) fn plan(&self, wanted: u64) -> Result<SweepPlan> {
+        let now = self.now();
+        let space = self.space_view(wanted)?;
+        let history = self.history.read();
+        let catalog = self.catalog.read();
+        let mut segments = Vec::new();
+        let mut blocked = BTreeSet::new();
+        for shelved in catalog.segments.values() {
+            let segment = &shelved.segment;
+            let recorded = catalog.recording.iter().any(|clip| clip.home == segment.id);
+            if catalog.writing.contains(&segment.id) || recorded {
+                // Its clips are not finished; what is younger in its class waits for it.
+                blocked.insert(segment.class);
+            }
+            if blocked.contains(&segment.class) {
+                continue;
+            }
+            let due = history.retention_of(segment.class).due(shelved.newest_received) <= now;
+            let examined = due || space.short_bytes() > 0 || segment.class == ClassId::EVIDENCE;
+            segments.push(if examined {
+                self.examine(&history, &catalog, shelved, now)?
+            } else {
+                glance(&history, shelved)
+            });
+        }
+        Ok(plan(&PlanInput {
+            now,
+            segments,
+            space,
+            when_full: self.options.when_full,
+            share_max_percent: self.options.sweep_share_percent,
+            share_free_segments: SHARE_FREE_SEGMENTS,
+        }))
+    }
+
+    /// A segment that may go, clip by clip.
+    fn examine(
+        &self,
+        history: &History,
+        catalog: &super::Catalog,
+        shelved: &Shelved,
+        now: crate::types::Timestamp,
+    ) -> Result<SegmentView> {
+        let segment = &shelved.segment;
+        let mut view = glance(history, shelved);
+        (view.clips, view.payload_bytes) = (0, 0);
+        for Located { clip, .. } in catalog.clips_of(&self.footers, segment)? {
+            view.clips += 1;
+            view.payload_bytes += clip.len;
+            if history.holds.covers(&clip.camera, &clip.possible_window()) {
+                view.held_clips += 1;
+                view.held_bytes += clip.len;
+            } else if view.evidence && history.retention_of(clip.class).due(clip.received) <= now {
+                view.expirable_clips += 1;
+                view.expirable_bytes += clip.len;
+            }
+        }
+        view.pinned_by_clips = segment.parts(&self.footers)?.iter().any(|found| {
+            !view.evidence
+                && found.part.clip.home != segment.id
+                && catalog.is_live(found.part.clip, segment)
+        });
+        Ok(view)
+    }
+
+    /// Does what the plan says, and tells what came of it.
+    fn execute(&self, plan: &SweepPlan, report: &mut SweepReport) -> Result<()> {
+        report.segments_deferred += plan.deferred();
+        let expired = self.record_expiries(plan, report)?;
+        self.finish_expired(&expired, report)?;
+        for item in plan.items().iter().filter(|item| item.action() == PlanAction::ExpireClips) {
+            self.expire_evidence(item.segment(), report)?;
+        }
+        Ok(())
+    }
+
+    /// Step 1 for all segments of the plan, in as few ledger commits as they fit in.
+    fn record_expiries(&self, plan: &SweepPlan, report: &mut SweepReport) -> Result<Vec<SegmentId>> {
+        let mut ledger = self.ledger.lock();
+        let mut decisions = Vec::new();
+        let mut spared = BTreeMap::new();
+        for item in plan.items().iter().filter(|item| item.action() != PlanAction::ExpireClips) {
+            let history = self.history.read();
+            let catalog = self.catalog.read();
+            let Some(shelved) = catalog.segments.get(&item.segment()) else { continue };
+            let mut held = BTreeSet::new();
+            let (mut clips, mut bytes) = (0, 0);
+            for Located { clip, .. } in catalog.clips_of(&self.footers, &shelved.segment)? {
+                if history.holds.covers(&clip.camera, &clip.possible_window()) {
+                    held.insert(clip.id);
+                } else {
+                    clips += 1;
+                    bytes += clip.len;
+                }
+            }
+            report.note_expired(item, clips, bytes);
+            decisions.push(Decision::SegmentExpired {
+                segment: item.segment(),
+                reason: item.reason(),
+                clips,
+                bytes,
+                newest_received: shelved.newest_received,
+            });
+            spared.insert(item.segment(), held);
+        }
+        self.decide_locked(&mut ledger, decisions)?;
+        let expired = spared.keys().copied().collect();
+        self.catalog.write().spared.extend(spared);
+        Ok(expired)
+    }
+
+    /// Steps 2 and 3 for segments whose expiry is on record. What cannot be finished now is tried
+    /// again by the next sweep.
+    pub(super) fn finish_expired(
+        &self,
+        segments: &[SegmentId],
+        report: &mut SweepReport,
+    ) -> Result<()> {
+        let mut spared = Vec::new();
+        let mut files = Vec::new();
+        {
+            let catalog = self.catalog.read();
+            for id in segments {
+                let Some(shelved) = catalog.segments.get(id) else { continue };
+                spared.extend(catalog.clips_of(&self.footers, &shelved.segment)?);
+                files.push(Arc::clone(&shelved.segment));
+            }
+        }
+        match self.relocate(&spared) {
+            Ok((clips, bytes)) => {
+                report.clips_moved += clips;
+                report.bytes_moved += bytes;
+            }
+            Err(error) if error.kind() == ErrorKind::Full => {
+                // The valve: what nobody holds is punched out, which needs no room, and the held
+                // clips stay where they are.
+                report.problems.push(error);
+                self.punch_around(&files, report);
+            }
+            Err(error) => report.problems.push(error),
+        }
+        let mut gone = Vec::new();
+        for segment in files {
+            match self.check_gone(Removal::File(segment)) {
+                Ok(proof) => gone.push(proof),
+                // It has clips that could not be moved, or the tail of one that lives elsewhere.
+                Err(error) if error.kind() == ErrorKind::Held => {}
+                Err(error) => report.problems.push(error),
+            }
+        }
+        let count = u64::try_from(gone.len()).unwrap_or(0);
+        self.remove(gone)?;
+        report.segments_dropped += count;
+        Ok(())
+    }
+
+    /// Punches everything that is gone out of segments that must stay.
+    fn punch_around(&self, segments: &[Arc<Segment>], report: &mut SweepReport) {
+        for segment in segments {
+            let waiting = || -> Result<BTreeSet<ClipId>> {
+                let catalog = self.catalog.read();
+                let parts = segment.parts(&self.footers)?;
+                let gone = parts.iter().filter(|found| !catalog.is_live(found.part.clip, segment));
+                Ok(gone.map(|found| found.part.clip).collect())
+            };
+            match waiting() {
+                Ok(clips) => {
+                    self.catalog.write().to_erase.entry(segment.id).or_default().extend(clips);
+                }
+                Err(error) => report.problems.push(error),
+            }
+        }
+        self.erase_waiting(report);
+    }
+
+    /// Expires the clips of an evidence segment that no hold covers any more and whose own time is
+    /// up; the segment goes with its last clip.
+    fn expire_evidence(&self, id: SegmentId, report: &mut SweepReport) -> Result<()> {
+        let mut ledger = self.ledger.lock();
+        let now = self.now();
+        let (mut clips, mut bytes) = (Vec::new(), 0);
+        {
+            let history = self.history.read();
+            let catalog = self.catalog.read();
+            let Some(shelved) = catalog.segments.get(&id) else { return Ok(()) };
+            for Located { clip, .. } in catalog.clips_of(&self.footers, &shelved.segment)? {
+                let held = history.holds.covers(&clip.camera, &clip.possible_window());
+                if !held && history.retention_of(clip.class).due(clip.received) <= now {
+                    clips.push(clip.id);
+                    bytes += clip.len;
+                }
+            }
+        }
+        let reason = ExpiryReason::Released;
+        let decisions = clips
+            .chunks(CLIPS_PER_ENTRY_MAX)
+            .map(|clips| Decision::ClipsExpired { reason, clips: clips.to_vec() })
+            .collect();
+        self.decide_locked(&mut ledger, decisions)?;
+        drop(ledger);
+        report.clips_expired += u64::try_from(clips.len()).unwrap_or(0);
+        report.bytes_expired += bytes;
+        let mut catalog = self.catalog.write();
+        catalog.gone.extend(&clips);
+        catalog.to_erase.entry(id).or_default().extend(clips);
+        Ok(())
+    }
+
+    /// Removes the bytes of gone clips from segments that stay, where nobody reads them; drops the
+    /// segments in which nothing is left.
+    pub(super) fn erase_waiting(&self, report: &mut SweepReport) {
+        let waiting: Vec<(Arc<Segment>, BTreeSet<ClipId>)> = {
+            let catalog = self.catalog.read();
+            let sealed = |id: &SegmentId| {
+                let shelved = catalog.segments.get(id)?;
+                (!catalog.writing.contains(id)).then(|| Arc::clone(&shelved.segment))
+            };
+            let entries = catalog.to_erase.iter();
+            entries.filter_map(|(id, clips)| Some((sealed(id)?, clips.clone()))).collect()
+        };
+        for (segment, clips) in waiting {
+            let whole = self.check_gone(Removal::File(Arc::clone(&segment)));
+            let proof = match whole {
+                // A reader's map keeps the bytes of a removed file, so readers need not be waited
+                // for.
+                Ok(proof) => {
+                    report.segments_dropped += 1;
+                    Ok(proof)
+                }
+                Err(_) => {
+                    let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
+                        clips.into_iter().partition(|clip| self.leases.is_leased(*clip));
+                    report.clips_awaiting_readers += u64::try_from(leased.len()).unwrap_or(0);
+                    if free.is_empty() {
+                        continue;
+                    }
+                    self.check_gone(Removal::Clips(segment, free))
+                }
+            };
+            report.problems.extend(proof.and_then(|proof| self.remove(vec![proof])).err());
+        }
+    }
+}
+
+impl SweepReport {
+    fn note_expired(&mut self, item: &PlanItem, clips: u64, bytes: u64) {
+        self.clips_expired += clips;
+        self.bytes_expired += bytes;
+        if item.reason() == ExpiryReason::Early {
+            self.clips_expired_early += clips;
+        }
+    }
+}
+
+/// What is known of a segment without looking at its clips: enough while it is not due.
+fn glance(history: &History, shelved: &Shelved) -> SegmentView {
+    let segment = &shelved.segment;
+    SegmentView {
+        segment: segment.id,
+        class: segment.class,
+        retention: history.retention_of(segment.class),
+        file_bytes: shelved.file_bytes,
+        clips: segment.trailer().map_or(0, |trailer| u64::from(trailer.parts)),
+        payload_bytes: segment.payload_bytes(),
+        held_clips: 0,
+        held_bytes: 0,
+        newest_received: shelved.newest_received,
+        pinned_by_clips: false,
+        evidence: segment.class == ClassId::EVIDENCE,
+        expirable_clips: 0,
+        expirable_bytes: 0,
+    }
+}

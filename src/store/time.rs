@@ -1,0 +1,100 @@
+//! Trusted time of a store, and the STORE file that carries it over a restart.
+
+use std::sync::Arc;
+
+use crate::format::name;
+use crate::format::slot::StoreSlot;
+use crate::retention::{ClockStatus, TrustedTime};
+use crate::types::{Clock, Error, Result, Timestamp};
+use crate::vfs::VfsFile;
+
+use super::{Inner, Store, policy};
+use crate::format::entry::Decision;
+
+/// The clock, what is believed of it, and where that is kept.
+#[derive(Debug)]
+pub(super) struct TimeKeeper {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) trusted: TrustedTime,
+    /// The slot written last, and its file; `None` in a read-only store.
+    pub(super) slot: StoreSlot,
+    pub(super) file: Option<Arc<dyn VfsFile>>,
+}
+
+impl TimeKeeper {
+    fn now(&mut self) -> Timestamp {
+        self.trusted.observe(self.clock.wall(), self.clock.uptime())
+    }
+}
+
+impl Store {
+    /// Trusted time: the engine's own clock, by which everything expires. It never goes back, and
+    /// the wall clock alone cannot move it far.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    /// How the machine's wall clock compares with trusted time.
+    #[must_use]
+    pub fn clock_status(&self) -> ClockStatus {
+        let mut time = self.inner.time.lock();
+        time.now();
+        time.trusted.status()
+    }
+
+    /// Vouches for the wall clock: trusted time follows it at once, however far ahead it is. What
+    /// is due by then expires with the next sweeps. Answers the new trusted time.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be put on record; trusted time is then what it was.
+    pub fn confirm_clock(&self, actor: &str) -> Result<Timestamp> {
+        let (confirmed, trusted) = {
+            let time = self.inner.time.lock();
+            let mut confirmed = time.trusted.clone();
+            let trusted = confirmed.confirm(time.clock.wall(), time.clock.uptime());
+            (confirmed, trusted)
+        };
+        let actor = policy::checked_text("actor", actor)?;
+        self.inner.decide(vec![Decision::ClockConfirmed { trusted, actor }])?;
+        self.inner.time.lock().trusted = confirmed;
+        self.inner.save_time()?;
+        Ok(trusted)
+    }
+}
+
+impl Inner {
+    /// Trusted time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.time.lock().now()
+    }
+
+    /// Writes trusted time into the older slot of the STORE file, in place: needs no new space, and
+    /// a torn write leaves the other slot.
+    pub(super) fn save_time(&self) -> Result<()> {
+        let ledger_position = self.ledger.lock().durable_position();
+        let mut time = self.time.lock();
+        let now = time.now();
+        let uptime = time.clock.uptime();
+        let Some(file) = time.file.clone() else { return Ok(()) };
+        let slot = StoreSlot {
+            generation: time.slot.generation + 1,
+            high_water: now,
+            boot_id: uptime.boot_id,
+            since_boot_us: uptime.since_boot_us,
+            wall: time.clock.wall(),
+            ledger_position,
+            ..time.slot.clone()
+        };
+        let fail = |error| Error::io("write STORE", &self.vfs.display_path(name::STORE), error);
+        file.write_at(StoreSlot::offset(slot.generation), &[&slot.encode()]).map_err(fail)?;
+        if let Err(error) = file.sync() {
+            // The file is not written again: the slot on disk is older, which keeps clips longer.
+            time.file = None;
+            return Err(fail(error));
+        }
+        time.slot = slot;
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! One open file of the real file system. It holds a descriptor and no other state, so that two
+//! handles of one file never disagree.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
+
+use rustix::fs::{Advice, FallocateFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::map::OsMap;
+use crate::vfs::{Map, VfsFile, check_punch};
+
+/// How many buffers one system call takes; the kernel's limit is 1024.
+const BUFS_PER_CALL: usize = 64;
+
+/// What is written at a time where zeros stand in for a missing system call.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// `stat` counts in these, whatever the file system's own block is.
+const STAT_BLOCK_BYTES: u64 = 512;
+
+#[derive(Debug)]
+pub(super) struct OsFile {
+    file: File,
+}
+
+impl OsFile {
+    pub(super) fn new(file: File) -> Self {
+        Self { file }
+    }
+
+    /// Gives an empty file `len` bytes and their blocks.
+    pub(super) fn allocate(&self, len: u64) -> io::Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        // ext4 would take every free block before it says that there are too few, and a recording
+        // that needs one at that moment would fail. Root's reserve is counted as free here: what
+        // may be used of it is for the system to say. So is all, where the file system counts none.
+        let stat = rustix::fs::fstatvfs(&self.file)?;
+        if stat.f_blocks > 0 && len > stat.f_frsize.saturating_mul(stat.f_bfree) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        match retry_on_intr(|| rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len)) {
+            // Only written blocks are sure to exist on such a file system.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.write_zeros(0..len),
+            done => Ok(done?),
+        }
+    }
+
+    pub(super) fn write_zeros(&self, range: Range<u64>) -> io::Result<()> {
+        let mut offset = range.start;
+        while offset < range.end {
+            let rest = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
+            let chunk = &ZEROS[..rest.min(ZEROS.len())];
+            self.file.write_all_at(chunk, offset)?;
+            offset += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        }
+        Ok(())
+    }
+
+    /// `pwritev` until all of `slices` is written: it may write less than it was given.
+    fn write_slices(&self, mut offset: u64, mut slices: &mut [IoSlice<'_>]) -> io::Result<u64> {
+        // Empty buffers at the front would make a finished write look like one that wrote nothing.
+        IoSlice::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
+            let written = retry_on_intr(|| rustix::io::pwritev(&self.file, slices, offset))?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            IoSlice::advance_slices(&mut slices, written);
+            offset = offset
+                .checked_add(u64::try_from(written).unwrap_or(u64::MAX))
+                .ok_or(io::ErrorKind::FileTooLarge)?;
+        }
+        Ok(offset)
+    }
+}
+
+impl VfsFile for OsFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buf, offset)
+    }
+
+    fn write_at(&self, mut offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
+        for bufs in bufs.chunks(BUFS_PER_CALL) {
+            let mut slices = [IoSlice::new(&[]); BUFS_PER_CALL];
+            for (slice, buf) in slices.iter_mut().zip(bufs) {
+                *slice = IoSlice::new(buf);
+            }
+            offset = self.write_slices(offset, &mut slices[..bufs.len()])?;
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        // Not retried, also not when interrupted: the kernel may have dropped the pages.
+        Ok(rustix::fs::fdatasync(&self.file)?)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.blocks().saturating_mul(STAT_BLOCK_BYTES))
+    }
+
+    fn punch(&self, range: Range<u64>) -> io::Result<()> {
+        check_punch(&range)?;
+        if range.is_empty() {
+            return Ok(());
+        }
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let len = range.end - range.start;
+        match retry_on_intr(|| rustix::fs::fallocate(&self.file, flags, range.start, len)) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                self.write_zeros(range.start..range.end.min(self.len()?))
+            }
+            done => Ok(done?),
+        }
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        if len > self.len()? {
+            // Growing would leave a hole, into which a later write could fail for want of space.
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.file.set_len(len)
+    }
+
+    fn map(&self, len: u64) -> io::Result<Arc<dyn Map>> {
+        if len > self.len()? {
+            // Touching a page past the end kills the process.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Arc::new(OsMap::new(&self.file, len)?))
+    }
+
+    fn drop_cache(&self, range: Range<u64>) {
+        // To the system a length of 0 means "to the end", so an empty range asks for nothing.
+        let len = NonZeroU64::new(range.end.saturating_sub(range.start));
+        if len.is_some() {
+            rustix::fs::fadvise(&self.file, range.start, len, Advice::DontNeed).ok();
+        }
+    }
+}

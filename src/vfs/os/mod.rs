@@ -1,0 +1,185 @@
+//! The real file system: a folder of a Linux file system, through `std::fs` and `rustix`.
+//!
+//! The only module that touches files, and the only one with `unsafe` (in `map`). It turns each
+//! call of the trait into the system calls that keep its promise, and does nothing else: no
+//! caching, no retrying of failed writes or syncs, no opinion on what a file means. New files get
+//! the permissions that the process's umask leaves.
+
+mod file;
+mod lock;
+mod map;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::rand::GetRandomFlags;
+
+use super::{Lock, Space, Vfs, VfsFile, path};
+use file::OsFile;
+use lock::OsLock;
+
+/// A store's folder on a real disk: what a store uses unless told otherwise.
+#[derive(Debug)]
+pub struct OsVfs {
+    root: PathBuf,
+    /// Folders whose own name this process has made durable. Only what was synced here counts: a
+    /// folder found on opening may be the unsynced work of a process that was killed.
+    named: Mutex<BTreeSet<String>>,
+    /// Makes "is there one already" and "rename" one step, where the system cannot.
+    renaming: Mutex<()>,
+}
+
+impl OsVfs {
+    /// The file system of the store in folder `root`. Touches no disk yet; `create_dir("")` makes
+    /// the folder.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), named: Mutex::default(), renaming: Mutex::default() }
+    }
+
+    fn file_path(&self, path: &str) -> io::Result<PathBuf> {
+        Ok(self.root.join(path::file(path)?))
+    }
+
+    fn folder_path(&self, dir: &str) -> io::Result<PathBuf> {
+        // Joining "" would add a slash, which people would see in messages.
+        if dir.is_empty() { Ok(self.root.clone()) } else { self.file_path(dir) }
+    }
+
+    /// Renames without replacing, for file systems that have no `RENAME_NOREPLACE`.
+    ///
+    /// Only the process with the store's lock renames, and this mutex keeps its threads apart. A
+    /// hard link and an unlink would refuse an existing name by themselves, but a crash between
+    /// the two leaves one file with two names: a spare that is also a live segment.
+    #[expect(clippy::disallowed_methods, reason = "this is the module that touches files")]
+    fn rename_checked(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _renaming = self.renaming.lock();
+        match fs::symlink_metadata(to) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Vfs for OsVfs {
+    fn open(&self, path: &str, write: bool) -> io::Result<Arc<dyn VfsFile>> {
+        let file = OpenOptions::new().read(true).write(write).open(self.file_path(path)?)?;
+        if !file.metadata()?.is_file() {
+            // The system opens a folder for reading, and only the first read would say so.
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(Arc::new(OsFile::new(file)))
+    }
+
+    fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
+        let path = self.file_path(path)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let file = OsFile::new(file);
+        match file.allocate(len) {
+            Ok(()) => Ok(Arc::new(file)),
+            Err(error) => {
+                // A part-allocated file would be taken for a whole one later. That it could not
+                // be filled is the error to report, also when it cannot be removed either.
+                remove_file(&path).ok();
+                Err(error)
+            }
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from, to) = (self.file_path(from)?, self.file_path(to)?);
+        match rustix::fs::renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.rename_checked(&from, &to),
+            done => Ok(done?),
+        }
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        remove_file(&self.file_path(path)?)
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.folder_path(dir)?)? {
+            let entry = entry?;
+            // A name that is not UTF-8 cannot be one of ours; made readable, it can be reported.
+            let mut name = entry.file_name().to_string_lossy().into_owned();
+            // Follows links: part of a store may be put on another disk.
+            if fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir()) {
+                name.push('/');
+            }
+            names.push(name);
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn create_dir(&self, dir: &str) -> io::Result<()> {
+        fs::create_dir_all(self.folder_path(dir)?)
+    }
+
+    fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        let folder = self.folder_path(dir)?;
+        sync_folder(&folder)?;
+        if self.named.lock().contains(dir) {
+            return Ok(());
+        }
+        match sync_folder(&folder.join("..")) {
+            // Whoever may not look into the parent folder did not make the store's folder in it.
+            Err(error) if dir.is_empty() && error.kind() == io::ErrorKind::PermissionDenied => {}
+            done => done?,
+        }
+        self.named.lock().insert(dir.to_owned());
+        Ok(())
+    }
+
+    fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {
+        Ok(Box::new(OsLock::take(&self.file_path(path)?, exclusive)?))
+    }
+
+    fn lock_holder(&self, path: &str) -> Option<u32> {
+        lock::holder(&self.file_path(path).ok()?)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let stat = rustix::fs::statvfs(&self.root)?;
+        Ok(Space {
+            free: stat.f_frsize.saturating_mul(stat.f_bavail),
+            total: stat.f_frsize.saturating_mul(stat.f_blocks),
+        })
+    }
+
+    fn random(&self, buf: &mut [u8]) -> io::Result<()> {
+        let mut filled = 0;
+        while filled < buf.len() {
+            let rest = &mut buf[filled..];
+            filled +=
+                retry_on_intr(|| rustix::rand::getrandom(&mut *rest, GetRandomFlags::empty()))?;
+        }
+        Ok(())
+    }
+
+    fn display_path(&self, path: &str) -> PathBuf {
+        if path.is_empty() { self.root.clone() } else { self.root.join(path) }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the module that touches files")]
+fn remove_file(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the module that touches files")]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

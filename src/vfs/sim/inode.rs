@@ -1,0 +1,149 @@
+//! One simulated file: what the disk is sure to hold, what it may hold, and what reads see.
+//!
+//! Invariant: with every pending item applied to `durable`, in order, the result is `live` (but
+//! for data that a failed sync gave up, which only `live` has). Names are not its business.
+
+use std::io;
+use std::ops::Range;
+
+use rustix::io::Errno;
+
+use super::content::{BLOCK_BYTES, Block, Content, Sectors, blocks_of, flip_in, pieces, sectors};
+use super::crash::Fates;
+
+/// Something done to a file that no sync has made durable. Real file systems persist these in any
+/// order, so a crash decides about each by itself.
+#[derive(Clone, Debug)]
+pub(super) enum Pending {
+    /// Bytes of one block. A sector carries all that it held in memory at the time of the write.
+    Data { block: u64, image: Block, sectors: Sectors },
+    /// A new length.
+    Len(u64),
+    /// Blocks got space.
+    Alloc(Range<u64>),
+    /// Blocks lost their bytes and their space.
+    Punch(Range<u64>),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inode {
+    /// What reads see.
+    pub(super) live: Content,
+    durable: Content,
+    pending: Vec<Pending>,
+    /// Byte ranges that cannot be read, whatever is written there.
+    pub(super) bad: Vec<Range<u64>>,
+}
+
+impl Inode {
+    /// A new file, all zero, with its blocks.
+    pub(super) fn allocate(len: u64) -> Self {
+        let mut inode = Self::default();
+        inode.push(Pending::Alloc(0..len.div_ceil(BLOCK_BYTES)));
+        inode.push(Pending::Len(len));
+        inode
+    }
+
+    fn push(&mut self, pending: Pending) {
+        pending.apply(&mut self.live);
+        self.pending.push(pending);
+    }
+
+    /// How many bytes of space a write there needs that the file does not have.
+    pub(super) fn missing(&self, range: &Range<u64>) -> u64 {
+        if range.is_empty() {
+            return 0;
+        }
+        let blocks = blocks_of(range);
+        (blocks.end - blocks.start - self.live.allocated.count_in(blocks)) * BLOCK_BYTES
+    }
+
+    pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
+        let len = self.live.len;
+        for piece in pieces(offset, bytes.len()) {
+            let image = self.live.write(&piece, &bytes[piece.at.clone()]);
+            let sectors = sectors(&piece.within);
+            self.pending.push(Pending::Data { block: piece.block, image, sectors });
+        }
+        if self.live.len > len {
+            self.pending.push(Pending::Len(self.live.len));
+        }
+    }
+
+    pub(super) fn punch(&mut self, range: &Range<u64>) {
+        self.push(Pending::Punch(blocks_of(range)));
+    }
+
+    pub(super) fn truncate(&mut self, len: u64) {
+        self.push(Pending::Len(len));
+    }
+
+    /// Makes all that is pending durable.
+    pub(super) fn sync(&mut self) {
+        for pending in self.pending.drain(..) {
+            pending.apply(&mut self.durable);
+        }
+        self.durable.forget_behind_end();
+    }
+
+    /// A sync that failed: the system takes the pages for clean, so that their bytes are read but
+    /// never written. Lengths and extents stay pending: the journal has them.
+    pub(super) fn fail_sync(&mut self) {
+        self.pending.retain(|pending| !matches!(pending, Pending::Data { .. }));
+    }
+
+    /// The file as a power cut leaves it.
+    pub(super) fn after_crash(&self, fates: &mut Fates) -> Self {
+        let mut durable = self.durable.clone();
+        for pending in &self.pending {
+            match pending {
+                Pending::Data { block, image, sectors } => {
+                    let kept = fates.sectors(*sectors);
+                    if kept != 0 {
+                        durable.set_sectors(*block, image, kept);
+                    }
+                }
+                metadata => {
+                    if fates.keep() {
+                        metadata.apply(&mut durable);
+                    }
+                }
+            }
+        }
+        durable.forget_behind_end();
+        Self { live: durable.clone(), durable, pending: Vec::new(), bad: self.bad.clone() }
+    }
+
+    /// Fails when part of `range` cannot be read.
+    pub(super) fn check_readable(&self, range: &Range<u64>) -> io::Result<()> {
+        let bad = self.bad.iter().any(|bad| bad.start < range.end && range.start < bad.end);
+        if bad { Err(Errno::IO.into()) } else { Ok(()) }
+    }
+
+    /// Flips bits on the medium: in what is durable, and in what would become it.
+    pub(super) fn corrupt(&mut self, offset: u64, xor: u8) {
+        if offset >= self.live.len {
+            return;
+        }
+        self.live.flip(offset, xor);
+        self.durable.flip(offset, xor);
+        for pending in &mut self.pending {
+            if let Pending::Data { block, image, .. } = pending
+                && *block == offset / BLOCK_BYTES
+            {
+                flip_in(image, offset % BLOCK_BYTES, xor);
+            }
+        }
+    }
+}
+
+impl Pending {
+    fn apply(&self, content: &mut Content) {
+        match self {
+            Self::Data { block, image, sectors } => content.set_sectors(*block, image, *sectors),
+            Self::Len(len) => content.set_len(*len),
+            Self::Alloc(blocks) => content.allocated.insert(blocks.clone()),
+            Self::Punch(blocks) => content.punch(blocks.clone()),
+        }
+    }
+}
