@@ -4,6 +4,8 @@
 mod types;
 pub mod vfs;
 mod format;
+#[cfg(feature = "media")]
+pub mod media;
 
 pub use types::{
     CAMERA_ID_BYTES_MAX, CameraId, ClassId, Clip, ClipId, ClipState, Clock, Error, ErrorKind,
