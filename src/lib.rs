@@ -4,14 +4,14 @@
 mod types;
 pub mod vfs;
 mod format;
+#[cfg(feature = "media")]
+pub mod media;
 mod log;
 mod index;
 mod ledger;
 mod hold;
 mod retention;
 mod store;
-#[cfg(feature = "media")]
-pub mod media;
 #[cfg(feature = "cli")]
 pub mod cli;
 

@@ -1,0 +1,198 @@
+//! The samples of one stored clip, however it is stored: fragmented, plain, or cut off.
+
+use std::ops::Range;
+
+use crate::media::init::{InitSegment, TrackKind};
+use crate::media::moof::{self, Sample};
+use crate::media::plain::{self, INDEX_BYTES_MAX, box_at, read_range};
+use crate::media::source::ClipBytes;
+use crate::media::stream_clock::JUMP_US_MAX;
+use crate::media::{MICROS, media_error, rescale};
+use crate::types::Result;
+
+/// A sample and when it is decoded, in ticks of its track, by the clock of its stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimedSample {
+    pub(super) sample: Sample,
+    pub(super) decode_time: i64,
+}
+
+impl TimedSample {
+    pub(super) fn end(&self) -> i64 {
+        self.decode_time.saturating_add(i64::from(self.sample.duration))
+    }
+
+    pub(super) fn presentation(&self) -> i64 {
+        self.decode_time.saturating_add(i64::from(self.sample.composition))
+    }
+}
+
+/// A stretch of one clip with one clock: media time in it means the same everywhere.
+#[derive(Clone, Debug)]
+pub(super) struct Recording {
+    /// It begins where the clip begins; else where the recording before it ends.
+    pub(super) starts_clip: bool,
+    /// Samples in decode order, of each track of video or sound, in the order of the `moov`.
+    pub(super) tracks: Vec<Vec<TimedSample>>,
+}
+
+impl Recording {
+    fn new(starts_clip: bool, tracks: usize) -> Self {
+        Self { starts_clip, tracks: vec![Vec::new(); tracks] }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.tracks.iter().all(Vec::is_empty)
+    }
+}
+
+/// What [`load`] found in a clip.
+#[derive(Debug)]
+pub(super) struct LoadedClip {
+    pub(super) init: InitSegment,
+    pub(super) recordings: Vec<Recording>,
+}
+
+/// Reads the index of `bytes`, leaving its media alone, and takes `room` samples at most.
+///
+/// A clip that was cut off gives its whole fragments.
+///
+/// # Errors
+///
+/// `Media` when it has no `moov`, is encrypted, changes its decoder set-up within, or its boxes
+/// lie; those of the source.
+pub(super) fn load(bytes: &dyn ClipBytes, room: &mut usize) -> Result<LoadedClip> {
+    let mut loader = Loader { bytes, room, init: None, moof: None, recordings: Vec::new() };
+    let mut at = 0;
+    while let Some((header, end)) = box_at(bytes, at)? {
+        if end > bytes.len() && header.kind != *b"mdat" {
+            break;
+        }
+        match &header.kind {
+            b"moov" => loader.moov(at..end)?,
+            b"moof" => loader.moof = Some(at..end),
+            b"mdat" if end <= bytes.len() => {
+                loader.mdat(at + header.header_len..end).map_err(|error| error.at_offset(at))?;
+            }
+            _ => {}
+        }
+        at = end;
+    }
+    let init = loader.init.ok_or_else(|| media_error("no whole moov box"))?;
+    let mut recordings = loader.recordings;
+    recordings.retain(|recording| !recording.is_empty());
+    check_bytes(bytes.len(), &recordings)?;
+    Ok(LoadedClip { init, recordings })
+}
+
+struct Loader<'a> {
+    bytes: &'a dyn ClipBytes,
+    room: &'a mut usize,
+    init: Option<InitSegment>,
+    moof: Option<Range<u64>>,
+    recordings: Vec<Recording>,
+}
+
+impl Loader<'_> {
+    fn moov(&mut self, at: Range<u64>) -> Result<()> {
+        let start = at.start;
+        let moov = read_range(self.bytes, at.start, at.end, INDEX_BYTES_MAX)?;
+        let init = InitSegment::parse(moov).map_err(|error| error.at_offset(start))?;
+        if init.tracks().iter().any(|track| track.entry.encrypted) {
+            return Err(media_error("encrypted tracks cannot be exported").at_offset(start));
+        }
+        if self.init.as_ref().is_some_and(|first| first.config_id() != init.config_id()) {
+            return Err(media_error("its decoder configuration changes within").at_offset(start));
+        }
+        let played = || init.tracks().iter().filter(|track| track.kind() != TrackKind::Other);
+        let mut recording = Recording::new(self.init.is_none(), played().count());
+        for (track, timed) in played().zip(&mut recording.tracks) {
+            let samples = plain::samples(track, self.bytes.len(), *self.room)?;
+            take_room(self.room, samples.len())?;
+            append(timed, 0, samples);
+        }
+        self.recordings.push(recording);
+        self.init = Some(init);
+        Ok(())
+    }
+
+    /// Takes the samples of the fragment whose data fills `data`.
+    fn mdat(&mut self, data: Range<u64>) -> Result<()> {
+        let (Some(at), Some(init)) = (self.moof.take(), &self.init) else { return Ok(()) };
+        let moof = read_range(self.bytes, at.start, at.end, INDEX_BYTES_MAX)?;
+        let fragments = moof::parse(&moof, data.end - data.start, init)?;
+        let played = init.tracks().iter().filter(|track| track.kind() != TrackKind::Other);
+        let ids: Vec<u32> = played.map(|track| track.id()).collect();
+        let reference = init.reference();
+        for fragment in &fragments {
+            let start = fragment.decode_time.and_then(|time| i64::try_from(time).ok());
+            if let (true, Some(start)) = (fragment.track_id == reference.id(), start) {
+                let index = ids.iter().position(|id| *id == reference.id()).unwrap_or(0);
+                self.recordings = split_at_jump(
+                    std::mem::take(&mut self.recordings),
+                    index,
+                    start,
+                    reference.timescale(),
+                );
+            }
+        }
+        let Some(recording) = self.recordings.last_mut() else { return Ok(()) };
+        for fragment in fragments {
+            let Some(index) = ids.iter().position(|id| *id == fragment.track_id) else { continue };
+            let Some(timed) = recording.tracks.get_mut(index) else { continue };
+            let samples = fragment
+                .placed(at.start, &data)
+                .ok_or_else(|| media_error("moof: its samples lie outside of its mdat"))?;
+            take_room(self.room, samples.len())?;
+            let expected = timed.last().map_or(0, TimedSample::end);
+            let start = fragment.decode_time.map_or(Ok(expected), i64::try_from);
+            append(timed, start.unwrap_or(i64::MAX), samples);
+        }
+        Ok(())
+    }
+}
+
+/// Begins another recording when the reference track, the one at `index`, would go back in time or
+/// jump far ahead: its clock was set.
+fn split_at_jump(
+    mut recordings: Vec<Recording>,
+    index: usize,
+    start: i64,
+    timescale: u32,
+) -> Vec<Recording> {
+    let last = recordings.last();
+    let Some(last_sample) = last.and_then(|last| last.tracks.get(index)?.last()) else {
+        return recordings;
+    };
+    let ahead_us = rescale(start.saturating_sub(last_sample.end()), timescale, MICROS);
+    if start <= last_sample.decode_time || ahead_us > JUMP_US_MAX {
+        let tracks = last.map_or(0, |last| last.tracks.len());
+        recordings.push(Recording::new(false, tracks));
+    }
+    recordings
+}
+
+fn append(timed: &mut Vec<TimedSample>, start: i64, samples: Vec<Sample>) {
+    let mut decode_time = start;
+    for sample in samples {
+        let next = TimedSample { sample, decode_time };
+        decode_time = next.end();
+        timed.push(next);
+    }
+}
+
+fn take_room(room: &mut usize, samples: usize) -> Result<()> {
+    let left = room.checked_sub(samples);
+    *room = left.ok_or_else(|| media_error("too many samples for one export: ask for less"))?;
+    Ok(())
+}
+
+/// No sample may share its bytes with another: else a small clip could make a huge export.
+fn check_bytes(len: u64, recordings: &[Recording]) -> Result<()> {
+    let samples = recordings.iter().flat_map(|recording| recording.tracks.iter().flatten());
+    let total: u64 = samples.map(|timed| u64::from(timed.sample.size)).sum();
+    if total > len {
+        return Err(media_error(format!("samples of {total} bytes in a clip of {len}")));
+    }
+    Ok(())
+}

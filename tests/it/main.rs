@@ -1,0 +1,5 @@
+//! The integration tests: one binary, so that what they share is built once.
+#![cfg(test)]
+
+#[cfg(feature = "media")]
+mod media;
