@@ -270,6 +270,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The position behind the last entry of its batch.
+    pub(crate) fn batch_end(&self) -> u64 {
+        self.batch_start.saturating_add(u64::from(self.batch_count))
+    }
+
     /// The framed bytes: magic, CRC (salted with the store's id), position, time, previous hash,
     /// kind, payload; padded to 8.
     ///

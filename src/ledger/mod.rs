@@ -305,9 +305,9 @@ fn ledger_remains(copy: &mut Copy, head_len: usize) -> Result<()> {
     copy.count(&numbers);
     for number in numbers {
         let loaded = copy.load(number)?;
-        let written = loaded.bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let most = if number == 0 { head_len } else { 0 };
-        if number > 1 || written > most || !loaded.lost.is_empty() {
+        let written = scan::first_written(&loaded.bytes, most).is_some();
+        if number > 1 || written || !loaded.lost.is_empty() {
             return Err(copy.damage("make ledger: there is one already".into(), number));
         }
         copy.remove(number)?;

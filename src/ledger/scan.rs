@@ -85,6 +85,18 @@ pub(super) fn header(store: &[u8; 16], number: u32, chain: Chain) -> LedgerHeade
     LedgerHeader { store: *store, number, first_position: chain.position, previous: chain.hash }
 }
 
+/// The first of `offset`, `offset + 8` .. where `bytes` has anything but zeros.
+pub(super) fn first_written(bytes: &[u8], offset: usize) -> Option<usize> {
+    let zeros = [0; FIRST_FRAME];
+    let rest = bytes.get(offset..)?;
+    // Whole blocks of zeros are passed over at the speed of memory: most of a file is empty.
+    let block =
+        rest.chunks(zeros.len()).position(|block| zeros.get(..block.len()) != Some(block))?;
+    let at = block * zeros.len();
+    let word = rest.get(at..)?.chunks(FRAME_ALIGN).position(|word| word.iter().any(|b| *b != 0))?;
+    Some(offset + at + word * FRAME_ALIGN)
+}
+
 fn put(image: &mut [u8], offset: usize, bytes: &[u8]) {
     let end = offset.saturating_add(bytes.len());
     if let Some(room) = image.get_mut(offset..end) {
@@ -215,14 +227,7 @@ impl Scanner<'_> {
 
     /// The first aligned place from `offset` on where either copy is not zero.
     fn next_written(&self, offset: usize) -> Option<usize> {
-        let first = self.copies.iter().filter_map(|copy| {
-            let written = copy
-                .get(offset..)?
-                .chunks(FRAME_ALIGN)
-                .position(|word| word.iter().any(|byte| *byte != 0))?;
-            Some(offset + written * FRAME_ALIGN)
-        });
-        first.min()
+        self.copies.iter().filter_map(|copy| first_written(copy, offset)).min()
     }
 
     /// The frame at `offset`, from the copy where it is whole.

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use super::{Segment, seal_segment};
-use crate::format::record::RecordHeader;
 use crate::format::BLOCK_BYTES;
+use crate::format::record::RecordHeader;
 use crate::format::segment::Trailer;
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 
@@ -157,7 +157,12 @@ impl Appender {
     /// # Errors
     ///
     /// `Poisoned` after two segments in a row could not be written.
-    pub(crate) fn submit(&self, records: Vec<Submission>, host: &dyn Host, sync: bool) -> Result<Ticket> {
+    pub(crate) fn submit(
+        &self,
+        records: Vec<Submission>,
+        host: &dyn Host,
+        sync: bool,
+    ) -> Result<Ticket> {
         let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
         let (ticket, full) = {
             let mut state = self.state.lock();
@@ -212,7 +217,7 @@ impl Appender {
     /// As [`Appender::commit`].
     pub(crate) fn sync(&self, host: &dyn Host) -> Result<()> {
         self.commit(self.newest(), host, true);
-        self.lead(host, Leader::sync_open)
+        self.lead(host, |leader| leader.sync_open())
     }
 
     /// Seals the open segment if it has records and is at least as old as `created_before` says.
@@ -295,8 +300,11 @@ impl Leader<'_> {
             }
             // Without room nothing is broken: writing resumes when there is some again.
             let error = if retried && error.kind() != ErrorKind::Full {
-                Error::new(ErrorKind::Poisoned, "write segment: two in a row failed, recording stopped")
-                    .caused_by(error)
+                Error::new(
+                    ErrorKind::Poisoned,
+                    "write segment: two in a row failed, recording stopped",
+                )
+                .caused_by(error)
             } else {
                 error
             };
@@ -343,7 +351,8 @@ impl Leader<'_> {
     /// Whether the open segment takes one more record, with its footer still fitting behind it.
     fn has_room_for(&self, submission: &Submission, placed: &[Placed]) -> bool {
         let Some(open) = &self.open else { return false };
-        let end = u64::from(open.next_block.saturating_add(submission.header.blocks())) * BLOCK_BYTES;
+        let end =
+            u64::from(open.next_block.saturating_add(submission.header.blocks())) * BLOCK_BYTES;
         // Records placed but not yet in the draft count as parts and cameras of their own.
         let waiting: u64 = placed.iter().map(|placed| waiting_bytes(&placed.header)).sum();
         let chunks = submission.chunk_crcs.len();
@@ -456,7 +465,8 @@ impl Leader<'_> {
 /// Footer bytes that a record may cost which is not in the draft yet.
 fn waiting_bytes(header: &RecordHeader) -> u64 {
     let chunks = crate::format::record::chunk_count(header.payload_bytes);
-    let one = crate::format::footer::Footer::encoded_bytes(1, 1, 0, 1, header.camera.as_str().len());
+    let one =
+        crate::format::footer::Footer::encoded_bytes(1, 1, 0, 1, header.camera.as_str().len());
     one.min(BLOCK_BYTES).saturating_add(u64::from(chunks) * 4)
 }
 

@@ -78,7 +78,8 @@ impl Draft {
 
     /// The footer of these parts.
     pub(crate) fn footer(&self) -> Footer {
-        let mut footer = Footer { cameras: self.cameras.keys().cloned().collect(), ..Footer::default() };
+        let mut footer =
+            Footer { cameras: self.cameras.keys().cloned().collect(), ..Footer::default() };
         for ((camera, ..), draft) in &self.parts {
             let index = footer.cameras.binary_search(camera).unwrap_or_default();
             let records_start = count(footer.records.len());

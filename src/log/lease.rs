@@ -58,7 +58,9 @@ impl Leases {
         match mapped {
             Ok(Some(map)) => Ok(Some(Arc::new(Mapping {
                 map,
-                verified: std::iter::repeat_with(AtomicU64::default).take(chunks.div_ceil(64)).collect(),
+                verified: std::iter::repeat_with(AtomicU64::default)
+                    .take(chunks.div_ceil(64))
+                    .collect(),
                 file_bytes,
                 ghost: AtomicU64::new(0),
                 leases: Arc::clone(self),

@@ -69,8 +69,11 @@ pub(crate) fn scan(
         let acknowledged = record.block < witnessed;
         if record.block > expected_block && expected_block < witnessed {
             problems.push(
-                Error::corrupt(format!("scan segment: {} blocks of records are damaged", record.block - expected_block))
-                    .at_offset(u64::from(expected_block) * BLOCK_BYTES),
+                Error::corrupt(format!(
+                    "scan segment: {} blocks of records are damaged",
+                    record.block - expected_block
+                ))
+                .at_offset(u64::from(expected_block) * BLOCK_BYTES),
             );
         }
         let is_gap = !acknowledged && follows_a_gap(&record.header, &scan);

@@ -82,7 +82,9 @@ impl Segment {
         let (header, trailer) = read_ends(&*file, len, &mut problems).map_err(|e| e.at(&path))?;
         let named = name.rsplit('/').next().and_then(name::parse_segment);
         if header.key.store != *store || named != Some((header.class, header.key.segment)) {
-            return Err(Error::corrupt("open segment: it belongs to another store or name").at(&path));
+            return Err(
+                Error::corrupt("open segment: it belongs to another store or name").at(&path)
+            );
         }
         let footer = trailer.as_ref().map(|trailer| read_footer(&*file, &header.key, trailer));
         let (state, scanned) = match (trailer, footer) {
@@ -94,8 +96,9 @@ impl Segment {
                 if let Some(Err(error)) = footer {
                     problems.push(error.at(&path));
                 }
-                let mut found = scan(&*file, &header.key, len.min(header.segment_bytes), durable_bytes)
-                    .map_err(|error| Error::io("scan segment", &path, error))?;
+                let mut found =
+                    scan(&*file, &header.key, len.min(header.segment_bytes), durable_bytes)
+                        .map_err(|error| Error::io("scan segment", &path, error))?;
                 problems.extend(found.problems.drain(..).map(|error| error.at(&path)));
                 (State::Open(found.draft.clone()), Some(found))
             }
@@ -202,9 +205,9 @@ impl Segment {
             return Ok(self.with_draft(|draft| draft.parts_at(camera, start)).unwrap_or_default());
         };
         let Ok(index) = footer.cameras.binary_search(camera) else { return Ok(Vec::new()) };
-        let from = footer.parts.partition_point(|part| {
-            (position(part.camera), part.start) < (index, start)
-        });
+        let from = footer
+            .parts
+            .partition_point(|part| (position(part.camera), part.start) < (index, start));
         let here = footer.parts.get(from..).unwrap_or_default().iter();
         Ok(here
             .take_while(|part| position(part.camera) == index && part.start == start)
@@ -265,11 +268,18 @@ impl Segment {
     /// # Errors
     ///
     /// `Corrupt` when the checksum does not match or the sector cannot be read.
-    pub(crate) fn read_chunk(&self, record: &RecordRef, crcs: &[u32], index: usize) -> Result<Bytes> {
+    pub(crate) fn read_chunk(
+        &self,
+        record: &RecordRef,
+        crcs: &[u32],
+        index: usize,
+    ) -> Result<Bytes> {
         let range = chunk_range(record, index);
         let len = usize::try_from(range.end - range.start).unwrap_or(0);
         let mut buf = vec![0; len];
-        self.file.read_at(range.start, &mut buf).map_err(|error| self.unreadable(range.start, error))?;
+        self.file
+            .read_at(range.start, &mut buf)
+            .map_err(|error| self.unreadable(range.start, error))?;
         self.check_chunk(&buf, crcs, index, range.start)?;
         Ok(Bytes::from(buf))
     }
@@ -317,7 +327,10 @@ impl Segment {
 
     /// A read that failed: a bad sector is damage, not a failure of the machine.
     fn unreadable(&self, offset: u64, error: io::Error) -> Error {
-        Error::corrupt("read clip: the disk cannot read it").at(&self.path).at_offset(offset).caused_by(error)
+        Error::corrupt("read clip: the disk cannot read it")
+            .at(&self.path)
+            .at_offset(offset)
+            .caused_by(error)
     }
 }
 
@@ -382,13 +395,16 @@ fn read_ends(
             format!("open segment: version or feature {version} is not known to this build"),
         )),
         Err(damage) => {
-            problems.push(Error::corrupt("read segment header, used its copy").caused_by(damage).at_offset(0));
+            problems.push(
+                Error::corrupt("read segment header, used its copy").caused_by(damage).at_offset(0),
+            );
             if let Ok(trailer) = Trailer::decode_unkeyed(&last_block, last) {
                 return Ok((trailer.header.clone(), Some(trailer)));
             }
             let copy = SegmentHeader::decode(&last_block);
             copy.map(|header| (header, None)).map_err(|_| {
-                Error::corrupt("open segment: neither copy of its header is readable").caused_by(damage)
+                Error::corrupt("open segment: neither copy of its header is readable")
+                    .caused_by(damage)
             })
         }
     }
@@ -406,7 +422,8 @@ fn read_footer(file: &dyn VfsFile, key: &SegmentKey, trailer: &Trailer) -> Resul
     };
     // A trailer's CRC vouches for the length; the file's length bounds it all the same.
     let len = file.len().unwrap_or(0).saturating_sub(trailer.footer_offset);
-    let Some(len) = usize::try_from(trailer.footer_bytes).ok().filter(|_| trailer.footer_bytes <= len)
+    let Some(len) =
+        usize::try_from(trailer.footer_bytes).ok().filter(|_| trailer.footer_bytes <= len)
     else {
         return Err(fail(crate::format::Damage::Short));
     };

@@ -66,7 +66,7 @@ pub(crate) struct SpaceView {
 
 impl SpaceView {
     /// How many bytes must be freed first.
-    fn short_bytes(&self) -> u64 {
+    pub(crate) fn short_bytes(&self) -> u64 {
         let over_quota = self.quota_bytes.map_or(0, |quota| {
             self.used_bytes.saturating_add(self.wanted_bytes).saturating_sub(quota)
         });

@@ -246,10 +246,16 @@ impl Catalog {
             });
         };
         let Some((first, _)) = shelved.segment.part_of(footers, id)? else {
-            return Err(Error::new(ErrorKind::NotFound, format!("clip {id}: there is no such clip")));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("clip {id}: there is no such clip"),
+            ));
         };
         if !self.is_live(id, &shelved.segment) {
-            return Err(Error::new(ErrorKind::Expired, format!("clip {id}: it is expired or deleted")));
+            return Err(Error::new(
+                ErrorKind::Expired,
+                format!("clip {id}: it is expired or deleted"),
+            ));
         }
         if !first.part.first {
             return Err(Error::corrupt(format!("clip {id}: its beginning is damaged")));
@@ -258,7 +264,11 @@ impl Catalog {
     }
 
     /// The live clips that began in `segment` (in an evidence segment: that live there).
-    pub(super) fn clips_of(&self, footers: &FooterCache, segment: &Arc<Segment>) -> Result<Vec<Located>> {
+    pub(super) fn clips_of(
+        &self,
+        footers: &FooterCache,
+        segment: &Arc<Segment>,
+    ) -> Result<Vec<Located>> {
         let parts = segment.parts(footers)?;
         let first = |found: &FoundPart| found.part.first && self.is_live(found.part.clip, segment);
         parts.into_iter().filter(first).map(|found| self.locate(footers, segment, found)).collect()

@@ -65,10 +65,13 @@ impl Inner {
                     if catalog.is_live(*clip, segment) {
                         return Err(still_there(*clip, segment));
                     }
-                    let Some((_, records)) = segment.part_of(&self.footers, *clip)? else { continue };
+                    let Some((_, records)) = segment.part_of(&self.footers, *clip)? else {
+                        continue;
+                    };
                     ranges.extend(records.records.iter().map(|record| {
                         let start = u64::from(record.block) * BLOCK_BYTES;
-                        let bytes = u64::from(record.header_bytes) + u64::from(record.payload_bytes);
+                        let bytes =
+                            u64::from(record.header_bytes) + u64::from(record.payload_bytes);
                         start..start + bytes.next_multiple_of(BLOCK_BYTES)
                     }));
                 }

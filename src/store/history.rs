@@ -101,8 +101,8 @@ impl History {
         let (at_least, at_most) =
             (Duration::from_micros(at_least_us), Duration::from_micros(at_most_us));
         // An entry that this build would not have written keeps longer, never shorter.
-        let retention = Retention::new(at_least.min(at_most), at_most)
-            .unwrap_or_else(|_| Retention::longest());
+        let retention =
+            Retention::new(at_least.min(at_most), at_most).unwrap_or_else(|_| Retention::longest());
         self.classes.insert(class, retention);
     }
 
@@ -151,7 +151,12 @@ impl History {
 
     /// Whether `clip` of `camera` in `possible` window outlives the expiry entries of the segment
     /// it began in.
-    pub(super) fn survives_expiry(&self, clip: ClipId, camera: &CameraId, possible: &Window) -> bool {
+    pub(super) fn survives_expiry(
+        &self,
+        clip: ClipId,
+        camera: &CameraId,
+        possible: &Window,
+    ) -> bool {
         let entries = self.expired.get(&clip.home);
         entries.is_none_or(|entries| entries.iter().all(|holds| holds.covers(camera, possible)))
     }

@@ -144,7 +144,8 @@ impl Store {
         let retention = history.retention_of(clip.class);
         let own_expiry = retention.due(clip.received);
         let ids = history.holds.covering(&clip.camera, &clip.possible_window());
-        let holds: Vec<Hold> = ids.iter().filter_map(|id| history.holds.get(*id)).cloned().collect();
+        let holds: Vec<Hold> =
+            ids.iter().filter_map(|id| history.holds.get(*id)).cloned().collect();
         let last = holds.iter().map(protects_until).max();
         let effective_expiry = own_expiry.max(last.unwrap_or(own_expiry));
         Ok(Explanation { clip: id, retention, own_expiry, effective_expiry, holds })
@@ -164,7 +165,9 @@ impl Inner {
     pub(super) fn hold(&self, id: HoldId) -> Result<Hold> {
         let history = self.history.read();
         let hold = history.holds.get(id).cloned();
-        hold.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("hold {id}: there is no such hold")))
+        hold.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("hold {id}: there is no such hold"))
+        })
     }
 
     /// The answer to a placing whose key was used before.
@@ -200,7 +203,8 @@ impl Inner {
             refuse_above(budget, held, newly, "all holds")?;
         }
         if let (Some(budget), false) = (self.options.agency_hold_budget, placed.agency.is_empty()) {
-            let mut own = self.clips_covered(protecting().filter(|hold| hold.agency() == placed.agency))?;
+            let mut own =
+                self.clips_covered(protecting().filter(|hold| hold.agency() == placed.agency))?;
             let held: u64 = own.values().sum();
             own.extend(covered.iter().map(|(id, located)| (*id, located.clip.len)));
             let more = own.values().sum::<u64>() - held;
@@ -227,7 +231,10 @@ impl Inner {
     }
 
     /// The readable clips that a hold with this scope covers.
-    pub(super) fn covered(&self, scope: &[(CameraId, Window)]) -> Result<BTreeMap<ClipId, Located>> {
+    pub(super) fn covered(
+        &self,
+        scope: &[(CameraId, Window)],
+    ) -> Result<BTreeMap<ClipId, Located>> {
         let catalog = self.catalog.read();
         let mut covered = BTreeMap::new();
         for (camera, window) in scope {

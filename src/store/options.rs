@@ -255,12 +255,10 @@ impl StoreOptions {
     /// `ReadOnly` when the folder cannot be written; `Io`, `Full`.
     ///
     /// A damaged segment or ledger is not an error here: [`Store::opening`] reports it.
-    pub fn open(self, dir: impl Into<PathBuf>) -> Result<Store> {
+    pub fn open(mut self, dir: impl Into<PathBuf>) -> Result<Store> {
         self.check()?;
-        let vfs = match &self.vfs {
-            Some(vfs) => Arc::clone(vfs),
-            None => Arc::new(OsVfs::new(dir)),
-        };
+        let vfs = self.vfs.get_or_insert_with(|| Arc::new(OsVfs::new(dir)));
+        let vfs = Arc::clone(vfs);
         Store::open_with(self, vfs)
     }
 

@@ -179,7 +179,8 @@ impl super::history::History {
 
 /// The entry that gives `class` its retention.
 pub(super) fn class_set(class: ClassId, retention: Retention) -> Decision {
-    let us = |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let us =
+        |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let (at_least_us, at_most_us) = (us(retention.at_least()), us(retention.at_most()));
     Decision::ClassSet { class, at_least_us, at_most_us }
 }
@@ -194,7 +195,10 @@ fn check_camera_count(known: usize) -> Result<()> {
 /// A text that may go on record.
 pub(super) fn checked_text(name: &str, text: &str) -> Result<String> {
     if text.len() > TEXT_BYTES_MAX {
-        return Err(Error::invalid(format!("{name} of {} bytes: above {TEXT_BYTES_MAX}", text.len())));
+        return Err(Error::invalid(format!(
+            "{name} of {} bytes: above {TEXT_BYTES_MAX}",
+            text.len()
+        )));
     }
     if text.chars().any(char::is_control) {
         return Err(Error::invalid(format!("{name} {text:?}: has control characters")));

@@ -73,8 +73,7 @@ impl Inner {
                 continue;
             };
             let chunks = records.chunk_crcs.len();
-            let mapping =
-                if mapped { segment.mapping(&self.leases, chunks) } else { None };
+            let mapping = if mapped { segment.mapping(&self.leases, chunks) } else { None };
             let records = Arc::new(records);
             pieces.extend(records.records.iter().filter(|record| record.payload_bytes > 0).map(
                 |record| Piece {
@@ -153,7 +152,8 @@ impl ClipReader {
         let index = self.pieces.partition_point(|piece| piece.end() <= offset);
         let Some(piece) = self.pieces.get(index).filter(|piece| piece.record.clip_offset <= offset)
         else {
-            let next = self.pieces.get(index).map_or(self.clip.len, |piece| piece.record.clip_offset);
+            let next =
+                self.pieces.get(index).map_or(self.clip.len, |piece| piece.record.clip_offset);
             return Err(Error::corrupt(format!(
                 "read clip {}: bytes {offset}..{next} of it are lost",
                 self.clip.id

@@ -22,9 +22,9 @@ impl Inner {
                 explain_gap(&history, camera, gap, now, &mut missed);
             }
         }
-        let expiries = covered.values().map(|located| {
-            history.retention_of(located.clip.class).due(located.clip.received)
-        });
+        let expiries = covered
+            .values()
+            .map(|located| history.retention_of(located.clip.class).due(located.clip.received));
         Ok(HoldReceipt {
             id: hold.id(),
             position: hold.position(),
@@ -62,8 +62,7 @@ fn explain_gap(
     now: Timestamp,
     missed: &mut Vec<MissedRange>,
 ) {
-    let deleted =
-        history.deleted.iter().any(|(of, window)| of == camera && window.meets(&gap));
+    let deleted = history.deleted.iter().any(|(of, window)| of == camera && window.meets(&gap));
     let until = history.expired_until.get(&history.class_of(Some(camera)));
     let expired_to = if deleted { gap.end() } else { until.copied().unwrap_or(Timestamp::MIN) };
     let first = expired_to.clamp(gap.start(), gap.end());

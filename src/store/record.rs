@@ -39,7 +39,9 @@ impl Store {
         let window = Window::new(clip.start, end)?;
         let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if bytes.is_empty() || len > CLIP_BYTES_MAX {
-            return Err(Error::invalid(format!("append clip of {len} bytes: want 1 byte to 4 GiB")));
+            return Err(Error::invalid(format!(
+                "append clip of {len} bytes: want 1 byte to 4 GiB"
+            )));
         }
         let cap = self.inner.options.clip_duration_max;
         if window.duration() > cap {
@@ -132,11 +134,13 @@ impl Recorder {
         }
         let cap = self.store.inner.options.clip_duration_max;
         if fragment.is_empty() || fragment.len() > FRAGMENT_BYTES_MAX {
-            let message = format!("write fragment of {} bytes: want 1 byte to 64 MiB", fragment.len());
+            let message =
+                format!("write fragment of {} bytes: want 1 byte to 64 MiB", fragment.len());
             return Err(Error::invalid(message));
         }
         if duration > cap {
-            let message = format!("write fragment of {duration:?}: longer than the longest clip, {cap:?}");
+            let message =
+                format!("write fragment of {duration:?}: longer than the longest clip, {cap:?}");
             return Err(Error::invalid(message));
         }
         let written = self.write_checked(&fragment, duration, cap);
@@ -239,7 +243,8 @@ impl Recorder {
         }
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let inner = &self.store.inner;
-        let ended = open.end(inner).and_then(|()| open.settle(inner)).and_then(|()| open.close(inner));
+        let ended =
+            open.end(inner).and_then(|()| open.settle(inner)).and_then(|()| open.close(inner));
         self.begun.extend(open.slot.id());
         match ended {
             Ok(clip) => {
@@ -276,9 +281,9 @@ impl Drop for Recorder {
 /// Init bytes must fit one record, so that a clip that has anything has all of them.
 fn check_init(init: Option<&Bytes>) -> Result<()> {
     match init {
-        Some(init) if init.is_empty() || init.len() > RECORD_PAYLOAD_BYTES_MAX => Err(Error::invalid(
-            format!("init segment of {} bytes: want 1 byte to 1 MiB", init.len()),
-        )),
+        Some(init) if init.is_empty() || init.len() > RECORD_PAYLOAD_BYTES_MAX => Err(
+            Error::invalid(format!("init segment of {} bytes: want 1 byte to 1 MiB", init.len())),
+        ),
         _ => Ok(()),
     }
 }
@@ -332,7 +337,13 @@ impl OpenClip {
             // Only the last piece moves the clip's end: a clip cut off in between is not said to
             // cover what it has no bytes of.
             let piece_end = if is_last { end } else { self.position };
-            records.push(self.submission(payload, self.position, piece_end, received, last && is_last));
+            records.push(self.submission(
+                payload,
+                self.position,
+                piece_end,
+                received,
+                last && is_last,
+            ));
         }
         self.position = end;
         let sync = inner.options.durability != Durability::Buffered;

@@ -60,7 +60,9 @@ impl Inner {
         let mut blocks = 0;
         let (mut records, mut chunks) = (0, 0);
         for (segment, found) in &located.parts {
-            let Some((_, part)) = segment.part_of(&self.footers, found.part.clip)? else { continue };
+            let Some((_, part)) = segment.part_of(&self.footers, found.part.clip)? else {
+                continue;
+            };
             for record in &part.records {
                 let bytes = u64::from(record.header_bytes) + u64::from(record.payload_bytes);
                 blocks += bytes.div_ceil(BLOCK_BYTES);
@@ -76,7 +78,9 @@ impl Inner {
         let size = size.next_multiple_of(SEGMENT_UNIT_BYTES);
         let allocated = self.allocate_segment(ClassId::EVIDENCE, size);
         let segment = match allocated {
-            Err(error) if error.kind() == ErrorKind::Full && size <= self.options.evidence_reserve => {
+            Err(error)
+                if error.kind() == ErrorKind::Full && size <= self.options.evidence_reserve =>
+            {
                 // The reserve may be gone too; then the disk is what is full.
                 self.segment_from_reserve().map_err(|_| error)?
             }
@@ -132,7 +136,8 @@ impl Inner {
         if source == copy && whole {
             return Ok(());
         }
-        let message = format!("move held clip {}: the copy does not read back as it was", located.clip.id);
+        let message =
+            format!("move held clip {}: the copy does not read back as it was", located.clip.id);
         Err(Error::corrupt(message).at(&segment.path))
     }
 
@@ -154,7 +159,9 @@ impl Inner {
                 len += u64::from(record.payload_bytes);
                 let crcs = part.crcs_of(record);
                 for index in 0..crcs.len() {
-                    let Ok(chunk) = segment.read_chunk(record, crcs, index) else { return Ok(None) };
+                    let Ok(chunk) = segment.read_chunk(record, crcs, index) else {
+                        return Ok(None);
+                    };
                     hasher.update(&chunk);
                 }
             }
@@ -165,12 +172,15 @@ impl Inner {
     /// Steps 3 and 4.
     fn record_move(&self, segment: &Arc<Segment>, clips: &[Located]) -> Result<()> {
         let ids: Vec<ClipId> = clips.iter().map(|located| located.clip.id).collect();
-        let mut decisions: Vec<Decision> =
-            segment.trailer().iter().map(|trailer| super::host::sealed_entry(segment, trailer)).collect();
-        decisions.extend(ids.chunks(CLIPS_PER_ENTRY_MAX).map(|clips| Decision::ClipsMoved {
-            to: segment.id,
-            clips: clips.to_vec(),
-        }));
+        let mut decisions: Vec<Decision> = segment
+            .trailer()
+            .iter()
+            .map(|trailer| super::host::sealed_entry(segment, trailer))
+            .collect();
+        decisions.extend(
+            ids.chunks(CLIPS_PER_ENTRY_MAX)
+                .map(|clips| Decision::ClipsMoved { to: segment.id, clips: clips.to_vec() }),
+        );
         self.decide(decisions)?;
         let parts = segment.parts(&self.footers)?;
         let file_bytes = segment.file.allocated().unwrap_or(segment.header.segment_bytes);

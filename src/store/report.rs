@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::format::entry::ExpiryReason;
 use crate::hold::Hold;
 use crate::retention::{ClockStatus, Retention, SweepPlan};
 use crate::types::{CameraId, ClassId, ClipId, Error, HoldId, SegmentId, Timestamp, Window};
@@ -272,8 +271,8 @@ pub struct SegmentReport {
     pub created: Timestamp,
     /// When its newest record arrived, by trusted time.
     pub newest_received: Timestamp,
-    /// The Merkle root over its parts.
-    pub root: [u8; 32],
+    /// The Merkle root over its parts, once it is sealed.
+    pub root: Option<[u8; 32]>,
     /// Its clips, or the parts of clips that it has.
     pub parts: Vec<PartReport>,
 }
@@ -302,6 +301,4 @@ pub struct PartReport {
     pub offset: u64,
     /// Whether it is expired or deleted and waits for its removal.
     pub gone: bool,
-    /// Why it went, if it did.
-    pub reason: Option<ExpiryReason>,
 }

@@ -28,7 +28,10 @@ impl Inner {
     pub(super) fn allocate_segment(&self, class: ClassId, bytes: u64) -> Result<Arc<Segment>> {
         let id = self.take_segment_id();
         let spare = name::spare(SpareName::Segment(id.0));
-        let file = self.vfs.create(&spare, bytes).map_err(|error| self.io("create segment", &spare, error))?;
+        let file = self
+            .vfs
+            .create(&spare, bytes)
+            .map_err(|error| self.io("create segment", &spare, error))?;
         self.adopt_file(class, id, &spare, &file, bytes)
     }
 
@@ -36,7 +39,8 @@ impl Inner {
     /// new space. The file is longer than what goes in; sealing cuts it.
     pub(super) fn segment_from_reserve(&self) -> Result<Arc<Segment>> {
         let spare = name::spare(EVIDENCE_SPARE);
-        let file = self.vfs.open(&spare, true).map_err(|error| self.io("open reserve", &spare, error))?;
+        let file =
+            self.vfs.open(&spare, true).map_err(|error| self.io("open reserve", &spare, error))?;
         let bytes = file.len().map_err(|error| self.io("open reserve", &spare, error))?;
         self.adopt_file(ClassId::EVIDENCE, self.take_segment_id(), &spare, &file, bytes)
     }

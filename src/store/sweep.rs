@@ -182,7 +182,11 @@ impl Inner {
     }
 
     /// Step 1 for all segments of the plan, in as few ledger commits as they fit in.
-    fn record_expiries(&self, plan: &SweepPlan, report: &mut SweepReport) -> Result<Vec<SegmentId>> {
+    fn record_expiries(
+        &self,
+        plan: &SweepPlan,
+        report: &mut SweepReport,
+    ) -> Result<Vec<SegmentId>> {
         let mut ledger = self.ledger.lock();
         let mut decisions = Vec::new();
         let mut spared = BTreeMap::new();

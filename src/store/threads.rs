@@ -27,11 +27,9 @@ impl Threads {
             return Ok(threads);
         }
         if let Some(interval) = inner.options.sweeper {
-            threads.every("clipkeep-sweeper", interval, inner, |inner| {
-                match inner.sweep() {
-                    Ok(report) => report.problems.into_iter().for_each(|error| inner.survived(error)),
-                    Err(error) => inner.survived(error),
-                }
+            threads.every("clipkeep-sweeper", interval, inner, |inner| match inner.sweep() {
+                Ok(report) => report.problems.into_iter().for_each(|error| inner.survived(error)),
+                Err(error) => inner.survived(error),
             })?;
         }
         if let Durability::Grouped(interval) = inner.options.durability {
@@ -68,10 +66,9 @@ impl Threads {
                 act(&inner);
             }
         };
-        let handle = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(run)
-            .map_err(|error| Error::new(ErrorKind::Io, format!("start thread {name}")).caused_by(error))?;
+        let handle = thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| {
+            Error::new(ErrorKind::Io, format!("start thread {name}")).caused_by(error)
+        })?;
         self.handles.lock().push(handle);
         Ok(())
     }

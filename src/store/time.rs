@@ -1,11 +1,12 @@
 //! Trusted time of a store, and the STORE file that carries it over a restart.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::format::name;
 use crate::format::slot::StoreSlot;
 use crate::retention::{ClockStatus, TrustedTime};
-use crate::types::{Clock, Error, Result, Timestamp};
+use crate::types::{Clock, Error, Result, Timestamp, Uptime};
 use crate::vfs::VfsFile;
 
 use super::{Inner, Store, policy};
@@ -65,6 +66,12 @@ impl Store {
 }
 
 impl Inner {
+    /// How long ago `earlier` was, by uptime.
+    pub(super) fn since(&self, earlier: Uptime) -> Duration {
+        let now = self.time.lock().clock.uptime();
+        Duration::from_micros(now.since_boot_us.saturating_sub(earlier.since_boot_us))
+    }
+
     /// Trusted time.
     pub(super) fn now(&self) -> Timestamp {
         self.time.lock().now()

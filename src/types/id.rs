@@ -143,7 +143,9 @@ impl FromStr for ClipId {
         let parsed = text.split_once('-').and_then(|(home, ordinal)| {
             Some(Self::new(SegmentId(decimal(home)?), decimal(ordinal)?))
         });
-        parsed.ok_or_else(|| Error::invalid(format!("clip id {text:?}: want SEGMENT-NUMBER, like 42-7")))
+        parsed.ok_or_else(|| {
+            Error::invalid(format!("clip id {text:?}: want SEGMENT-NUMBER, like 42-7"))
+        })
     }
 }
 
@@ -162,7 +164,9 @@ impl FromStr for HoldId {
 
     fn from_str(text: &str) -> Result<Self> {
         let number = text.strip_prefix('h').and_then(decimal);
-        number.map(Self).ok_or_else(|| Error::invalid(format!("hold id {text:?}: want hNUMBER, like h7")))
+        number
+            .map(Self)
+            .ok_or_else(|| Error::invalid(format!("hold id {text:?}: want hNUMBER, like h7")))
     }
 }
 

@@ -1,0 +1,551 @@
+//! Opening a store: making a new one, and recovering one that was closed or cut off.
+//!
+//! Recovery never cuts a file short, needs no new space, and can be cut off itself at any point:
+//! what it has done is found done, the rest is done again. Damage is reported and left alone.
+//!
+//! 1. Lock, STORE slots, trusted time.
+//! 2. The ledger is replayed; one damaged copy is repaired from the other.
+//! 3. Every segment is opened: sealed ones by trailer and footer, the others by a scan. What the
+//!    scan found torn is wiped, so that no later scan can find it.
+//! 4. What the ledger says is gone is taken off the catalog.
+//! 5. The newest open segment of each class is written to again; the other open ones are sealed.
+//! 6. Half-done drops are finished: held clips moved, files removed, bytes erased.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::format::entry::Decision;
+use crate::format::name::{self, SpareName};
+use crate::format::slot::{STORE_BYTES, StoreSlot};
+use crate::format::{BLOCK_BYTES, Damage};
+use crate::ledger::{Ledger, Replay};
+use crate::log::{FooterCache, Leases, Opened, Scan, Segment, seal_segment};
+use crate::retention::TrustedTime;
+use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
+use crate::vfs::{Lock, Vfs};
+
+use super::catalog::Catalog;
+use super::gate::Removal;
+use super::history::History;
+use super::host::sealed_entry;
+use super::threads::Threads;
+use super::time::TimeKeeper;
+use super::{Inner, OpenReport, Session, Store, StoreOptions, SweepReport, policy};
+
+/// The STORE file while it is being made.
+const STORE_NEW: &str = "STORE.new";
+/// Footers of sealed segments that stay in memory: what a lookup over some hours needs.
+const FOOTER_CACHE_BYTES: u64 = 16 << 20;
+
+impl Store {
+    pub(super) fn open_with(options: StoreOptions, vfs: Arc<dyn Vfs>) -> Result<Self> {
+        let mut report = OpenReport::default();
+        let started = options.clock.uptime();
+        let opener = Opener { options: &options, vfs: &*vfs };
+        let lock = opener.prepare_folder(&mut report)?;
+        let time = opener.open_time()?;
+        let uuid = time.slot.store;
+        let known_durable = time.slot.ledger_position;
+        let mut history = History::default();
+        let (ledger, replay) = Ledger::open(
+            Arc::clone(&vfs),
+            uuid,
+            known_durable,
+            !options.read_only,
+            &mut |entry| history.apply(entry),
+        )?;
+        report.take_replay(replay);
+        let inner = Arc::new(Inner {
+            time: Mutex::new(time),
+            ledger: Mutex::new(ledger),
+            history: RwLock::new(history),
+            catalog: RwLock::new(Catalog::new(options.clip_duration_max)),
+            footers: FooterCache::new(FOOTER_CACHE_BYTES),
+            leases: Leases::new(options.lease_segments_max),
+            appenders: Mutex::default(),
+            next_segment: Mutex::new(SegmentId(0)),
+            sweeping: Mutex::new(()),
+            opening: Mutex::default(),
+            problems: Mutex::default(),
+            _lock: lock,
+            uuid,
+            vfs,
+            options,
+        });
+        let recovery = Recovery { inner: &inner, writable: !inner.options.read_only };
+        recovery.run(&mut report)?;
+        report.took = inner.since(started);
+        *inner.opening.lock() = report;
+        let threads = Threads::start(&inner)?;
+        let session = Arc::new(Session { inner: Arc::clone(&inner), threads });
+        Ok(Self { inner, _session: session })
+    }
+}
+
+impl OpenReport {
+    fn take_replay(&mut self, replay: Replay) {
+        self.repairs.extend(replay.repairs);
+        self.problems.extend(replay.problems);
+        self.deletion_frozen = replay.unreadable;
+    }
+}
+
+/// Steps 1: before there is a store to speak of.
+struct Opener<'a> {
+    options: &'a StoreOptions,
+    vfs: &'a dyn Vfs,
+}
+
+impl Opener<'_> {
+    fn io(&self, operation: &str, name: &str, error: io::Error) -> Error {
+        Error::io(operation, &self.vfs.display_path(name), error)
+    }
+
+    /// Locks the folder, and makes the store if there is none.
+    fn prepare_folder(&self, report: &mut OpenReport) -> Result<Box<dyn Lock>> {
+        let names = match self.vfs.list("") {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(self.io("open store", "", error)),
+        };
+        let exists = names.iter().any(|name| name == name::STORE);
+        if !exists && (!self.options.create || self.options.read_only) {
+            let error = Error::new(ErrorKind::NotFound, "open store: there is none in this folder");
+            return Err(error.at(&self.vfs.display_path("")));
+        }
+        if !exists {
+            self.check_empty(&names)?;
+            self.vfs.create_dir("").map_err(|error| self.io("make store", "", error))?;
+        }
+        let lock = self.vfs.lock(name::LOCK, !self.options.read_only).map_err(|error| {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return self.io("lock store", name::LOCK, error);
+            }
+            let holder = self.vfs.lock_holder(name::LOCK);
+            let who = holder.map_or_else(String::new, |pid| format!(" (process {pid})"));
+            let message = format!("open store: another process has it open{who}");
+            Error::new(ErrorKind::Locked, message).at(&self.vfs.display_path(name::LOCK))
+        })?;
+        if !exists {
+            self.make_store()?;
+            report.created = true;
+        }
+        Ok(lock)
+    }
+
+    /// A new store is made only where nothing else is, so that a wrong path does no harm.
+    fn check_empty(&self, names: &[String]) -> Result<()> {
+        const OURS: [&str; 5] = [name::LOCK, STORE_NEW, "ledger/", "segments/", "spare/"];
+        let foreign =
+            names.iter().find(|name| !OURS.contains(&name.as_str()) && *name != "lost+found/");
+        foreign.map_or(Ok(()), |name| {
+            let message = format!("make store: the folder is not empty, it has {name:?}");
+            Err(Error::invalid(message).at(&self.vfs.display_path("")))
+        })
+    }
+
+    /// Makes a store. Its STORE file comes last: a crash before leaves none, and the next opening
+    /// begins again.
+    fn make_store(&self) -> Result<()> {
+        let mut uuid = [0; 16];
+        let fail = |error| self.io("make store", "", error);
+        self.vfs.random(&mut uuid).map_err(fail)?;
+        for dir in [name::SEGMENTS, name::SPARE, "ledger"] {
+            self.vfs.create_dir(dir).and_then(|()| self.vfs.sync_dir(dir)).map_err(fail)?;
+        }
+        let clock = &self.options.clock;
+        let (now, uptime) = (clock.wall(), clock.uptime());
+        let vfs = self.options.vfs.clone();
+        let vfs = vfs.ok_or_else(|| Error::invalid("make store: no file system"))?;
+        let mut ledger = Ledger::create(vfs, uuid, now)?;
+        let class = ClassId(0);
+        let retention = self.options.retention.unwrap_or_default();
+        let defaults = vec![
+            policy::class_set(class, retention),
+            Decision::CameraClass { camera: None, class },
+        ];
+        ledger.append(now, defaults)?;
+        let slot = StoreSlot {
+            store: uuid,
+            generation: 0,
+            created: now,
+            high_water: now,
+            boot_id: uptime.boot_id,
+            since_boot_us: uptime.since_boot_us,
+            wall: now,
+            ledger_position: ledger.durable_position(),
+        };
+        match self.vfs.remove(STORE_NEW) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+            _ => {}
+        }
+        let file = self.vfs.create(STORE_NEW, STORE_BYTES).map_err(fail)?;
+        file.write_at(StoreSlot::offset(slot.generation), &[&slot.encode()])
+            .and_then(|()| file.sync())
+            .and_then(|()| self.vfs.rename(STORE_NEW, name::STORE))
+            .and_then(|()| self.vfs.sync_dir(""))
+            .map_err(fail)
+    }
+
+    /// Reads the STORE file and takes trusted time up from it.
+    fn open_time(&self) -> Result<TimeKeeper> {
+        let path = self.vfs.display_path(name::STORE);
+        let fail = |error| Error::io("open store", &path, error);
+        let file = self.vfs.open(name::STORE, !self.options.read_only).map_err(fail)?;
+        let mut slots = Vec::new();
+        for generation in 0..2 {
+            let mut slot = vec![0; usize::try_from(BLOCK_BYTES).unwrap_or(0)];
+            // A slot that cannot be read is like one that was torn: the other one counts.
+            if file.read_at(StoreSlot::offset(generation), &mut slot).is_err() {
+                slot.fill(0);
+            }
+            slots.extend(slot);
+        }
+        let slot = StoreSlot::newest(&slots).map_err(|damage| match damage {
+            Damage::Version(version) => Error::new(
+                ErrorKind::Unsupported,
+                format!("open store: it is of version {version}, which this build does not know"),
+            )
+            .at(&path),
+            damage => {
+                Error::corrupt("open store: neither slot can be read").at(&path).caused_by(damage)
+            }
+        })?;
+        let clock = Arc::clone(&self.options.clock);
+        let trusted = TrustedTime::resume(
+            slot.high_water,
+            slot.boot_id,
+            slot.since_boot_us,
+            slot.wall,
+            self.options.clock_step_max,
+            clock.wall(),
+            clock.uptime(),
+        );
+        let file = (!self.options.read_only).then_some(file);
+        Ok(TimeKeeper { clock, trusted, slot, file })
+    }
+}
+
+/// Steps 3 to 6.
+struct Recovery<'a> {
+    inner: &'a Arc<Inner>,
+    writable: bool,
+}
+
+/// A segment that was found open, with its scan.
+struct Unsealed {
+    segment: Arc<Segment>,
+    scan: Scan,
+}
+
+impl Recovery<'_> {
+    fn run(&self, report: &mut OpenReport) -> Result<()> {
+        let opened = self.open_segments(report)?;
+        let mut unsealed = Vec::new();
+        for Opened { segment, scan, problems } in opened {
+            report.problems.extend(problems);
+            self.shelve(&segment, report)?;
+            unsealed.extend(scan.map(|scan| Unsealed { segment, scan }));
+        }
+        self.never_back_in_time();
+        self.take_off_what_is_gone(report)?;
+        if self.writable {
+            self.put_on_record(report);
+            self.settle_unsealed(unsealed, report)?;
+            self.clean_spare(report)?;
+            if self.inner.deletion_frozen().is_none() {
+                self.finish(report)?;
+            }
+            self.inner.keep_reserve();
+            self.inner.save_time()?;
+        } else {
+            self.count_scans(&unsealed, report);
+        }
+        Ok(())
+    }
+
+    /// Opens every file in the segments folder whose name is one of ours, oldest first.
+    fn open_segments(&self, report: &mut OpenReport) -> Result<Vec<Opened>> {
+        let inner = self.inner;
+        let vfs = &inner.vfs;
+        let names = vfs
+            .list(name::SEGMENTS)
+            .map_err(|error| inner.io("list segments", name::SEGMENTS, error))?;
+        let mut ids = Vec::new();
+        for found in names {
+            match name::parse_segment(&found) {
+                Some((class, id)) => ids.push((id, class)),
+                None => report.problems.push(
+                    Error::new(ErrorKind::Unsupported, "open store: unknown file, left alone")
+                        .at(&vfs.display_path(&format!("{}/{found}", name::SEGMENTS))),
+                ),
+            }
+        }
+        ids.sort_unstable();
+        let newest = ids.last().map(|(id, _)| *id).max(inner.history.read().newest_segment);
+        *inner.next_segment.lock() = newest.map_or(SegmentId(1), SegmentId::next);
+        let suspect = inner.history.read().suspect.clone();
+        let mut opened = Vec::new();
+        for (id, class) in ids {
+            let name = name::segment(class, id);
+            let durable = suspect.get(&id).copied();
+            match Segment::open(&**vfs, &name, &inner.uuid, durable, self.writable) {
+                Ok(segment) => opened.push(segment),
+                Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
+                Err(error) => report.problems.push(error),
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Puts a segment and its parts into the catalog.
+    fn shelve(&self, segment: &Arc<Segment>, report: &mut OpenReport) -> Result<()> {
+        let inner = self.inner;
+        let file_bytes = segment.file.allocated().unwrap_or(segment.header.segment_bytes);
+        let mut parts = segment.parts(&inner.footers)?;
+        if let Some(trailer) = segment.trailer() {
+            inner.footers.keep(segment, trailer.footer_bytes);
+            let known = inner.history.read().sealed.get(&segment.id).copied();
+            if known.is_some_and(|(_, root)| root != trailer.root) {
+                report.problems.push(
+                    Error::corrupt("open segment: its Merkle root is not the one on record")
+                        .at(&segment.path),
+                );
+            }
+        }
+        if segment.class == ClassId::EVIDENCE {
+            // Copies that no entry names are not part of the store.
+            let history = inner.history.read();
+            parts.retain(|found| history.moved.get(&found.part.clip) == Some(&segment.id));
+        }
+        let mut catalog = inner.catalog.write();
+        catalog.add_segment(segment, file_bytes);
+        catalog.add_parts(segment.id, &parts);
+        Ok(())
+    }
+
+    /// Trusted time is at least what any entry or record was stamped with.
+    fn never_back_in_time(&self) {
+        let inner = self.inner;
+        let catalog = inner.catalog.read();
+        let received = catalog.segments.values().map(|shelved| shelved.newest_received).max();
+        let newest = inner.history.read().newest_at.max(received.unwrap_or(Timestamp::MIN));
+        let mut time = inner.time.lock();
+        let (wall, uptime) = (time.clock.wall(), time.clock.uptime());
+        if time.trusted.observe(wall, uptime) < newest {
+            let bound = inner.options.clock_step_max;
+            time.trusted = TrustedTime::resume(
+                newest,
+                uptime.boot_id,
+                uptime.since_boot_us,
+                wall,
+                bound,
+                wall,
+                uptime,
+            );
+        }
+    }
+
+    /// Step 4.
+    fn take_off_what_is_gone(&self, report: &mut OpenReport) -> Result<()> {
+        let inner = self.inner;
+        let history = inner.history.read();
+        let mut catalog = inner.catalog.write();
+        let catalog = &mut *catalog;
+        for (clip, to) in &history.moved {
+            if catalog.segments.contains_key(to) {
+                catalog.moved.insert(*clip, *to);
+            } else if !history.gone.contains(clip) {
+                report.problems.push(Error::corrupt(format!(
+                    "open store: held clip {clip} was moved to segment {to}, which is missing"
+                )));
+            }
+        }
+        catalog.gone.clone_from(&history.gone);
+        let mut spared = Vec::new();
+        for id in history.expired.keys() {
+            let Some(shelved) = catalog.segments.get(id) else { continue };
+            let clips = catalog.clips_of(&inner.footers, &shelved.segment)?;
+            let alive: BTreeSet<ClipId> = clips
+                .into_iter()
+                .map(|located| located.clip)
+                .filter(|clip| {
+                    history.survives_expiry(clip.id, &clip.camera, &clip.possible_window())
+                })
+                .map(|clip| clip.id)
+                .collect();
+            spared.push((*id, alive));
+        }
+        catalog.spared.extend(spared);
+        let segments: Vec<Arc<Segment>> =
+            catalog.segments.values().map(|shelved| Arc::clone(&shelved.segment)).collect();
+        for segment in segments.iter().filter(|_| !history.gone.is_empty()) {
+            for found in segment.parts(&inner.footers)? {
+                let clip = found.part.clip;
+                if history.gone.contains(&clip) && !history.erased.contains(&(segment.id, clip)) {
+                    catalog.to_erase.entry(segment.id).or_default().insert(clip);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a crash kept from being put on record, because it can be found out again.
+    fn put_on_record(&self, report: &mut OpenReport) {
+        let inner = self.inner;
+        let mut missing = Vec::new();
+        {
+            let (history, catalog) = (inner.history.read(), inner.catalog.read());
+            for shelved in catalog.segments.values() {
+                let segment = &shelved.segment;
+                let known = history.sealed.contains_key(&segment.id);
+                if let (Some(trailer), false) = (segment.trailer(), known) {
+                    missing.push(sealed_entry(segment, &trailer));
+                }
+            }
+            for (segment, (class, _)) in &history.sealed {
+                if catalog.segments.contains_key(segment) {
+                    continue;
+                }
+                if history.expired.contains_key(segment) {
+                    missing.push(Decision::SegmentDropped { segment: *segment, class: *class });
+                } else if !report.mentions(*segment, *class) {
+                    report.problems.push(
+                        Error::corrupt("open store: a segment that the ledger names is missing")
+                            .at(&inner.vfs.display_path(&name::segment(*class, *segment))),
+                    );
+                }
+            }
+        }
+        for decision in missing {
+            inner.note(decision);
+        }
+    }
+
+    /// Step 5: the newest open segment of each class is resumed, the others are sealed.
+    fn settle_unsealed(&self, unsealed: Vec<Unsealed>, report: &mut OpenReport) -> Result<()> {
+        let inner = self.inner;
+        self.count_scans(&unsealed, report);
+        let mut resumed = BTreeSet::new();
+        let suspect = inner.history.read().suspect.clone();
+        for Unsealed { segment, scan } in unsealed.into_iter().rev() {
+            self.wipe(&segment, &scan)?;
+            let ours = segment.class != ClassId::EVIDENCE
+                && inner.history.read().classes.contains_key(&segment.class)
+                && !suspect.contains_key(&segment.id);
+            if ours && resumed.insert(segment.class) {
+                let next_ordinal = self.next_ordinal(&segment)?;
+                inner.catalog.write().writing.insert(segment.id);
+                inner.appender(segment.class).resume(segment, scan.end_block, next_ordinal);
+                continue;
+            }
+            if segment.class == ClassId::EVIDENCE {
+                // A copy that was cut off: step 6 removes it.
+                continue;
+            }
+            match seal_segment(&segment, scan.end_block, inner.now()) {
+                Ok(trailer) => inner.note(sealed_entry(&segment, &trailer)),
+                Err(error) => report.problems.push(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Overwrites the headers of records that do not count, so that they are never found again.
+    fn wipe(&self, segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
+        let zeros = [0; 4096];
+        let fail = |error| Error::io("wipe torn records", &segment.path, error);
+        for block in &scan.stale_blocks {
+            let offset = u64::from(*block) * BLOCK_BYTES;
+            segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
+        }
+        if scan.stale_blocks.is_empty() { Ok(()) } else { segment.file.sync().map_err(fail) }
+    }
+
+    fn next_ordinal(&self, segment: &Arc<Segment>) -> Result<u32> {
+        let parts = segment.parts(&self.inner.footers)?;
+        let own = parts.iter().filter(|found| found.part.clip.home == segment.id);
+        Ok(own.map(|found| found.part.clip.ordinal.saturating_add(1)).max().unwrap_or(0))
+    }
+
+    fn count_scans(&self, unsealed: &[Unsealed], report: &mut OpenReport) {
+        report.segments_scanned += u64::try_from(unsealed.len()).unwrap_or(0);
+        for Unsealed { segment, .. } in unsealed {
+            let parts = segment.parts(&self.inner.footers).unwrap_or_default();
+            let cut = parts.iter().filter(|found| !found.part.last).count();
+            report.clips_truncated += u64::try_from(cut).unwrap_or(0);
+        }
+    }
+
+    /// Removes spare segments that a crash left unfinished; nothing in `spare/` was ever promised.
+    fn clean_spare(&self, report: &mut OpenReport) -> Result<()> {
+        let inner = self.inner;
+        let fail = |error| inner.io("list spare files", name::SPARE, error);
+        let mut removed = false;
+        for found in inner.vfs.list(name::SPARE).map_err(fail)? {
+            match name::parse_spare(&found) {
+                Some(spare @ SpareName::Segment(_)) => {
+                    let path = name::spare(spare);
+                    inner
+                        .vfs
+                        .remove(&path)
+                        .map_err(|error| inner.io("remove spare", &path, error))?;
+                    removed = true;
+                }
+                Some(_) => {}
+                None => report.problems.push(
+                    Error::new(ErrorKind::Unsupported, "open store: unknown file, left alone")
+                        .at(&inner.vfs.display_path(&format!("{}/{found}", name::SPARE))),
+                ),
+            }
+        }
+        if removed { inner.vfs.sync_dir(name::SPARE).map_err(fail) } else { Ok(()) }
+    }
+
+    /// Step 6. Failures are problems: the next sweep tries again.
+    fn finish(&self, report: &mut OpenReport) -> Result<()> {
+        let inner = self.inner;
+        let sweeping = inner.sweeping.lock();
+        let expired: Vec<SegmentId> = inner.catalog.read().spared.keys().copied().collect();
+        let mut swept = SweepReport::default();
+        inner.finish_expired(&expired, &mut swept)?;
+        report.drops_finished += swept.segments_dropped;
+        inner.erase_waiting(&mut swept);
+        self.remove_unnamed_copies(&mut swept);
+        report.problems.append(&mut swept.problems);
+        drop(sweeping);
+        inner.ledger.lock().flush()
+    }
+
+    /// Removes evidence segments of which no entry names a clip: copies that a crash cut off. The
+    /// clips are where they were.
+    fn remove_unnamed_copies(&self, swept: &mut SweepReport) {
+        let inner = self.inner;
+        let copies: Vec<Arc<Segment>> = {
+            let catalog = inner.catalog.read();
+            let named: BTreeSet<SegmentId> = inner.history.read().moved.values().copied().collect();
+            let evidence = catalog.segments.values().map(|shelved| &shelved.segment);
+            evidence
+                .filter(|segment| {
+                    segment.class == ClassId::EVIDENCE && !named.contains(&segment.id)
+                })
+                .cloned()
+                .collect()
+        };
+        for segment in copies {
+            let proof = inner.check_gone(Removal::File(segment));
+            swept.problems.extend(proof.and_then(|proof| inner.remove(vec![proof])).err());
+        }
+    }
+}
+
+impl OpenReport {
+    /// Whether a problem names the file of this segment already.
+    fn mentions(&self, segment: SegmentId, class: ClassId) -> bool {
+        let name = name::segment(class, segment);
+        self.problems.iter().any(|error| error.path().is_some_and(|path| path.ends_with(&name)))
+    }
+}

@@ -1,0 +1,215 @@
+//! Verify: is everything still there, and is it still what it was?
+
+use std::sync::Arc;
+
+use crate::format::record::{HEADER_BYTES_MAX, RecordHeader};
+use crate::format::{BLOCK_BYTES, name};
+use crate::log::Segment;
+use crate::types::{ClipId, Error, Result, SegmentId};
+
+use super::{Fault, Inner, Store, VerifyDepth, VerifyReport};
+
+/// How far a long job is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Bytes that are done.
+    pub done_bytes: u64,
+    /// Bytes in all, as known at the start.
+    pub total_bytes: u64,
+}
+
+impl Store {
+    /// Checks the store to the given depth and reports every fault; `progress` is told how far it
+    /// is after each segment. Recording, reading and sweeping go on meanwhile: what expires under
+    /// way is passed over.
+    ///
+    /// # Errors
+    ///
+    /// Only when checking itself is impossible; what is wrong with the store is in the report.
+    pub fn verify(
+        &self,
+        depth: VerifyDepth,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<VerifyReport> {
+        let mut verifier = Verifier { inner: &self.inner, depth, report: VerifyReport::default() };
+        verifier.check_ledger()?;
+        verifier.check_presence();
+        let segments: Vec<Arc<Segment>> = {
+            let catalog = self.inner.catalog.read();
+            catalog.segments.values().map(|shelved| Arc::clone(&shelved.segment)).collect()
+        };
+        let total_bytes = segments.iter().map(|segment| segment.payload_bytes()).sum();
+        let mut done_bytes = 0;
+        for segment in segments {
+            verifier.check_segment(&segment);
+            done_bytes += segment.payload_bytes();
+            progress(Progress { done_bytes, total_bytes });
+        }
+        Ok(verifier.report)
+    }
+}
+
+struct Verifier<'a> {
+    inner: &'a Inner,
+    depth: VerifyDepth,
+    report: VerifyReport,
+}
+
+impl Verifier<'_> {
+    fn fault(&mut self, segment: Option<SegmentId>, clip: Option<ClipId>, error: Error) {
+        self.report.faults.push(Fault { segment, clip, error });
+    }
+
+    /// Both copies of the ledger, from disk: every entry's CRC and chain, and that they are equal.
+    fn check_ledger(&mut self) -> Result<()> {
+        let mut ledger = self.inner.ledger.lock();
+        if ledger.unreadable().is_none() && !self.inner.options.read_only {
+            ledger.flush()?;
+        }
+        let mut entries = 0;
+        let faults = ledger.verify(&mut |_, _| entries += 1)?;
+        drop(ledger);
+        self.report.ledger_entries = entries;
+        for error in faults {
+            self.fault(None, None, error);
+        }
+        Ok(())
+    }
+
+    /// Every segment that the ledger names is there.
+    fn check_presence(&mut self) {
+        let missing: Vec<(SegmentId, String)> = {
+            let (history, catalog) = (self.inner.history.read(), self.inner.catalog.read());
+            let sealed = history.sealed.iter();
+            sealed
+                .filter(|(id, _)| {
+                    !catalog.segments.contains_key(id) && !history.expired.contains_key(id)
+                })
+                .map(|(id, (class, _))| (*id, name::segment(*class, *id)))
+                .collect()
+        };
+        for (id, name) in missing {
+            let error = Error::corrupt("verify: a segment that the ledger names is missing");
+            self.fault(Some(id), None, error.at(&self.inner.vfs.display_path(&name)));
+        }
+    }
+
+    fn check_segment(&mut self, segment: &Arc<Segment>) {
+        self.report.segments += 1;
+        if let Err(error) = self.check_file(segment) {
+            self.fault(Some(segment.id), None, error);
+            return;
+        }
+        if self.depth < VerifyDepth::Headers {
+            return;
+        }
+        if let Err(error) = self.check_root(segment) {
+            self.fault(Some(segment.id), None, error);
+        }
+        let parts = match segment.parts(&self.inner.footers) {
+            Ok(parts) => parts,
+            Err(error) => return self.fault(Some(segment.id), None, error),
+        };
+        for found in parts {
+            let clip = found.part.clip;
+            if !self.inner.catalog.read().is_live(clip, segment) {
+                continue;
+            }
+            self.check_records(segment, clip);
+            if found.part.first {
+                self.report.clips += 1;
+                if self.depth >= VerifyDepth::Bytes {
+                    self.check_digest(segment, clip);
+                }
+            }
+        }
+    }
+
+    /// The file is there with its length.
+    fn check_file(&self, segment: &Arc<Segment>) -> Result<()> {
+        let fail = |error| Error::io("verify segment", &segment.path, error);
+        let file = self.inner.vfs.open(&segment.name, false).map_err(fail)?;
+        let len = file.len().map_err(fail)?;
+        let wanted = match segment.trailer() {
+            Some(trailer) => trailer.footer_offset + trailer.footer_bytes + BLOCK_BYTES,
+            None => segment.header.segment_bytes,
+        };
+        if len < wanted {
+            return Err(Error::corrupt(format!("verify segment: {len} bytes of {wanted}"))
+                .at(&segment.path));
+        }
+        Ok(())
+    }
+
+    /// Header, trailer and footer read as they did, and the Merkle root is the one on record.
+    fn check_root(&self, segment: &Arc<Segment>) -> Result<()> {
+        let again = Segment::open(&*self.inner.vfs, &segment.name, &self.inner.uuid, None, false)?;
+        if let Some(error) = again.problems.into_iter().next() {
+            return Err(error);
+        }
+        let recorded = self.inner.history.read().sealed.get(&segment.id).copied();
+        let found = again.segment.trailer().map(|trailer| trailer.root);
+        match (found, recorded) {
+            (Some(found), Some((_, recorded))) if found != recorded => {
+                Err(Error::corrupt("verify segment: its Merkle root is not the one on record")
+                    .at(&segment.path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every record header of the clip's part.
+    fn check_records(&mut self, segment: &Arc<Segment>, clip: ClipId) {
+        let part = match segment.part_of(&self.inner.footers, clip) {
+            Ok(Some((_, part))) => part,
+            Ok(None) => return,
+            Err(error) => return self.fault(Some(segment.id), Some(clip), error),
+        };
+        for record in &part.records {
+            let offset = u64::from(record.block) * BLOCK_BYTES;
+            let left = segment.header.segment_bytes.saturating_sub(offset);
+            let len = usize::try_from(left).unwrap_or(usize::MAX).min(HEADER_BYTES_MAX);
+            let mut head = vec![0; len];
+            let read = segment.file.read_at(offset, &mut head);
+            let decoded =
+                read.ok().map(|()| RecordHeader::decode(&head, &segment.header.key, record.block));
+            let whole = matches!(&decoded, Some(Ok((header, _))) if header.clip == clip);
+            if !whole {
+                let error = Error::corrupt(
+                    "verify: a record's header cannot be read; its footer has a copy",
+                );
+                self.fault(Some(segment.id), Some(clip), error.at(&segment.path).at_offset(offset));
+            }
+        }
+    }
+
+    /// Every byte of the clip, from disk: chunk by chunk, and the whole against its digest.
+    fn check_digest(&mut self, segment: &Arc<Segment>, clip: ClipId) {
+        // It may have expired meanwhile: then it is no fault.
+        let Ok(reader) = self.inner.reader(clip, false) else { return };
+        let len = reader.clip().len();
+        let mut hasher = blake3::Hasher::new();
+        let mut damaged = false;
+        let chunks = match reader.chunks(0..len) {
+            Ok(chunks) => chunks,
+            Err(error) => return self.fault(Some(segment.id), Some(clip), error),
+        };
+        for chunk in chunks {
+            match chunk {
+                Ok(chunk) => {
+                    self.report.bytes += u64::try_from(chunk.len()).unwrap_or(0);
+                    hasher.update(&chunk);
+                }
+                Err(error) => {
+                    damaged = true;
+                    self.fault(Some(segment.id), Some(clip), error);
+                }
+            }
+        }
+        if !damaged && hasher.finalize().as_bytes() != reader.clip().digest() {
+            let error = Error::corrupt(format!("verify: clip {clip} does not match its digest"));
+            self.fault(Some(segment.id), Some(clip), error.at(&segment.path));
+        }
+    }
+}
