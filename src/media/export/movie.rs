@@ -16,8 +16,9 @@ const TKHD_FLAGS: u32 = 7;
 /// Bytes at the end of every `tkhd` that we keep: layer, volume, rotation, size.
 const TKHD_TAIL_BYTES: usize = 52;
 
-/// Writes `moov` with the sample tables that `tables` writes for each track, and `mvex` for files
-/// of fragments.
+/// Writes `moov` with the sample tables that `tables` writes for each track. A `fragmented` one
+/// has an `mvex`, which says how long everything is; its other durations are of what the `moov`
+/// itself indexes: nothing.
 pub(super) fn moov(
     out: &mut BoxWriter,
     timeline: &Timeline,
@@ -25,13 +26,13 @@ pub(super) fn moov(
     tables: impl Fn(&mut BoxWriter, usize, &OutTrack),
 ) {
     out.boxed(b"moov", |out| {
-        mvhd(out, timeline);
+        mvhd(out, timeline, fragmented);
         for (index, track) in timeline.tracks.iter().enumerate() {
             out.boxed(b"trak", |out| {
-                tkhd(out, index, track);
+                tkhd(out, index, track, fragmented);
                 edts(out, track, fragmented);
                 out.boxed(b"mdia", |out| {
-                    mdhd(out, track);
+                    mdhd(out, track, fragmented);
                     out.raw(&track.track.boxes.hdlr);
                     out.boxed(b"minf", |out| minf(out, index, track, &tables));
                 });
@@ -54,14 +55,18 @@ fn movie_ticks(track: &OutTrack) -> u64 {
     u64::try_from(ticks).unwrap_or(0)
 }
 
-fn mvhd(out: &mut BoxWriter, timeline: &Timeline) {
+fn longest(timeline: &Timeline) -> u64 {
+    timeline.tracks.iter().map(movie_ticks).max().unwrap_or(0)
+}
+
+fn mvhd(out: &mut BoxWriter, timeline: &Timeline, fragmented: bool) {
     let unix = timeline.covered.start().as_micros().div_euclid(1_000_000);
     let created = u64::try_from(unix.saturating_add(SECONDS_1904_TO_1970)).unwrap_or(0);
     out.full(b"mvhd", 1, 0, |out| {
         out.u64(created);
         out.u64(created);
         out.u32(MOVIE_TIMESCALE);
-        out.u64(timeline.tracks.iter().map(movie_ticks).max().unwrap_or(0));
+        out.u64(if fragmented { 0 } else { longest(timeline) });
         out.u32(0x1_0000);
         out.u16(0x100);
         out.zeros(10);
@@ -71,14 +76,14 @@ fn mvhd(out: &mut BoxWriter, timeline: &Timeline) {
     });
 }
 
-fn tkhd(out: &mut BoxWriter, index: usize, track: &OutTrack) {
+fn tkhd(out: &mut BoxWriter, index: usize, track: &OutTrack, fragmented: bool) {
     let recorded = find(&track.track.boxes.tkhd, b"tkhd").map_or(&[][..], |tkhd| tkhd.body);
     let tail = recorded.len().checked_sub(TKHD_TAIL_BYTES).and_then(|at| recorded.get(at..));
     out.full(b"tkhd", 1, TKHD_FLAGS, |out| {
         out.zeros(16);
         out.u32(track_id(index));
         out.zeros(4);
-        out.u64(movie_ticks(track));
+        out.u64(if fragmented { 0 } else { movie_ticks(track) });
         out.zeros(8);
         match tail {
             Some(tail) => out.raw(tail),
@@ -110,12 +115,12 @@ fn edts(out: &mut BoxWriter, track: &OutTrack, fragmented: bool) {
     });
 }
 
-fn mdhd(out: &mut BoxWriter, track: &OutTrack) {
+fn mdhd(out: &mut BoxWriter, track: &OutTrack, fragmented: bool) {
     let ticks = u64::try_from(track.decode_end().saturating_sub(track.start())).unwrap_or(0);
     out.full(b"mdhd", 1, 0, |out| {
         out.zeros(16);
         out.u32(track.track.timescale());
-        out.u64(ticks);
+        out.u64(if fragmented { 0 } else { ticks });
         out.u16(language(track));
         out.u16(0);
     });
@@ -162,7 +167,7 @@ fn minf(
 fn mvex(out: &mut BoxWriter, timeline: &Timeline) {
     out.boxed(b"mvex", |out| {
         out.full(b"mehd", 1, 0, |out| {
-            out.u64(timeline.tracks.iter().map(movie_ticks).max().unwrap_or(0));
+            out.u64(longest(timeline));
         });
         for index in 0..timeline.tracks.len() {
             out.full(b"trex", 0, 0, |out| {
