@@ -37,16 +37,16 @@ pub(super) fn lay_out(timeline: &Timeline, groups: &[Group], plan: &mut Plan) ->
         moofs.push(moof(timeline, group, sequence)?);
     }
     let mut out = BoxWriter::default();
-    out.boxed(b"ftyp", |out| {
+    out.boxed(*b"ftyp", |out| {
         out.raw(b"iso6");
         out.u32(0);
         out.raw(b"iso6mp41");
     });
     moov(&mut out, timeline, true, |out, _, _| {
-        for kind in [b"stts", b"stsc", b"stco"] {
+        for kind in [*b"stts", *b"stsc", *b"stco"] {
             out.table(kind, 0, |_| 0);
         }
-        out.full(b"stsz", 0, 0, |out| out.zeros(8));
+        out.full(*b"stsz", 0, 0, |out| out.zeros(8));
     });
     indexes(&mut out, timeline, groups, &moofs);
     plan.memory(&out.into_bytes());
@@ -75,8 +75,8 @@ fn moof(timeline: &Timeline, group: &Group, sequence: u32) -> Result<Moof> {
     let mut data_len = 0;
     // Where to write data offsets, and what each counts from the end of the moof.
     let mut offsets: Vec<(usize, u64)> = Vec::new();
-    out.boxed(b"moof", |out| {
-        out.full(b"mfhd", 0, 0, |out| out.u32(sequence));
+    out.boxed(*b"moof", |out| {
+        out.full(*b"mfhd", 0, 0, |out| out.u32(sequence));
         for (index, (track, range)) in timeline.tracks.iter().zip(group).enumerate() {
             if range.is_empty() {
                 continue;
@@ -103,10 +103,10 @@ fn moof(timeline: &Timeline, group: &Group, sequence: u32) -> Result<Moof> {
 fn traf(out: &mut BoxWriter, index: usize, track: &OutTrack, group: &Group) -> usize {
     let samples = group.get(index).map_or(&[][..], |range| samples(track, range));
     let mut data_offset_at = 0;
-    out.boxed(b"traf", |out| {
-        out.full(b"tfhd", 0, BASE_IS_MOOF, |out| out.u32(track_id(index)));
-        out.full(b"tfdt", 1, 0, |out| out.u64(media_time(track, samples)));
-        out.full(b"trun", 1, TRUN_FLAGS, |out| {
+    out.boxed(*b"traf", |out| {
+        out.full(*b"tfhd", 0, BASE_IS_MOOF, |out| out.u32(track_id(index)));
+        out.full(*b"tfdt", 1, 0, |out| out.u64(media_time(track, samples)));
+        out.full(*b"trun", 1, TRUN_FLAGS, |out| {
             out.u32(u32::try_from(samples.len()).unwrap_or(u32::MAX));
             data_offset_at = out.len();
             out.u32(0);
@@ -141,7 +141,7 @@ fn indexes(out: &mut BoxWriter, timeline: &Timeline, groups: &[Group], moofs: &[
     let mut indexes_after = u64::try_from(timeline.tracks.len()).unwrap_or(0);
     for (index, track) in timeline.tracks.iter().enumerate() {
         indexes_after -= 1;
-        out.full(b"sidx", 1, 0, |out| {
+        out.full(*b"sidx", 1, 0, |out| {
             let composition = track.samples.first().map_or(0, |first| first.sample.composition);
             let shown = track.start().saturating_add(i64::from(composition)).max(0);
             out.u32(track_id(index));

@@ -25,16 +25,16 @@ pub(super) fn moov(
     fragmented: bool,
     tables: impl Fn(&mut BoxWriter, usize, &OutTrack),
 ) {
-    out.boxed(b"moov", |out| {
+    out.boxed(*b"moov", |out| {
         mvhd(out, timeline, fragmented);
         for (index, track) in timeline.tracks.iter().enumerate() {
-            out.boxed(b"trak", |out| {
+            out.boxed(*b"trak", |out| {
                 tkhd(out, index, track, fragmented);
                 edts(out, track, fragmented);
-                out.boxed(b"mdia", |out| {
+                out.boxed(*b"mdia", |out| {
                     mdhd(out, track, fragmented);
                     out.raw(&track.track.boxes.hdlr);
-                    out.boxed(b"minf", |out| minf(out, index, track, &tables));
+                    out.boxed(*b"minf", |out| minf(out, index, track, &tables));
                 });
             });
         }
@@ -62,7 +62,7 @@ fn longest(timeline: &Timeline) -> u64 {
 fn mvhd(out: &mut BoxWriter, timeline: &Timeline, fragmented: bool) {
     let unix = timeline.covered.start().as_micros().div_euclid(1_000_000);
     let created = u64::try_from(unix.saturating_add(SECONDS_1904_TO_1970)).unwrap_or(0);
-    out.full(b"mvhd", 1, 0, |out| {
+    out.full(*b"mvhd", 1, 0, |out| {
         out.u64(created);
         out.u64(created);
         out.u32(MOVIE_TIMESCALE);
@@ -70,16 +70,18 @@ fn mvhd(out: &mut BoxWriter, timeline: &Timeline, fragmented: bool) {
         out.u32(0x1_0000);
         out.u16(0x100);
         out.zeros(10);
-        MATRIX.into_iter().for_each(|value| out.u32(value));
+        for value in MATRIX {
+            out.u32(value);
+        }
         out.zeros(24);
         out.u32(track_id(timeline.tracks.len()));
     });
 }
 
 fn tkhd(out: &mut BoxWriter, index: usize, track: &OutTrack, fragmented: bool) {
-    let recorded = find(&track.track.boxes.tkhd, b"tkhd").map_or(&[][..], |tkhd| tkhd.body);
+    let recorded = find(&track.track.boxes.tkhd, *b"tkhd").map_or(&[][..], |tkhd| tkhd.body);
     let tail = recorded.len().checked_sub(TKHD_TAIL_BYTES).and_then(|at| recorded.get(at..));
-    out.full(b"tkhd", 1, TKHD_FLAGS, |out| {
+    out.full(*b"tkhd", 1, TKHD_FLAGS, |out| {
         out.zeros(16);
         out.u32(track_id(index));
         out.zeros(4);
@@ -100,8 +102,8 @@ fn edts(out: &mut BoxWriter, track: &OutTrack, fragmented: bool) {
     // Fragments say themselves when they start, and the length of what follows a moov is open.
     let delay = if fragmented { 0 } else { u64::try_from(delay).unwrap_or(0) };
     let shown = if fragmented { 0 } else { movie_ticks(track).saturating_sub(delay) };
-    out.boxed(b"edts", |out| {
-        out.table(b"elst", 1, |out| {
+    out.boxed(*b"edts", |out| {
+        out.table(*b"elst", 1, |out| {
             if delay > 0 {
                 out.u64(delay);
                 out.i64(-1);
@@ -117,7 +119,7 @@ fn edts(out: &mut BoxWriter, track: &OutTrack, fragmented: bool) {
 
 fn mdhd(out: &mut BoxWriter, track: &OutTrack, fragmented: bool) {
     let ticks = u64::try_from(track.decode_end().saturating_sub(track.start())).unwrap_or(0);
-    out.full(b"mdhd", 1, 0, |out| {
+    out.full(*b"mdhd", 1, 0, |out| {
         out.zeros(16);
         out.u32(track.track.timescale());
         out.u64(if fragmented { 0 } else { ticks });
@@ -129,7 +131,7 @@ fn mdhd(out: &mut BoxWriter, track: &OutTrack, fragmented: bool) {
 /// The packed language code of the recorded track; "undetermined" where there is none.
 fn language(track: &OutTrack) -> u16 {
     let read = || {
-        let mut fields = Fields::new(find(&track.track.boxes.mdhd, b"mdhd")?.body);
+        let mut fields = Fields::new(find(&track.track.boxes.mdhd, *b"mdhd")?.body);
         let wide = fields.version_flags()?.0 == 1;
         fields.take(if wide { 28 } else { 16 })?;
         fields.u16()
@@ -145,19 +147,19 @@ fn minf(
 ) {
     match (track.track.boxes.media_header.as_ref(), track.track.kind()) {
         (recorded, _) if !recorded.is_empty() => out.raw(recorded),
-        (_, TrackKind::Video) => out.full(b"vmhd", 0, 1, |out| out.zeros(8)),
-        _ => out.full(b"smhd", 0, 0, |out| out.zeros(4)),
+        (_, TrackKind::Video) => out.full(*b"vmhd", 0, 1, |out| out.zeros(8)),
+        _ => out.full(*b"smhd", 0, 0, |out| out.zeros(4)),
     }
-    out.boxed(b"dinf", |out| {
-        out.table(b"dref", 0, |out| {
+    out.boxed(*b"dinf", |out| {
+        out.table(*b"dref", 0, |out| {
             // The media is in this same file.
-            out.full(b"url ", 0, 1, |_| {});
+            out.full(*b"url ", 0, 1, |_| {});
             1
         });
     });
-    out.boxed(b"stbl", |out| {
-        let stbl = find(&track.track.boxes.stbl, b"stbl");
-        if let Some(stsd) = stbl.and_then(|stbl| find(stbl.body, b"stsd")) {
+    out.boxed(*b"stbl", |out| {
+        let stbl = find(&track.track.boxes.stbl, *b"stbl");
+        if let Some(stsd) = stbl.and_then(|stbl| find(stbl.body, *b"stsd")) {
             out.raw(stsd.whole);
         }
         tables(out, index, track);
@@ -165,12 +167,12 @@ fn minf(
 }
 
 fn mvex(out: &mut BoxWriter, timeline: &Timeline) {
-    out.boxed(b"mvex", |out| {
-        out.full(b"mehd", 1, 0, |out| {
+    out.boxed(*b"mvex", |out| {
+        out.full(*b"mehd", 1, 0, |out| {
             out.u64(longest(timeline));
         });
         for index in 0..timeline.tracks.len() {
-            out.full(b"trex", 0, 0, |out| {
+            out.full(*b"trex", 0, 0, |out| {
                 out.u32(track_id(index));
                 out.u32(1);
                 out.zeros(12);
