@@ -112,16 +112,16 @@ impl<'a> Boxes<'a> {
 }
 
 /// The first box of `kind` in `bytes`. What comes after a lie about a size is not seen.
-pub(super) fn find<'a>(bytes: &'a [u8], kind: &FourCc) -> Option<Mp4Box<'a>> {
-    boxes(bytes).map_while(Result::ok).find(|found| found.kind == *kind)
+pub(super) fn find(bytes: &[u8], kind: FourCc) -> Option<Mp4Box<'_>> {
+    boxes(bytes).map_while(Result::ok).find(|found| found.kind == kind)
 }
 
 /// The box at the end of `path`, each element a child of the one before.
 pub(super) fn find_path<'a>(bytes: &'a [u8], path: &[&FourCc]) -> Option<Mp4Box<'a>> {
     let (first, deeper) = path.split_first()?;
-    let mut found = find(bytes, first)?;
+    let mut found = find(bytes, **first)?;
     for kind in deeper {
-        found = find(found.body, kind)?;
+        found = find(found.body, **kind)?;
     }
     Some(found)
 }
@@ -150,10 +150,6 @@ impl<'a> Fields<'a> {
         let (head, tail) = self.0.split_first_chunk::<N>()?;
         self.0 = tail;
         Some(*head)
-    }
-
-    pub(super) fn u8(&mut self) -> Option<u8> {
-        self.array().map(u8::from_be_bytes)
     }
 
     pub(super) fn u16(&mut self) -> Option<u16> {

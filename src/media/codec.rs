@@ -17,7 +17,7 @@ const CONFIG_BYTES_MAX: usize = 4096;
 /// Bytes of the fixed part of a picture's sample entry.
 const VISUAL_BYTES: usize = 78;
 /// Bytes of the fixed part of a sound's sample entry, in versions 0, 1 and 2 (the latter two are
-/// QuickTime's).
+/// `QuickTime`'s).
 const AUDIO_BYTES: [usize; 3] = [28, 44, 64];
 
 /// What the first sample entry of a track says.
@@ -85,7 +85,7 @@ fn describe(entry: Mp4Box<'_>, children: &[u8]) -> (String, Vec<u8>) {
         (b"dfLa", |_, _| Some("flac".to_owned())),
     ];
     for (kind, describe) in known {
-        let Some(found) = find(children, kind) else { continue };
+        let Some(found) = find(children, **kind) else { continue };
         let codec = describe(entry.kind, found.whole).filter(|_| small(&found));
         let payload = if **kind == *b"esds" { decoder_specific(&found) } else { None };
         let payload = payload.unwrap_or_else(|| found.body.to_vec());

@@ -127,6 +127,8 @@ impl Track {
 pub struct InitSegment {
     bytes: Bytes,
     tracks: Vec<Track>,
+    /// An index into `tracks`, which never change.
+    reference: usize,
     fragmented: bool,
     config: ConfigId,
     created: Option<Timestamp>,
@@ -140,7 +142,7 @@ impl InitSegment {
     ///
     /// `Media` when there is no whole `moov`, or it has no track of video or sound.
     pub fn parse(bytes: Bytes) -> Result<Self> {
-        let moov = find(&bytes, b"moov").ok_or_else(|| media_error("no whole moov box"))?;
+        let moov = find(&bytes, *b"moov").ok_or_else(|| media_error("no whole moov box"))?;
         let mvhd = MovieHeader::parse(moov)?;
         let mut tracks = Vec::new();
         for trak in boxes(moov.body) {
@@ -152,16 +154,16 @@ impl InitSegment {
                 tracks.push(track(&bytes, trak, mvhd.timescale)?);
             }
         }
-        if tracks.iter().all(|track| track.kind == TrackKind::Other) {
-            return Err(media_error("moov: no track of video or sound"));
-        }
-        let mvex = find(moov.body, b"mvex");
+        let first = |kind| tracks.iter().position(|track: &Track| track.kind == kind);
+        let reference = first(TrackKind::Video).or_else(|| first(TrackKind::Audio));
+        let reference = reference.ok_or_else(|| media_error("moov: no track of video or sound"))?;
+        let mvex = find(moov.body, *b"mvex");
         if let Some(mvex) = mvex {
             read_defaults(mvex, &mut tracks);
         }
         let config = config_id(&tracks);
         let (created, recorded) = (mvhd.created, recording_time(moov));
-        Ok(Self { tracks, fragmented: mvex.is_some(), config, created, recorded, bytes })
+        Ok(Self { tracks, reference, fragmented: mvex.is_some(), config, created, recorded, bytes })
     }
 
     /// The bytes as received.
@@ -179,10 +181,7 @@ impl InitSegment {
     /// The track that says when things happen: the first video, else the first with sound.
     #[must_use]
     pub fn reference(&self) -> &Track {
-        let of = |kind| self.tracks.iter().find(|track| track.kind == kind);
-        of(TrackKind::Video)
-            .or_else(|| of(TrackKind::Audio))
-            .expect("parse refuses a moov without video and sound")
+        &self.tracks[self.reference]
     }
 
     /// Whether fragments follow; else the `moov` indexes everything.
@@ -231,7 +230,7 @@ struct MovieHeader {
 impl MovieHeader {
     fn parse(moov: Mp4Box<'_>) -> Result<Self> {
         let read = || {
-            let mut fields = Fields::new(find(moov.body, b"mvhd")?.body);
+            let mut fields = Fields::new(find(moov.body, *b"mvhd")?.body);
             let wide = fields.version_flags()?.0 == 1;
             let created = fields.u32_or_u64(wide)?;
             fields.u32_or_u64(wide)?;
@@ -264,20 +263,20 @@ fn track(file: &Bytes, trak: Mp4Box<'_>, movie_timescale: u32) -> Result<Track> 
 
 fn read_track(file: &Bytes, trak: Mp4Box<'_>, movie_timescale: u32) -> Option<Track> {
     let keep = |found: Option<Mp4Box<'_>>| Some(file.slice_ref(found?.whole));
-    let tkhd = find(trak.body, b"tkhd")?;
+    let tkhd = find(trak.body, *b"tkhd")?;
     let mut fields = Fields::new(tkhd.body);
     let wide = fields.version_flags()?.0 == 1;
     fields.take(if wide { 16 } else { 8 })?;
     let id = fields.u32()?;
 
-    let mdia = find(trak.body, b"mdia")?;
-    let mdhd = find(mdia.body, b"mdhd")?;
+    let mdia = find(trak.body, *b"mdia")?;
+    let mdhd = find(mdia.body, *b"mdhd")?;
     let mut fields = Fields::new(mdhd.body);
     let wide = fields.version_flags()?.0 == 1;
     fields.take(if wide { 16 } else { 8 })?;
     let timescale = fields.u32().filter(|&timescale| timescale > 0)?;
 
-    let hdlr = find(mdia.body, b"hdlr")?;
+    let hdlr = find(mdia.body, *b"hdlr")?;
     let mut fields = Fields::new(hdlr.body);
     fields.take(8)?;
     let kind = match &fields.four_cc()? {
@@ -286,10 +285,10 @@ fn read_track(file: &Bytes, trak: Mp4Box<'_>, movie_timescale: u32) -> Option<Tr
         _ => TrackKind::Other,
     };
 
-    let minf = find(mdia.body, b"minf")?;
-    let header = find(minf.body, b"vmhd").or_else(|| find(minf.body, b"smhd"));
-    let stbl = find(minf.body, b"stbl")?;
-    let entry = find(stbl.body, b"stsd").and_then(|stsd| SampleEntry::parse(stsd.body, kind));
+    let minf = find(mdia.body, *b"minf")?;
+    let header = find(minf.body, *b"vmhd").or_else(|| find(minf.body, *b"smhd"));
+    let stbl = find(minf.body, *b"stbl")?;
+    let entry = find(stbl.body, *b"stsd").and_then(|stsd| SampleEntry::parse(stsd.body, kind));
     let entry = match kind {
         TrackKind::Other => entry.unwrap_or_default(),
         TrackKind::Video | TrackKind::Audio => entry?,
@@ -361,3 +360,6 @@ fn config_id(tracks: &[Track]) -> ConfigId {
     }
     ConfigId(*hasher.finalize().as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

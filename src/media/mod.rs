@@ -10,16 +10,19 @@
 mod boxes;
 mod codec;
 mod export;
+mod facts;
 mod init;
 mod moof;
 mod plain;
 mod probe;
 mod push;
+mod recording;
 mod source;
 mod start_time;
 mod stream_clock;
 
 pub use export::{EXPORT_SAMPLES_MAX, Export, ExportClip, Format};
+pub use facts::ClipFacts;
 pub use init::{ConfigId, InitSegment, MOOV_BYTES_MAX, Track, TrackKind};
 pub use plain::Movie;
 pub use probe::{Kind, probe};

@@ -79,7 +79,7 @@ impl TrackFragment {
 ///
 /// `Media` when it is cut short, or claims more samples than its bytes and data have room for.
 pub(super) fn parse(moof: &[u8], data_len: u64, init: &InitSegment) -> Result<Vec<TrackFragment>> {
-    let moof_box = find(moof, b"moof").ok_or_else(|| media_error("no whole moof box"))?;
+    let moof_box = find(moof, *b"moof").ok_or_else(|| media_error("no whole moof box"))?;
     // Each sample takes a field of the moof or a byte of the data, or it is a lie.
     let room = u64::try_from(moof.len() / 4).unwrap_or(u64::MAX).saturating_add(data_len);
     let room = room.min(FRAGMENT_SAMPLES_MAX);
@@ -91,9 +91,10 @@ pub(super) fn parse(moof: &[u8], data_len: u64, init: &InitSegment) -> Result<Ve
             let read = reader.traf(child).ok_or_else(|| {
                 media_error("moof: a traf is cut short, or claims more samples than there can be")
             })?;
-            tracks.extend(read);
+            tracks.push(read);
         }
     }
+    tracks.retain(|track| init.track(track.track_id).is_some());
     Ok(tracks)
 }
 
@@ -128,9 +129,8 @@ mod trun {
 const NOT_SYNC: u32 = 0x1_0000;
 
 impl Reader<'_> {
-    /// `None`: damaged. `Some(None)`: a track that is not in the init segment.
-    fn traf(&mut self, traf: Mp4Box<'_>) -> Option<Option<TrackFragment>> {
-        let mut fields = Fields::new(find(traf.body, b"tfhd")?.body);
+    fn traf(&mut self, traf: Mp4Box<'_>) -> Option<TrackFragment> {
+        let mut fields = Fields::new(find(traf.body, *b"tfhd")?.body);
         let flags = fields.version_flags()?.1;
         let track_id = fields.u32()?;
         let track = self.init.track(track_id);
@@ -154,7 +154,7 @@ impl Reader<'_> {
                 *field = fields.u32()?;
             }
         }
-        let decode_time = match find(traf.body, b"tfdt") {
+        let decode_time = match find(traf.body, *b"tfdt") {
             None => None,
             Some(tfdt) => {
                 let mut fields = Fields::new(tfdt.body);
@@ -170,7 +170,7 @@ impl Reader<'_> {
                 self.trun(child, base, defaults, &mut samples)?;
             }
         }
-        Some(track.map(|_| TrackFragment { track_id, decode_time, base, samples }))
+        Some(TrackFragment { track_id, decode_time, base, samples })
     }
 
     fn trun(

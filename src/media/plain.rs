@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::boxes::{BoxHeader, Fields, HEADER_BYTES_MAX, Mp4Box, boxes, find};
+use super::boxes::{BoxHeader, Fields, FourCc, HEADER_BYTES_MAX, Mp4Box, boxes, find};
 use super::init::{InitSegment, Track, TrackKind};
 use super::moof::Sample;
 use super::source::ClipBytes;
@@ -111,7 +111,8 @@ pub(super) fn read_range(bytes: &dyn ClipBytes, start: u64, end: u64, limit: u64
     if len > limit || end > bytes.len() {
         return Err(media_error(format!("box of {len} bytes: above {limit}")).at_offset(start));
     }
-    let len = usize::try_from(len).map_err(|_| media_error("box too large for memory"))?;
+    let len = usize::try_from(len)
+        .map_err(|source| media_error("box too large for memory").caused_by(source))?;
     let mut buffer = vec![0; len];
     bytes.read_at(start, &mut buffer)?;
     Ok(Bytes::from(buffer))
@@ -119,7 +120,7 @@ pub(super) fn read_range(bytes: &dyn ClipBytes, start: u64, end: u64, limit: u64
 
 /// Ticks from the first sample to the end of the last.
 fn media_ticks(track: &Track) -> Option<u64> {
-    let mut fields = Fields::new(find_table(track, b"stts")?.body);
+    let mut fields = Fields::new(find_table(track, *b"stts")?.body);
     fields.version_flags()?;
     let mut total: u64 = 0;
     for _ in 0..fields.u32()? {
@@ -129,9 +130,16 @@ fn media_ticks(track: &Track) -> Option<u64> {
     Some(total)
 }
 
-fn find_table<'a>(track: &'a Track, kind: &[u8; 4]) -> Option<Mp4Box<'a>> {
-    let stbl = find(&track.boxes.stbl, b"stbl")?;
-    boxes(stbl.body).map_while(Result::ok).find(|table| table.kind == *kind)
+/// How many samples the tables of `track` claim: none where fragments hold them all.
+fn declared(track: &Track) -> Option<u32> {
+    let mut fields = Fields::new(find_table(track, *b"stsz")?.body);
+    fields.take(8)?;
+    fields.u32()
+}
+
+fn find_table(track: &Track, kind: FourCc) -> Option<Mp4Box<'_>> {
+    let stbl = find(&track.boxes.stbl, *b"stbl")?;
+    boxes(stbl.body).map_while(Result::ok).find(|table| table.kind == kind)
 }
 
 /// The samples of `track` that lie whole within a file of `file_len` bytes, in decode order: none
@@ -143,6 +151,9 @@ fn find_table<'a>(track: &'a Track, kind: &[u8; 4]) -> Option<Mp4Box<'a>> {
 /// `Media` when its tables contradict one another, or claim more samples than `room` or than the
 /// file has bytes.
 pub(super) fn samples(track: &Track, file_len: u64, room: usize) -> Result<Vec<Sample>> {
+    if declared(track).unwrap_or(0) == 0 {
+        return Ok(Vec::new());
+    }
     let tables = Tables::read(track, file_len)
         .ok_or_else(|| media_error("moov: a sample table is missing or cut short"))?;
     if tables.count > room {
@@ -175,7 +186,7 @@ impl<'a> Tables<'a> {
             fields.u32()?;
             Some(fields)
         };
-        let mut sizes = Fields::new(find_table(track, b"stsz")?.body);
+        let mut sizes = Fields::new(find_table(track, *b"stsz")?.body);
         sizes.version_flags()?;
         let size = sizes.u32()?;
         let count = sizes.u32()?;
@@ -184,19 +195,19 @@ impl<'a> Tables<'a> {
             0 => usize::try_from(count).ok()? <= sizes.len() / 4,
             _ => u64::from(count) <= file_len / u64::from(size),
         };
-        let wide_offsets = find_table(track, b"co64").is_some();
+        let wide_offsets = find_table(track, *b"co64").is_some();
         believable.then_some(())?;
         Some(Self {
             file_len,
             count: usize::try_from(count).ok()?,
             size,
             sizes,
-            durations: entries(b"stts")?,
-            compositions: entries(b"ctts"),
-            chunk_runs: entries(b"stsc")?,
-            chunk_offsets: entries(if wide_offsets { b"co64" } else { b"stco" })?,
+            durations: entries(*b"stts")?,
+            compositions: entries(*b"ctts"),
+            chunk_runs: entries(*b"stsc")?,
+            chunk_offsets: entries(if wide_offsets { *b"co64" } else { *b"stco" })?,
             wide_offsets,
-            syncs: entries(b"stss"),
+            syncs: entries(*b"stss"),
         })
     }
 

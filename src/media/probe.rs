@@ -54,8 +54,8 @@ pub fn probe(head: &[u8]) -> Kind {
             b"moof" | b"styp" | b"sidx" => return Kind::FragmentedMp4,
             b"mdat" => return Kind::Mp4,
             b"moov" => {
-                return match find(rest, b"moov") {
-                    Some(moov) if find(moov.body, b"mvex").is_some() => Kind::FragmentedMp4,
+                return match find(rest, *b"moov") {
+                    Some(moov) if find(moov.body, *b"mvex").is_some() => Kind::FragmentedMp4,
                     Some(_) => Kind::Mp4,
                     None => Kind::Unknown,
                 };

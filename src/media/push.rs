@@ -196,7 +196,8 @@ impl FragmentParser {
         if len_u64(self.at).saturating_add(len) > limit {
             return Err(media_error(format!("box {kind} of {len} bytes: above {limit}")));
         }
-        usize::try_from(len).map_err(|_| media_error(format!("box {kind} of {len} bytes")))
+        usize::try_from(len)
+            .map_err(|source| media_error(format!("box {kind} of {len} bytes")).caused_by(source))
     }
 
     /// Takes in the box at `at`, whose `len` bytes are all there.

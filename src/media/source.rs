@@ -97,7 +97,8 @@ mod tests {
     fn both_sources_read_the_same_and_refuse_what_is_past_the_end() {
         let slice = Bytes::from_static(b"0123456789");
         let seek = SeekBytes::new(Cursor::new(slice.clone())).unwrap();
-        for source in [&slice as &dyn ClipBytes, &seek] {
+        let sources: [&dyn ClipBytes; 2] = [&slice, &seek];
+        for source in sources {
             let mut buf = [0; 4];
             source.read_at(6, &mut buf).unwrap();
             assert_eq!((&buf, source.len()), (b"6789", 10));

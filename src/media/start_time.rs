@@ -236,8 +236,8 @@ fn read(
 mod tests {
     use super::*;
 
-    fn named(start: &str, camera: Option<&str>) -> Option<NamedClip> {
-        Some(NamedClip { start: start.parse().unwrap(), camera: camera.map(str::to_owned) })
+    fn named(start: &str, camera: Option<&str>) -> NamedClip {
+        NamedClip { start: start.parse().unwrap(), camera: camera.map(str::to_owned) }
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
             ("front_20261123_184500.mp4", seconds, Some("front")),
             ("20261123-184500.mp4", seconds, None),
         ] {
-            assert_eq!(NamedClip::recognise(path, 0), named(start, camera), "{path}");
+            assert_eq!(NamedClip::recognise(path, 0), Some(named(start, camera)), "{path}");
         }
     }
 
@@ -279,9 +279,9 @@ mod tests {
     #[test]
     fn local_names_are_shifted_but_names_in_utc_are_not() {
         let local = NamedClip::recognise("front/2026-11-23_18-45-00-000000.mp4", 3_600);
-        assert_eq!(local, named("2026-11-23T17:45:00Z", Some("front")));
+        assert_eq!(local, Some(named("2026-11-23T17:45:00Z", Some("front"))));
         let utc = NamedClip::recognise("front/20261123T184500Z.mp4", 3_600);
-        assert_eq!(utc, named("2026-11-23T18:45:00Z", Some("front")));
+        assert_eq!(utc, Some(named("2026-11-23T18:45:00Z", Some("front"))));
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
             ("%Y%m%d%H%M%S_{camera}", "20261123184500_front_door.mkv"),
             ("%Y/%m/%d/{camera}/%H%M%S.mp4", "/a/2026/11/23/front_door/184500.mp4"),
         ] {
-            let found = NamePattern::new(pattern).unwrap().read(path).ok();
+            let found = NamePattern::new(pattern).unwrap().read(path).unwrap();
             assert_eq!(found, named("2026-11-23T18:45:00Z", Some("front_door")), "{pattern}");
         }
         assert!(NamePattern::new("no conversion").is_err());

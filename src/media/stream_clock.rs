@@ -9,7 +9,7 @@ use crate::types::Timestamp;
 
 /// A media time after this many microseconds (September 2001) counts from 1970, not from the start
 /// of the stream.
-const EPOCH_US_MIN: i64 = 1_000_000_000_000_000;
+pub(super) const EPOCH_US_MIN: i64 = 1_000_000_000_000_000;
 /// A jump in media time of more than this (an hour) is a stream that set its clock, not a pause.
 pub(super) const JUMP_US_MAX: i64 = 3_600_000_000;
 

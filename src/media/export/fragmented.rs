@@ -1,9 +1,9 @@
-//! The layout of a fragmented MP4: `ftyp moov sidx` and a `moof mdat` for each group.
+//! The layout of a fragmented MP4: `ftyp moov sidx..` and a `moof mdat` for each group.
 
 use super::Plan;
 use super::groups::{Group, byte_len, place, samples};
 use super::movie::{moov, track_id};
-use super::timeline::{OutTrack, Timeline};
+use super::timeline::{OutSample, OutTrack, Timeline};
 use super::writer::BoxWriter;
 use crate::media::media_error;
 use crate::types::Result;
@@ -12,6 +12,9 @@ use crate::types::Result;
 const SIDX_ENTRIES_MAX: usize = 0xFFFF;
 /// The largest stretch that one entry can stand for: its size has 31 bits.
 const SIDX_SIZE_MAX: u64 = 0x7FFF_FFFF;
+/// Bytes of a `sidx` before its entries, and of each.
+const SIDX_HEAD_BYTES: u64 = 40;
+const SIDX_ENTRY_BYTES: u64 = 12;
 /// Bytes of a box's header.
 const HEADER_BYTES: u64 = 8;
 
@@ -34,18 +37,18 @@ pub(super) fn lay_out(timeline: &Timeline, groups: &[Group], plan: &mut Plan) ->
         moofs.push(moof(timeline, group, sequence)?);
     }
     let mut out = BoxWriter::default();
-    out.boxed(b"ftyp", |out| {
+    out.boxed(*b"ftyp", |out| {
         out.raw(b"iso6");
         out.u32(0);
         out.raw(b"iso6mp41");
     });
     moov(&mut out, timeline, true, |out, _, _| {
-        for kind in [b"stts", b"stsc", b"stco"] {
+        for kind in [*b"stts", *b"stsc", *b"stco"] {
             out.table(kind, 0, |_| 0);
         }
-        out.full(b"stsz", 0, 0, |out| out.zeros(8));
+        out.full(*b"stsz", 0, 0, |out| out.zeros(8));
     });
-    sidx(&mut out, timeline, groups, &moofs);
+    indexes(&mut out, timeline, groups, &moofs);
     plan.memory(&out.into_bytes());
     for (group, moof) in groups.iter().zip(moofs) {
         plan.memory(&moof.bytes);
@@ -72,8 +75,8 @@ fn moof(timeline: &Timeline, group: &Group, sequence: u32) -> Result<Moof> {
     let mut data_len = 0;
     // Where to write data offsets, and what each counts from the end of the moof.
     let mut offsets: Vec<(usize, u64)> = Vec::new();
-    out.boxed(b"moof", |out| {
-        out.full(b"mfhd", 0, 0, |out| out.u32(sequence));
+    out.boxed(*b"moof", |out| {
+        out.full(*b"mfhd", 0, 0, |out| out.u32(sequence));
         for (index, (track, range)) in timeline.tracks.iter().zip(group).enumerate() {
             if range.is_empty() {
                 continue;
@@ -100,10 +103,10 @@ fn moof(timeline: &Timeline, group: &Group, sequence: u32) -> Result<Moof> {
 fn traf(out: &mut BoxWriter, index: usize, track: &OutTrack, group: &Group) -> usize {
     let samples = group.get(index).map_or(&[][..], |range| samples(track, range));
     let mut data_offset_at = 0;
-    out.boxed(b"traf", |out| {
-        out.full(b"tfhd", 0, BASE_IS_MOOF, |out| out.u32(track_id(index)));
-        out.full(b"tfdt", 1, 0, |out| out.u64(media_time(track, samples)));
-        out.full(b"trun", 1, TRUN_FLAGS, |out| {
+    out.boxed(*b"traf", |out| {
+        out.full(*b"tfhd", 0, BASE_IS_MOOF, |out| out.u32(track_id(index)));
+        out.full(*b"tfdt", 1, 0, |out| out.u64(media_time(track, samples)));
+        out.full(*b"trun", 1, TRUN_FLAGS, |out| {
             out.u32(u32::try_from(samples.len()).unwrap_or(u32::MAX));
             data_offset_at = out.len();
             out.u32(0);
@@ -120,40 +123,49 @@ fn traf(out: &mut BoxWriter, index: usize, track: &OutTrack, group: &Group) -> u
 
 /// The decode time of the first of `samples` in the file: what is decoded before presentation
 /// time 0 shifts the whole track, and the edit list shifts it back.
-fn media_time(track: &OutTrack, samples: &[super::timeline::OutSample]) -> u64 {
+fn media_time(track: &OutTrack, samples: &[OutSample]) -> u64 {
     let first = samples.first().map_or(0, |first| first.decode_time);
     u64::try_from(first.saturating_sub(track.start().min(0))).unwrap_or(0)
 }
 
-/// The index of all fragments, by the reference track; left out where it could not be true.
-fn sidx(out: &mut BoxWriter, timeline: &Timeline, groups: &[Group], moofs: &[Moof]) {
-    let Some(track) = timeline.tracks.get(timeline.reference) else { return };
+/// The index of all fragments, once for each track: with an index for the picture alone, ffmpeg
+/// finds the wrong picture after a gap. Left out where it could not be true.
+fn indexes(out: &mut BoxWriter, timeline: &Timeline, groups: &[Group], moofs: &[Moof]) {
     let per_entry = groups.len().div_ceil(SIDX_ENTRIES_MAX).max(1);
-    let too_large = |moofs: &[Moof]| moofs.iter().map(Moof::len).sum::<u64>() > SIDX_SIZE_MAX;
-    if moofs.chunks(per_entry).any(too_large) {
+    let bytes = |moofs: &[Moof]| moofs.iter().map(Moof::len).sum::<u64>();
+    if moofs.chunks(per_entry).any(|moofs| bytes(moofs) > SIDX_SIZE_MAX) {
         return;
     }
-    out.full(b"sidx", 1, 0, |out| {
-        out.u32(track_id(timeline.reference));
-        out.u32(track.track.timescale());
-        let composition = track.samples.first().map_or(0, |first| first.sample.composition);
-        let first = media_time(track, &track.samples);
-        out.u64(first.saturating_add_signed(i64::from(composition)));
-        out.u64(0);
-        out.u16(0);
-        out.u16(u16::try_from(groups.len().div_ceil(per_entry)).unwrap_or(u16::MAX));
-        for (groups, moofs) in groups.chunks(per_entry).zip(moofs.chunks(per_entry)) {
-            let len: u64 = moofs.iter().map(Moof::len).sum();
-            let samples = groups
-                .iter()
-                .filter_map(|group| group.get(timeline.reference))
-                .flat_map(|range| samples(track, range));
-            let ticks: u64 = samples.clone().map(|out| u64::from(out.sample.duration)).sum();
-            let key = samples.clone().next().is_some_and(|first| first.sample.sync);
-            out.u32(u32::try_from(len).unwrap_or(u32::MAX));
-            out.u32(u32::try_from(ticks).unwrap_or(u32::MAX));
-            // Starts with an access point of type 1 (nothing before it is needed), or with none.
-            out.u32(if key { 0x9000_0000 } else { 0 });
-        }
-    });
+    let entries = groups.len().div_ceil(per_entry);
+    let len = SIDX_HEAD_BYTES + SIDX_ENTRY_BYTES * u64::try_from(entries).unwrap_or(0);
+    let mut indexes_after = u64::try_from(timeline.tracks.len()).unwrap_or(0);
+    for (index, track) in timeline.tracks.iter().enumerate() {
+        indexes_after -= 1;
+        out.full(*b"sidx", 1, 0, |out| {
+            let composition = track.samples.first().map_or(0, |first| first.sample.composition);
+            let shown = track.start().saturating_add(i64::from(composition)).max(0);
+            out.u32(track_id(index));
+            out.u32(track.track.timescale());
+            out.u64(u64::try_from(shown).unwrap_or(0));
+            out.u64(indexes_after * len);
+            out.u16(0);
+            out.u16(u16::try_from(entries).unwrap_or(u16::MAX));
+            for (groups, moofs) in groups.chunks(per_entry).zip(moofs.chunks(per_entry)) {
+                // The groups of a track follow one another without holes.
+                let start = groups.first().and_then(|group| group.get(index)).map(|r| r.start);
+                let end = groups.last().and_then(|group| group.get(index)).map(|r| r.end);
+                let range = start.unwrap_or(0)..end.unwrap_or(0);
+                sidx_entry(out, samples(track, &range), bytes(moofs));
+            }
+        });
+    }
+}
+
+fn sidx_entry(out: &mut BoxWriter, samples: &[OutSample], bytes: u64) {
+    let ticks: u64 = samples.iter().map(|out| u64::from(out.sample.duration)).sum();
+    let key = samples.first().is_some_and(|first| first.sample.sync);
+    out.u32(u32::try_from(bytes).unwrap_or(u32::MAX));
+    out.u32(u32::try_from(ticks).unwrap_or(u32::MAX));
+    // Starts with an access point of type 1 (nothing before it is needed), or with none.
+    out.u32(if key { 0x9000_0000 } else { 0 });
 }

@@ -12,7 +12,6 @@ mod fragmented;
 mod groups;
 mod movie;
 mod mp4;
-mod recording;
 mod timeline;
 mod writer;
 
@@ -22,8 +21,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::recording::load;
 use self::timeline::Builder;
+use super::recording::load;
 use super::source::ClipBytes;
 use super::{MICROS, media_error, rescale};
 use crate::types::{Error, ErrorKind, Result, Timestamp, Window};

@@ -33,7 +33,7 @@ fn group_len(timeline: &Timeline, group: &Group) -> u64 {
 
 fn head(timeline: &Timeline, groups: &[Group], media_start: u64, media_len: u64) -> BoxWriter {
     let mut out = BoxWriter::default();
-    out.boxed(b"ftyp", |out| {
+    out.boxed(*b"ftyp", |out| {
         out.raw(b"isom");
         out.u32(0x200);
         out.raw(b"isomiso2mp41");
@@ -97,7 +97,7 @@ fn write_run(out: &mut BoxWriter, run: Option<(u32, u32)>) -> u32 {
 
 fn durations(out: &mut BoxWriter, track: &OutTrack) {
     let values = track.samples.iter().map(|out| out.sample.duration);
-    out.table(b"stts", 0, |out| run_lengths(out, values));
+    out.table(*b"stts", 0, |out| run_lengths(out, values));
 }
 
 fn compositions(out: &mut BoxWriter, track: &OutTrack) {
@@ -106,14 +106,14 @@ fn compositions(out: &mut BoxWriter, track: &OutTrack) {
         return;
     }
     let version = u8::from(values().any(|value| value < 0));
-    out.table(b"ctts", version, |out| run_lengths(out, values().map(i32::cast_unsigned)));
+    out.table(*b"ctts", version, |out| run_lengths(out, values().map(i32::cast_unsigned)));
 }
 
 fn syncs(out: &mut BoxWriter, track: &OutTrack) {
     if track.samples.iter().all(|out| out.sample.sync) {
         return;
     }
-    out.table(b"stss", 0, |out| {
+    out.table(*b"stss", 0, |out| {
         let mut entries = 0;
         for (number, sample) in (1..).zip(&track.samples) {
             if sample.sample.sync {
@@ -126,7 +126,7 @@ fn syncs(out: &mut BoxWriter, track: &OutTrack) {
 }
 
 fn chunk_runs(out: &mut BoxWriter, chunks: &[Chunk]) {
-    out.table(b"stsc", 0, |out| {
+    out.table(*b"stsc", 0, |out| {
         let (mut entries, mut last) = (0, 0);
         for (number, chunk) in (1..).zip(chunks) {
             if chunk.samples != last {
@@ -142,7 +142,7 @@ fn chunk_runs(out: &mut BoxWriter, chunks: &[Chunk]) {
 }
 
 fn sizes(out: &mut BoxWriter, track: &OutTrack) {
-    out.full(b"stsz", 0, 0, |out| {
+    out.full(*b"stsz", 0, 0, |out| {
         out.u32(0);
         out.u32(u32::try_from(track.samples.len()).unwrap_or(u32::MAX));
         track.samples.iter().for_each(|sample| out.u32(sample.sample.size));
@@ -151,7 +151,7 @@ fn sizes(out: &mut BoxWriter, track: &OutTrack) {
 
 fn chunk_offsets(out: &mut BoxWriter, chunks: &[Chunk], wide: bool) {
     let entries = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-    out.table(if wide { b"co64" } else { b"stco" }, 0, |out| {
+    out.table(if wide { *b"co64" } else { *b"stco" }, 0, |out| {
         for chunk in chunks {
             match u32::try_from(chunk.offset) {
                 Ok(offset) if !wide => out.u32(offset),

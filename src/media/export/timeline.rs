@@ -10,9 +10,9 @@
 //!   recording with a packet that only primes the decoder. The rest of the overlap shortens the
 //!   packet before it, so that sound stays in step with the picture over any number of joins.
 
-use super::recording::{LoadedClip, Recording, TimedSample};
 use crate::media::init::{Track, TrackKind};
 use crate::media::moof::Sample;
+use crate::media::recording::{LoadedClip, Recording, TimedSample};
 use crate::media::{MICROS, media_error, rescale};
 use crate::types::{Error, ErrorKind, Result, Timestamp, Window};
 
@@ -181,7 +181,7 @@ impl Builder {
             let from = group_start.presentation();
             let until = pictures
                 .get(end)
-                .map_or(last.end().saturating_sub(lead), |next| next.presentation());
+                .map_or(last.end().saturating_sub(lead), TimedSample::presentation);
             let decodable = group_start.sample.sync || (at == 0 && continues) || kept.is_some();
             let window = Window::new(wall(from), wall(until)).ok();
             let wanted = window.filter(|window| self.window.is_none_or(|w| w.meets(window)));
@@ -249,11 +249,12 @@ impl OutTrack {
             if is_sound && (overlap > half || step < 0) {
                 return Ok(());
             }
-            last.sample.duration = u32::try_from(step).map_err(|_| {
+            last.sample.duration = u32::try_from(step).map_err(|source| {
                 media_error(format!(
                     "a gap of {} s is too long for one file; export the parts separately",
                     step / i64::from(self.track.timescale())
                 ))
+                .caused_by(source)
             })?;
         }
         self.samples.push(next);

@@ -18,10 +18,10 @@ impl BoxWriter {
     }
 
     /// A box of `kind` with what `body` writes.
-    pub(super) fn boxed(&mut self, kind: &FourCc, body: impl FnOnce(&mut Self)) {
+    pub(super) fn boxed(&mut self, kind: FourCc, body: impl FnOnce(&mut Self)) {
         let start = self.bytes.len();
         self.u32(0);
-        self.raw(kind);
+        self.raw(&kind);
         body(self);
         let len = u32::try_from(self.bytes.len() - start).unwrap_or(u32::MAX);
         self.patch(start, len);
@@ -30,7 +30,7 @@ impl BoxWriter {
     /// A full box: with version and flags.
     pub(super) fn full(
         &mut self,
-        kind: &FourCc,
+        kind: FourCc,
         version: u8,
         flags: u32,
         body: impl FnOnce(&mut Self),
@@ -42,12 +42,7 @@ impl BoxWriter {
     }
 
     /// A full box that counts the entries that `body` writes.
-    pub(super) fn table(
-        &mut self,
-        kind: &FourCc,
-        version: u8,
-        body: impl FnOnce(&mut Self) -> u32,
-    ) {
+    pub(super) fn table(&mut self, kind: FourCc, version: u8, body: impl FnOnce(&mut Self) -> u32) {
         self.full(kind, version, 0, |out| {
             let at = out.len();
             out.u32(0);

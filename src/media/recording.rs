@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use crate::media::init::{InitSegment, TrackKind};
-use crate::media::moof::{self, Sample};
-use crate::media::plain::{self, INDEX_BYTES_MAX, box_at, read_range};
-use crate::media::source::ClipBytes;
-use crate::media::stream_clock::JUMP_US_MAX;
-use crate::media::{MICROS, media_error, rescale};
+use super::init::{InitSegment, Track, TrackKind};
+use super::moof::{self, Sample};
+use super::plain::{self, INDEX_BYTES_MAX, box_at, read_range};
+use super::source::ClipBytes;
+use super::stream_clock::JUMP_US_MAX;
+use super::{MICROS, media_error, rescale};
 use crate::types::Result;
 
 /// A sample and when it is decoded, in ticks of its track, by the clock of its stream.
@@ -122,7 +122,7 @@ impl Loader<'_> {
         let moof = read_range(self.bytes, at.start, at.end, INDEX_BYTES_MAX)?;
         let fragments = moof::parse(&moof, data.end - data.start, init)?;
         let played = init.tracks().iter().filter(|track| track.kind() != TrackKind::Other);
-        let ids: Vec<u32> = played.map(|track| track.id()).collect();
+        let ids: Vec<u32> = played.map(Track::id).collect();
         let reference = init.reference();
         for fragment in &fragments {
             let start = fragment.decode_time.and_then(|time| i64::try_from(time).ok());
