@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    camera, clock, completions, delete, demo, exit, get, hold, import, init, inspect, keep, ls, man,
-    plan, policy, record, show, stats, sweep, verify,
+    camera, clock, completions, delete, demo, exit, get, hold, import, init, inspect, keep, ls,
+    man, plan, policy, record, show, stats, sweep, verify,
 };
 
 /// Keeps camera clips for a promised time, deletes them on time, and never deletes what a hold

@@ -94,16 +94,18 @@ pub(super) fn refuse_arguments(error: &clap::Error, wants_json: bool) -> Exit {
     let text = error.render().to_string();
     let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
     let kind = ErrorKind::InvalidInput.name();
-    to_stderr(&json!({"error": {"kind": kind, "message": message, "causes": [], "path": null,
+    to_stderr(
+        &json!({"error": {"kind": kind, "message": message, "causes": [], "path": null,
         "offset": null, "hint": text.lines().last()}})
-    .to_string());
+        .to_string(),
+    );
     Exit::Usage
 }
 
 /// Shows `error` on standard error and says how the process must end. Whoever stopped reading our
 /// output has had enough: that is no error.
 pub(super) fn report(error: &anyhow::Error, wants_json: bool) -> Exit {
-    if error.chain().any(|cause| cause.is::<ClosedPipe>()) {
+    if error.chain().any(is_closed_pipe) {
         return Exit::Done;
     }
     let typed = typed(error);
@@ -151,6 +153,12 @@ fn error_text(error: &anyhow::Error) -> String {
     text
 }
 
+/// Whether `cause` is [`ClosedPipe`], or the I/O error that carries it.
+fn is_closed_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let carried = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    cause.is::<ClosedPipe>() || carried.is_some_and(|inner| inner.is::<ClosedPipe>())
+}
+
 /// The store's own error in a chain of causes.
 fn typed(error: &anyhow::Error) -> Option<&Error> {
     error.chain().find_map(|cause| cause.downcast_ref::<Error>())
@@ -160,8 +168,10 @@ fn typed(error: &anyhow::Error) -> Option<&Error> {
 fn hint(error: &Error) -> Option<String> {
     let hint = match error.kind() {
         ErrorKind::Locked => return Some(lock_owner::hint(error.path())),
-        ErrorKind::Held => "`clipkeep show ID` tells which holds; `clipkeep delete --end-holds` \
-                            ends those that are yours to end",
+        ErrorKind::Held => {
+            "`clipkeep show ID` tells which holds; `clipkeep delete --end-holds` \
+                            ends those that are yours to end"
+        }
         ErrorKind::HoldBudget => "narrow the window, or raise --hold-budget",
         ErrorKind::Full => "`clipkeep plan` tells what keeps its place and why",
         ErrorKind::Corrupt => "`clipkeep verify` tells the extent of the damage",
@@ -229,5 +239,8 @@ mod tests {
     #[test]
     fn a_closed_pipe_is_no_error() {
         assert_eq!(report(&ClosedPipe.into(), false), Exit::Done);
+        let carried = io::Error::new(io::ErrorKind::BrokenPipe, ClosedPipe);
+        let carried = Error::new(ErrorKind::Io, "write an export").caused_by(carried);
+        assert_eq!(report(&carried.into(), false), Exit::Done);
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::output::Out;
 use super::store_args::Dir;
-use super::{plan, size, view};
+use super::{size, view};
 use crate::types::{Error, ErrorKind};
 use crate::{LedgerLine, PartReport, SegmentId, SegmentReport, Store};
 
@@ -94,11 +94,18 @@ fn segment(store: &Store, id: SegmentId, out: &mut Out) -> anyhow::Result<()> {
         }
         return out.json(&value);
     }
-    out.line(format_args!("Segment {id} (class {}), {}: {}", report.class, state(&report), report.file))?;
+    out.line(format_args!(
+        "Segment {id} (class {}), {}: {}",
+        report.class,
+        state(&report),
+        report.file
+    ))?;
     out.line(format_args!("  file      {}", size::bytes(report.file_bytes)))?;
     out.line(format_args!("  created   {}", out.time(report.created)))?;
     out.line(format_args!("  newest    {}", out.time(report.newest_received)))?;
-    out.line(format_args!("  root      {}", view::hex(&report.root)))?;
+    if let Some(root) = &report.root {
+        out.line(format_args!("  root      {}", view::hex(root)))?;
+    }
     let header = ["OFFSET", "CLIP", "CAMERA", "START", "BYTES", "RECORDS", "PART", ""];
     let row = |part: &PartReport| {
         vec![
@@ -161,7 +168,7 @@ fn summary_json(report: &SegmentReport) -> Value {
         "file_bytes": report.file_bytes,
         "created": report.created.to_string(),
         "newest_received": report.newest_received.to_string(),
-        "root": view::hex(&report.root),
+        "root": report.root.map(|root| view::hex(&root)),
         "clips": report.parts.len(),
         "bytes": payload(report),
     })
@@ -178,7 +185,6 @@ fn part_json(part: &PartReport) -> Value {
         "bytes": part.bytes,
         "offset": part.offset,
         "gone": part.gone,
-        "reason": part.reason.map(plan::expiry_reason),
     })
 }
 

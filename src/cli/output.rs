@@ -154,7 +154,7 @@ pub(super) fn local_time(at: Timestamp, zone: &TimeZone) -> String {
     let Ok(instant) = jiff::Timestamp::from_microsecond(at.as_micros()) else {
         return at.to_string();
     };
-    let zoned = instant.to_zoned(zone.clone());
+    let zoned = instant.to_zoned_datetime(zone.clone());
     let format = match at.as_micros().rem_euclid(1_000_000) {
         0 => "%Y-%m-%d %H:%M:%S%:z",
         _ => "%Y-%m-%d %H:%M:%S%.3f%:z",

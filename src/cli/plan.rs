@@ -45,7 +45,9 @@ fn print(plan: &SweepPlan, kept: bool, out: &mut Out) -> anyhow::Result<()> {
     out.line(format_args!("It frees {}.", size::bytes(plan.freed_bytes())))?;
     if plan.deferred() > 0 {
         let segments = size::count(plan.deferred(), "segment");
-        out.line(format_args!("{segments} more must wait for the next sweep: one may drop only so much."))?;
+        out.line(format_args!(
+            "{segments} more must wait for the next sweep: one may drop only so much."
+        ))?;
     }
     if plan.short_bytes() > 0 {
         let short = size::bytes(plan.short_bytes());

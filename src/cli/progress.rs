@@ -13,10 +13,11 @@ impl Bar {
     /// A bar over `total` bytes; `what` says what is being done.
     pub(super) fn bytes(what: &'static str, total: u64) -> Self {
         let visible = io::stderr().is_terminal();
-        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let template = "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
-        let style = ProgressStyle::with_template(template)
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style);
         bar.set_prefix(what);
         if visible {
@@ -39,11 +40,6 @@ impl Bar {
     /// What is being worked on now.
     pub(super) fn note(&self, text: impl Into<String>) {
         self.0.set_message(text.into());
-    }
-
-    /// Prints `text` above the bar, or plainly where there is none to see.
-    pub(super) fn pause(&self, print: impl FnOnce()) {
-        self.0.suspend(print);
     }
 }
 

@@ -47,7 +47,11 @@ fn print(clip: &Clip, why: &Explanation, out: &mut Out) -> anyhow::Result<()> {
     let window = clip.window();
     let length = size::duration(window.duration());
     out.line(format_args!("Clip {} of camera {}", clip.id(), clip.camera()))?;
-    out.line(format_args!("  recorded  {} to {}, {length}", out.time(window.start()), out.time(window.end())))?;
+    out.line(format_args!(
+        "  recorded  {} to {}, {length}",
+        out.time(window.start()),
+        out.time(window.end())
+    ))?;
     if !clip.uncertainty().is_zero() {
         let off = size::duration(clip.uncertainty());
         out.line(format_args!("  clock     may be off by {off}; holds bind by that"))?;
@@ -58,7 +62,11 @@ fn print(clip: &Clip, why: &Explanation, out: &mut Out) -> anyhow::Result<()> {
     let bytes = size::bytes(clip.len());
     out.line(format_args!("  bytes     {bytes} ({}), {media}, {state}, {fragments}", clip.len()))?;
     out.line(format_args!("  digest    blake3:{}", view::hex(clip.digest())))?;
-    out.line(format_args!("  kept      {}, by age until {}", why.retention, out.time(why.own_expiry)))?;
+    out.line(format_args!(
+        "  kept      {}, by age until {}",
+        why.retention,
+        out.time(why.own_expiry)
+    ))?;
     for hold in &why.holds {
         let (cause, state) = (hold.cause(), hold.state().name());
         let until = out.time(hold.deadline());

@@ -37,8 +37,7 @@ impl Dir {
 
     fn open(&self, options: StoreOptions) -> anyhow::Result<Store> {
         let opened = options.open(&self.path);
-        let store =
-            opened.with_context(|| format!("cannot open store {}", self.path.display()))?;
+        let store = opened.with_context(|| format!("cannot open store {}", self.path.display()))?;
         self.tell(&store.opening());
         Ok(store)
     }

@@ -34,7 +34,8 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
 }
 
 fn print(report: &SweepReport, out: &mut Out) -> anyhow::Result<()> {
-    let (clips, bytes) = (size::count(report.clips_expired, "clip"), size::bytes(report.bytes_expired));
+    let (clips, bytes) =
+        (size::count(report.clips_expired, "clip"), size::bytes(report.bytes_expired));
     let segments = size::count(report.segments_dropped, "segment");
     out.line(format_args!("Expired {clips}, {bytes}; removed {segments}."))?;
     let notes = [

@@ -134,7 +134,9 @@ pub(super) fn print_receipt(receipt: &HoldReceipt, out: &mut Out) -> anyhow::Res
     out.line(format_args!("Hold {} is in force{again}.", receipt.id))?;
     let clips = size::count(receipt.clips, "clip");
     let bytes = size::bytes(receipt.bytes);
-    out.line(format_args!("  covers   {clips}, {bytes}; clips that arrive later for its window too"))?;
+    out.line(format_args!(
+        "  covers   {clips}, {bytes}; clips that arrive later for its window too"
+    ))?;
     if receipt.newly_pinned_bytes < receipt.bytes {
         let new = size::bytes(receipt.newly_pinned_bytes);
         out.line(format_args!("  of these {new} were under no hold before"))?;
@@ -158,7 +160,9 @@ pub(super) fn print_receipt(receipt: &HoldReceipt, out: &mut Out) -> anyhow::Res
 fn missed_reason(reason: MissedReason) -> (&'static str, &'static str) {
     match reason {
         MissedReason::NeverRecorded => ("never-recorded", "nothing was recorded"),
-        MissedReason::Expired => ("expired", "older than what is kept; if there was any, it is gone"),
+        MissedReason::Expired => {
+            ("expired", "older than what is kept; if there was any, it is gone")
+        }
         MissedReason::NotYet => ("not-yet", "in the future"),
     }
 }

@@ -32,7 +32,9 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self> {
         parse_duration(text).map(Self).ok_or_else(|| {
-            Error::invalid(format!("duration {text:?}: want a number and s, m, h, d or w, like 90m"))
+            Error::invalid(format!(
+                "duration {text:?}: want a number and s, m, h, d or w, like 90m"
+            ))
         })
     }
 }
@@ -129,7 +131,7 @@ fn today(now: Timestamp, zone: &TimeZone) -> Result<civil::Date> {
     let now = jiff::Timestamp::from_microsecond(now.as_micros()).map_err(|source| {
         Error::new(ErrorKind::InvalidInput, "the machine's clock is out of range").caused_by(source)
     })?;
-    Ok(now.to_zoned(zone.clone()).date())
+    Ok(zone.to_datetime(now).date())
 }
 
 fn unreadable(text: &str) -> Error {
@@ -174,8 +176,20 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused_with_advice() {
-        for text in ["", "ago", "x ago", "-2h ago", "soon", "25:00", "2026-13-01", "18", "1830",
-            "2026-11-23 18", "99999999999999999999d ago", "tomorrow"] {
+        for text in [
+            "",
+            "ago",
+            "x ago",
+            "-2h ago",
+            "soon",
+            "25:00",
+            "2026-13-01",
+            "18",
+            "1830",
+            "2026-11-23 18",
+            "99999999999999999999d ago",
+            "tomorrow",
+        ] {
             let error = at(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
             assert!(error.to_string().contains("RFC 3339"), "{text}: {error}");

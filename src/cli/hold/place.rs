@@ -102,7 +102,11 @@ pub(super) fn run(args: Args, out: &mut Out) -> anyhow::Result<Exit> {
 }
 
 /// Places `hold` and prints its receipt.
-pub(in crate::cli) fn place(store: &StoreArgs, hold: NewHold, out: &mut Out) -> anyhow::Result<Exit> {
+pub(in crate::cli) fn place(
+    store: &StoreArgs,
+    hold: NewHold,
+    out: &mut Out,
+) -> anyhow::Result<Exit> {
     let store = store.write()?;
     let receipt = store.place_hold(hold)?;
     store.close()?;

@@ -137,9 +137,7 @@ fn tell(reports: &[FileReport], dry_run: bool, out: &mut Out) -> anyhow::Result<
         let verb = if dry_run { "would be stored" } else { "stored" };
         let files = size::count(u64::try_from(reports.len())?, "file");
         let clips = size::count(u64::try_from(stored)?, "clip");
-        out.line(format_args!(
-            "{files}: {clips} {verb}, {skipped} there before, {failed} failed"
-        ))?;
+        out.line(format_args!("{files}: {clips} {verb}, {skipped} there before, {failed} failed"))?;
     }
     Ok(if failed == 0 { Exit::Done } else { Exit::Faults })
 }

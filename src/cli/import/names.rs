@@ -47,9 +47,7 @@ impl Names {
             said(start_of(&by_name), StartSource::Name),
         ];
         let start = choose_start(named.into_iter().flatten(), init).ok_or_else(|| {
-            Error::invalid(
-                "nothing tells when it began: give --start, or --pattern for its name",
-            )
+            Error::invalid("nothing tells when it began: give --start, or --pattern for its name")
         })?;
         let camera = match &self.camera {
             Some(camera) => camera.clone(),
@@ -95,8 +93,7 @@ pub(super) fn offset(text: &str) -> Result<i32> {
         let plain = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
         if plain { part.parse().ok().filter(|n| *n < below) } else { None }
     };
-    let (hours, minutes) =
-        number(hours, 24).zip(number(minutes, 60)).ok_or_else(refused)?;
+    let (hours, minutes) = number(hours, 24).zip(number(minutes, 60)).ok_or_else(refused)?;
     Ok(sign * (hours * 3_600 + minutes * 60))
 }
 

@@ -171,8 +171,13 @@ impl Importer<'_> {
         let all_known = report.clips.iter().all(|clip| clip.outcome == Outcome::Skipped);
         if !self.dry_run && !all_known {
             rewind(file, path)?;
-            let mut writer = Writer { importer: self, origin: &origin, clips: &mut report.clips,
-                at: 0, recorder: None };
+            let mut writer = Writer {
+                importer: self,
+                origin: &origin,
+                clips: &mut report.clips,
+                at: 0,
+                recorder: None,
+            };
             cut::cut(file, path, self.split, &mut writer)?;
         }
         report.from = Some(origin);
