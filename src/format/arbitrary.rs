@@ -131,6 +131,7 @@ pub(crate) fn sample_footer() -> Footer {
 pub(crate) fn sample_trailer() -> Trailer {
     let footer = sample_footer().encode(&KEY);
     Trailer {
+        header: sample_segment_header(),
         footer_offset: 21 * 4096,
         footer_bytes: 4096,
         footer_crc: KEY.crc(21, &footer),
@@ -315,9 +316,16 @@ pub(crate) fn trailers() -> impl Strategy<Value = Trailer> {
     let place =
         (1..u64::from(LAST_BLOCK)).prop_flat_map(|at| (Just(at), 1..=u64::from(LAST_BLOCK) - at));
     let plain = any::<(u32, [u8; 32], u32, u64)>();
-    (place, plain, timestamps(), timestamps()).prop_map(
-        |((at, blocks), (footer_crc, root, parts, payload_bytes), sealed, newest_received)| {
+    (segment_headers(), place, plain, timestamps(), timestamps()).prop_map(
+        |(
+            header,
+            (at, blocks),
+            (footer_crc, root, parts, payload_bytes),
+            sealed,
+            newest_received,
+        )| {
             Trailer {
+                header,
                 footer_offset: at * 4096,
                 footer_bytes: blocks * 4096,
                 footer_crc,

@@ -270,11 +270,6 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The position behind the last entry of its batch.
-    pub(crate) fn batch_end(&self) -> u64 {
-        self.batch_start.saturating_add(u64::from(self.batch_count))
-    }
-
     /// The framed bytes: magic, CRC (salted with the store's id), position, time, previous hash,
     /// kind, payload; padded to 8.
     ///
@@ -355,6 +350,11 @@ impl Entry {
     fn is_in_its_batch(&self) -> bool {
         let end = self.batch_start.checked_add(u64::from(self.batch_count));
         self.batch_start <= self.position && end.is_some_and(|end| self.position < end)
+    }
+
+    /// The position behind its batch.
+    pub(crate) fn batch_end(&self) -> u64 {
+        self.batch_start.saturating_add(u64::from(self.batch_count))
     }
 
     /// BLAKE3 of the framed bytes.

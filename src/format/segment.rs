@@ -340,4 +340,37 @@ mod tests {
         assert_eq!(Trailer::decode(&block, &stale, LAST_BLOCK), Err(Damage::Checksum));
         assert_eq!(Trailer::decode(&block, &KEY, LAST_BLOCK - 1), Err(Damage::Checksum));
     }
+
+    #[test]
+    fn trailer_alone_gives_the_lost_header_back() {
+        let bytes = sample_trailer().encode(&KEY, LAST_BLOCK);
+        assert_eq!(Trailer::decode_unkeyed(&bytes, LAST_BLOCK), Ok(sample_trailer()));
+        assert_eq!(sample_trailer().header, sample_segment_header());
+    }
+
+    #[test]
+    fn damaged_trailer_gives_no_header() {
+        let bytes = sample_trailer().encode(&KEY, LAST_BLOCK);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert!(Trailer::decode_unkeyed(&damaged, LAST_BLOCK).is_err(), "byte {at}");
+        }
+        assert_eq!(Trailer::decode_unkeyed(&bytes[..100], LAST_BLOCK), Err(Damage::Short));
+    }
+
+    #[test]
+    fn copy_of_block_0_in_an_unsealed_segment_is_no_trailer() {
+        let block = sample_segment_header().encode();
+        assert!(Trailer::decode_unkeyed(&block, LAST_BLOCK).is_err());
+        assert_eq!(Trailer::decode(&block, &KEY, LAST_BLOCK), Err(Damage::Magic));
+    }
+
+    #[test]
+    fn trailer_with_the_header_of_another_segment_is_rejected() {
+        let mut other = sample_segment_header();
+        other.key.segment = other.key.segment.next();
+        let copy = &other.encode()[..HEADER_COPY_BYTES];
+        assert_eq!(trailer_with(HEADER_COPY_OFFSET, copy), Err(Damage::Field("header")));
+    }
 }

@@ -41,7 +41,14 @@ struct Ledger {
 impl Ledger {
     fn append(&mut self, now: Timestamp, decision: Decision) {
         let position = u64::try_from(self.entries.len()).unwrap();
-        let entry = Entry { position, at: now, previous: [0; 32], decision };
+        let entry = Entry {
+            position,
+            batch_start: position,
+            batch_count: 1,
+            at: now,
+            previous: [0; 32],
+            decision,
+        };
         self.set.apply(&entry);
         self.set.check_invariants().unwrap();
         self.entries.push(entry);
@@ -330,7 +337,14 @@ fn ten_thousand_holds_on_one_camera_are_all_found_and_all_freed() {
     let mut set = HoldSet::default();
     let door = camera("door");
     let us = |us: i64| Timestamp::from_micros(us);
-    let entry = |decision| Entry { position: 0, at: at(0), previous: [0; 32], decision };
+    let entry = |decision| Entry {
+        position: 0,
+        batch_start: 0,
+        batch_count: 1,
+        at: at(0),
+        previous: [0; 32],
+        decision,
+    };
     // The first reaches over all others, so that a running maximum alone would walk them all.
     for n in 0..10_000_i64 {
         let end = if n == 0 { 1_000_000 } else { n * 10 + 5 };

@@ -100,8 +100,8 @@ impl Timeline {
         to_us: i64,
     ) -> impl DoubleEndedIterator<Item = (i64, u32)> {
         let (from, to) = (self.slot(from_us), self.slot(to_us));
-        let runs = if from < to { from.run..=to.run } else { 1..=0 };
-        runs.flat_map(move |index| {
+        let behind = if from < to { to.run + 1 } else { from.run };
+        (from.run..behind).flat_map(move |index| {
             let run = self.runs.get(index);
             let len = run.map_or(0, Run::len);
             let low = if index == from.run { from.at } else { 0 };
@@ -302,7 +302,7 @@ mod tests {
                         prop_assert_eq!(added, model.insert((start, segment)));
                     }
                     Step::Remove(nth) => {
-                        let pair = model.iter().nth(nth).copied().unwrap_or((nth as i64, 9));
+                        let pair = model.iter().nth(nth).copied().unwrap_or((0, 9));
                         prop_assert_eq!(timeline.remove(pair.0, pair.1), model.remove(&pair));
                     }
                     Step::Expire(count) => {

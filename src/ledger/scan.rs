@@ -195,7 +195,7 @@ impl Scanner<'_> {
             return Ok(true);
         }
         if entry.previous != self.next.hash {
-            return Err(Stop(format!("entry {} does not follow the one before it", gap)));
+            return Err(Stop(format!("entry {gap} does not follow the one before it")));
         }
         let batch_end = entry.batch_end();
         let start = self.batch.first().map_or(gap, |first| first.entry.position);

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::format::entry::Decision;
+use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision};
 use crate::format::{BLOCK_BYTES, name};
 use crate::log::Segment;
 use crate::types::{ClipId, Error, ErrorKind, Result};
@@ -107,8 +107,10 @@ impl Inner {
                     }
                     segment.file.sync().map_err(fail)?;
                     self.note_erased(&segment, &clips);
-                    let clips = clips.into_iter().collect();
-                    done.push(Decision::ClipsErased { segment: segment.id, clips });
+                    let clips: Vec<ClipId> = clips.into_iter().collect();
+                    done.extend(clips.chunks(CLIPS_PER_ENTRY_MAX).map(|clips| {
+                        Decision::ClipsErased { segment: segment.id, clips: clips.to_vec() }
+                    }));
                 }
             }
         }
