@@ -8,7 +8,6 @@ use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
 
-use super::lock_owner;
 use super::output::ClosedPipe;
 use crate::{Error, ErrorKind};
 
@@ -167,7 +166,10 @@ fn typed(error: &anyhow::Error) -> Option<&Error> {
 /// What to do about it, where that is not plain from the message.
 fn hint(error: &Error) -> Option<String> {
     let hint = match error.kind() {
-        ErrorKind::Locked => return Some(lock_owner::hint(error.path())),
+        ErrorKind::Locked => {
+            "one process writes a store, and readers wait for it: let it finish, or stop it in an \
+             orderly way"
+        }
         ErrorKind::Held => {
             "`clipkeep show ID` tells which holds; `clipkeep delete --end-holds` \
                             ends those that are yours to end"

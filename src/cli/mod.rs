@@ -18,7 +18,6 @@ mod import;
 mod init;
 mod inspect;
 mod keep;
-mod lock_owner;
 mod ls;
 mod man;
 mod output;

@@ -84,10 +84,12 @@ fn play(mut scenario: Scenario, work: &Path, story: &mut Story<'_>) -> anyhow::R
     Timeline::of(&scenario)?.tell(story)?;
 
     story.act("Day 6, in the morning: the police ask for an evening")?;
-    let receipt = ask(&mut scenario, story)?;
+    let receipt = ask(&scenario, story)?;
+    scenario = scenario.restart()?;
+    still_held(&scenario, &receipt, story)?;
 
     scenario.run_to(11, "23:50")?;
-    scenario.restart_synced()?;
+    scenario = scenario.restart_synced()?;
     story.act("Day 11, just before midnight: day 1 is more than ten days old")?;
     story.say(
         "Twice a day the store sweeps: whatever is older than ten days goes, and its bytes with \
@@ -97,10 +99,10 @@ fn play(mut scenario: Scenario, work: &Path, story: &mut Story<'_>) -> anyhow::R
     look_at_the_evening(&scenario, work, story)?;
 
     story.act("Day 11: the resident comes home, and says no")?;
-    deny(&mut scenario, &receipt, story)?;
+    deny(&scenario, &receipt, story)?;
 
     scenario.run_to(12, "23:55")?;
-    scenario.restart_synced()?;
+    scenario = scenario.restart_synced()?;
     story.act("Day 12: the no is final")?;
     story.say("The resident's day to think again is over, and the store has swept.")?;
     let timeline = Timeline::of(&scenario)?;
@@ -121,7 +123,7 @@ fn prologue(story: &mut Story<'_>) -> anyhow::Result<()> {
 }
 
 /// The request, and its hold.
-fn ask(scenario: &mut Scenario, story: &mut Story<'_>) -> anyhow::Result<HoldReceipt> {
+fn ask(scenario: &Scenario, story: &mut Story<'_>) -> anyhow::Result<HoldReceipt> {
     let evening = scenario.evening()?;
     let camera = scenario::camera(HELD_CAMERA)?;
     story.say(
@@ -141,7 +143,15 @@ fn ask(scenario: &mut Scenario, story: &mut Story<'_>) -> anyhow::Result<HoldRec
         let left = size::duration(until.since(receipt.placed));
         story.detail(&format!("without it, the first of them would go in {left}"))?;
     }
-    scenario.restart()?;
+    Ok(receipt)
+}
+
+/// After a restart.
+fn still_held(
+    scenario: &Scenario,
+    receipt: &HoldReceipt,
+    story: &mut Story<'_>,
+) -> anyhow::Result<()> {
     let holds = scenario.store().holds();
     let still = holds.iter().any(|hold| hold.id() == receipt.id && hold.protects());
     story.check("the hold is still there after the store was closed and opened again", still)?;
@@ -149,8 +159,7 @@ fn ask(scenario: &mut Scenario, story: &mut Story<'_>) -> anyhow::Result<HoldRec
     story.check(
         "it covers every clip of that evening, and no other",
         receipt.clips == u64::try_from(wanted)?,
-    )?;
-    Ok(receipt)
+    )
 }
 
 /// What must be there, and what must not.
@@ -193,11 +202,7 @@ fn look_at_the_evening(
 }
 
 /// The resident's no.
-fn deny(
-    scenario: &mut Scenario,
-    receipt: &HoldReceipt,
-    story: &mut Story<'_>,
-) -> anyhow::Result<()> {
+fn deny(scenario: &Scenario, receipt: &HoldReceipt, story: &mut Story<'_>) -> anyhow::Result<()> {
     let release = Release::new(ReleaseCause::Denied, "resident");
     let hold = scenario.store().release_hold(receipt.id, &release)?;
     story.say("The hold ends, after one more day in which the resident may think again.")?;

@@ -119,12 +119,12 @@ impl Scenario {
     }
 
     /// Closes the store and opens it again, as for the days in between.
-    pub(super) fn restart(&mut self) -> Result<()> {
+    pub(super) fn restart(self) -> Result<Self> {
         self.reopen(Durability::Buffered)
     }
 
     /// Closes the store and opens it again; from here on every write waits for the disk.
-    pub(super) fn restart_synced(&mut self) -> Result<()> {
+    pub(super) fn restart_synced(self) -> Result<Self> {
         self.reopen(Durability::Synced)
     }
 
@@ -156,12 +156,11 @@ impl Scenario {
         })
     }
 
-    fn reopen(&mut self, durability: Durability) -> Result<()> {
-        // The lock goes with the last handle: the old store must be closed before the new one is
-        // opened, and meanwhile a clone keeps this field filled.
-        self.store.clone().close()?;
-        self.store = options(&self.clock, durability).open(&self.dir)?;
-        Ok(())
+    fn reopen(self, durability: Durability) -> Result<Self> {
+        // The lock goes with the last handle, so the old one must be gone before.
+        self.store.close()?;
+        let store = options(&self.clock, durability).open(&self.dir)?;
+        Ok(Self { store, ..self })
     }
 
     fn advance_to(&mut self, to: Timestamp) {
