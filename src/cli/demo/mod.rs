@@ -26,7 +26,7 @@ use super::files;
 use super::output::Out;
 use super::size;
 use crate::types::Error;
-use crate::{ErrorKind, HoldCause, HoldReceipt, NewHold, Release, ReleaseCause};
+use crate::{ErrorKind, HoldCause, HoldReceipt, HoldState, NewHold, Release, ReleaseCause};
 
 /// See it work: four cameras, twelve days, one police request, in a few seconds
 ///
@@ -101,7 +101,11 @@ fn play(mut scenario: Scenario, work: &Path, story: &mut Story<'_>) -> anyhow::R
     story.act("Day 11: the resident comes home, and says no")?;
     deny(&scenario, &receipt, story)?;
 
+    scenario.run_to(12, "23:45")?;
+    let readable = scenario.in_evening(HELD_CAMERA).all(|clip| kind(&scenario, clip).is_none());
+    story.check("until that day is over, the evening is still there", readable)?;
     scenario.run_to(12, "23:55")?;
+    scenario.sweep()?;
     scenario = scenario.restart_synced()?;
     story.act("Day 12: the no is final")?;
     story.say("The resident's day to think again is over, and the store has swept.")?;
@@ -206,9 +210,11 @@ fn deny(scenario: &Scenario, receipt: &HoldReceipt, story: &mut Story<'_>) -> an
     let release = Release::new(ReleaseCause::Denied, "resident");
     let hold = scenario.store().release_hold(receipt.id, &release)?;
     story.say("The hold ends, after one more day in which the resident may think again.")?;
-    scenario.sweep()?;
-    let readable = scenario.in_evening(HELD_CAMERA).all(|clip| kind(scenario, clip).is_none());
-    story.check("during that day the evening is still there", readable && hold.protects())
+    let until = match hold.state() {
+        HoldState::Grace { until } => until,
+        HoldState::Active | HoldState::Ended => hold.deadline(),
+    };
+    story.detail(&format!("hold {} protects until {until}, and gives nobody access", hold.id()))
 }
 
 /// After the end: nothing of the evening is anywhere.
