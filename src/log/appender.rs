@@ -215,6 +215,10 @@ impl Appender {
     /// # Errors
     ///
     /// As [`Appender::commit`].
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method as a value is of one lifetime, and every leader has its own"
+    )]
     pub(crate) fn sync(&self, host: &dyn Host) -> Result<()> {
         self.commit(self.newest(), host, true);
         self.lead(host, |leader| leader.sync_open())
@@ -327,6 +331,7 @@ impl Leader<'_> {
     fn write_rest(&mut self, rest: &[Submission]) -> Result<()> {
         let mut placed = Vec::new();
         let mut written = 0;
+        let mut waiting = 0;
         for (index, submission) in rest.iter().enumerate() {
             if submission.slot.0.lock().broken.is_some() {
                 // Its clip lost a record before this one; the recorder was told.
@@ -335,7 +340,7 @@ impl Leader<'_> {
                 written = index + 1;
                 continue;
             }
-            if !self.has_room_for(submission, &placed) {
+            if !self.has_room_for(submission, waiting) {
                 self.flush(&mut placed, rest.get(written..index).unwrap_or_default())?;
                 written = index;
                 if self.open.is_some() {
@@ -343,18 +348,19 @@ impl Leader<'_> {
                 }
                 self.open = Some(OpenSegment::new(self.host.new_segment(self.class)?));
             }
-            placed.push(self.place(submission)?);
+            let record = self.place(submission)?;
+            waiting = if placed.is_empty() { 0 } else { waiting } + waiting_bytes(&record.header);
+            placed.push(record);
         }
         self.flush(&mut placed, rest.get(written..).unwrap_or_default())
     }
 
     /// Whether the open segment takes one more record, with its footer still fitting behind it.
-    fn has_room_for(&self, submission: &Submission, placed: &[Placed]) -> bool {
+    /// `waiting` is what the footer needs for records that are placed but not yet in the draft.
+    fn has_room_for(&self, submission: &Submission, waiting: u64) -> bool {
         let Some(open) = &self.open else { return false };
         let end =
             u64::from(open.next_block.saturating_add(submission.header.blocks())) * BLOCK_BYTES;
-        // Records placed but not yet in the draft count as parts and cameras of their own.
-        let waiting: u64 = placed.iter().map(|placed| waiting_bytes(&placed.header)).sum();
         let chunks = submission.chunk_crcs.len();
         let footer = open
             .segment

@@ -10,6 +10,15 @@ use super::{EXPORT_SAMPLES_MAX, MICROS, rescale};
 use crate::types::{Result, Timestamp};
 
 /// What a finished clip says of itself, fragmented or plain.
+///
+/// # Example
+///
+/// ```
+/// use bytes::Bytes;
+/// use clipkeep::media::ClipFacts;
+///
+/// assert!(ClipFacts::read(&Bytes::from_static(b"GIF89a")).is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClipFacts {
     init: InitSegment,

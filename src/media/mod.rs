@@ -24,7 +24,6 @@ mod stream_clock;
 pub use export::{EXPORT_SAMPLES_MAX, Export, ExportClip, Format};
 pub use facts::ClipFacts;
 pub use init::{ConfigId, InitSegment, MOOV_BYTES_MAX, Track, TrackKind};
-pub use plain::Movie;
 pub use probe::{Kind, probe};
 pub use push::{FRAGMENT_BYTES_MAX, Fragment, FragmentParser, Piece};
 pub use source::{ClipBytes, SeekBytes};

@@ -205,3 +205,88 @@ impl Reader<'_> {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::media::fixtures;
+
+    fn boxed(kind: [u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+        let body = parts.concat();
+        let len = u32::try_from(body.len() + 8).unwrap();
+        [&len.to_be_bytes()[..], &kind, &body].concat()
+    }
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    /// A moof with one traf: the words of its `tfhd` after the track id, and of its `trun`.
+    fn moof(tfhd_flags: u32, tfhd: &[u32], trun: &[u32]) -> Vec<u8> {
+        let tfhd = boxed(*b"tfhd", &[&words(&[tfhd_flags, 1]), &words(tfhd)]);
+        boxed(*b"moof", &[&boxed(*b"traf", &[&tfhd, &boxed(*b"trun", &[&words(trun)])])])
+    }
+
+    fn parsed(moof: &[u8], data_len: u64) -> Result<Vec<TrackFragment>> {
+        parse(moof, data_len, &InitSegment::parse(fixtures::video()).unwrap())
+    }
+
+    #[test]
+    fn samples_take_defaults_where_they_say_nothing() {
+        let defaults = tfhd::DURATION | tfhd::SIZE | tfhd::FLAGS | tfhd::BASE_IS_MOOF;
+        let bytes = moof(
+            defaults,
+            &[512, 10, NOT_SYNC],
+            &[trun::DATA_OFFSET | trun::FIRST_FLAGS, 2, 60, 0],
+        );
+        let found = &parsed(&bytes, 20).unwrap()[0];
+        let sample =
+            |offset, sync| Sample { offset, size: 10, duration: 512, composition: 0, sync };
+        assert_eq!(found.samples, [sample(60, true), sample(70, false)]);
+        assert_eq!((found.duration(), found.decode_time, found.base), (1_024, None, Base::Moof));
+    }
+
+    #[test]
+    fn samples_outside_of_the_data_have_no_place() {
+        let flags = tfhd::SIZE | tfhd::BASE_DATA_OFFSET;
+        let bytes = moof(flags, &[0, 5_000, 10], &[trun::DATA_OFFSET, 2, 60]);
+        let found = &parsed(&bytes, 20).unwrap()[0];
+        assert_eq!(found.placed(5_000, &(5_060..5_080)).unwrap()[1].offset, 5_070);
+        assert_eq!(found.placed(100, &(160..180)).unwrap()[1].offset, 170, "moved in the store");
+        assert_eq!(found.placed(100, &(160..179)), None);
+        assert_eq!(found.placed(100, &(161..180)), None);
+        assert_eq!(found.placed(u64::MAX, &(0..10)), None);
+    }
+
+    #[test]
+    fn a_count_without_room_and_cut_fields_are_refused() {
+        for (trun, data_len) in [
+            (&[0, u32::MAX][..], 1_000),
+            (&[0, 100], 10),
+            (&[trun::SIZE, 3, 1, 1], 1_000),
+            (&[trun::DATA_OFFSET, 0], 1_000),
+            (&[trun::DATA_OFFSET, 1, u32::MAX], 1_000),
+            (&[0], 1_000),
+        ] {
+            assert!(parsed(&moof(tfhd::BASE_IS_MOOF, &[], trun), data_len).is_err(), "{trun:?}");
+        }
+    }
+
+    #[test]
+    fn a_fragment_has_no_more_samples_than_the_limit() {
+        for (count, refused) in [(FRAGMENT_SAMPLES_MAX, false), (FRAGMENT_SAMPLES_MAX + 1, true)] {
+            let trun = [0, u32::try_from(count).unwrap()];
+            let bytes = moof(tfhd::BASE_IS_MOOF | tfhd::SIZE, &[1], &trun);
+            assert_eq!(parsed(&bytes, 2 * count).is_err(), refused, "{count}");
+        }
+    }
+
+    #[test]
+    fn tracks_that_the_init_segment_does_not_have_are_left_out() {
+        let tfhd = boxed(*b"tfhd", &[&words(&[tfhd::BASE_IS_MOOF, 9])]);
+        let bytes = Bytes::from(boxed(*b"moof", &[&boxed(*b"traf", &[&tfhd])]));
+        assert_eq!(parsed(&bytes, 0).unwrap(), []);
+    }
+}

@@ -1,91 +1,16 @@
 //! A plain MP4 file: one `moov` that says where every sample lies.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 
 use super::boxes::{BoxHeader, Fields, FourCc, HEADER_BYTES_MAX, Mp4Box, boxes, find};
-use super::init::{InitSegment, Track, TrackKind};
+use super::init::Track;
+use super::media_error;
 use super::moof::Sample;
 use super::source::ClipBytes;
-use super::{MICROS, media_error, rescale};
-use crate::types::{Result, Timestamp};
+use crate::types::Result;
 
 /// The largest `moov` of a plain file, which has a few bytes for each sample.
 pub(super) const INDEX_BYTES_MAX: u64 = 64 << 20;
-
-/// What a plain MP4 file says of itself, without its media.
-///
-/// # Example
-///
-/// ```
-/// use bytes::Bytes;
-/// use clipkeep::media::Movie;
-///
-/// assert!(Movie::read(&Bytes::from_static(b"GIF89a")).is_err());
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Movie {
-    init: InitSegment,
-    duration: Duration,
-}
-
-impl Movie {
-    /// Reads the file `bytes`: its `moov` may be in front of the media or behind it.
-    ///
-    /// # Errors
-    ///
-    /// `Media` when it has no whole `moov` or is fragmented; those of the source.
-    pub fn read(bytes: &dyn ClipBytes) -> Result<Self> {
-        let mut at = 0;
-        while let Some((header, end)) = box_at(bytes, at)? {
-            if header.kind == *b"moov" && end <= bytes.len() {
-                return Self::parse(read_range(bytes, at, end, INDEX_BYTES_MAX)?);
-            }
-            at = end;
-        }
-        Err(media_error("no whole moov box: not MP4, or cut off before its index was written"))
-    }
-
-    /// Reads the bytes of a `moov` box.
-    ///
-    /// # Errors
-    ///
-    /// `Media` when it is damaged, or announces fragments.
-    pub fn parse(moov: Bytes) -> Result<Self> {
-        let init = InitSegment::parse(moov)?;
-        if init.is_fragmented() {
-            return Err(media_error("fragmented MP4, not plain: cut it by its fragments"));
-        }
-        let played = init.tracks().iter().filter(|track| track.kind() != TrackKind::Other);
-        let ends = played.map(|track| {
-            let ticks = i64::try_from(media_ticks(track).unwrap_or(0)).unwrap_or(i64::MAX);
-            rescale(ticks.saturating_add(track.edit_shift.min(0)), track.timescale(), MICROS)
-        });
-        let end_us = ends.max().unwrap_or(0);
-        let duration = Duration::from_micros(u64::try_from(end_us).unwrap_or(0));
-        Ok(Self { init, duration })
-    }
-
-    /// Its tracks and what else its `moov` says.
-    #[must_use]
-    pub fn init(&self) -> &InitSegment {
-        &self.init
-    }
-
-    /// How long its longest track plays.
-    #[must_use]
-    pub fn duration(&self) -> Duration {
-        self.duration
-    }
-
-    /// When the file says it was made, in whole seconds. Recorders disagree on whether this is
-    /// the start or the end of the recording.
-    #[must_use]
-    pub fn created(&self) -> Option<Timestamp> {
-        self.init.created()
-    }
-}
 
 /// The header of the box at `at` and where it ends; `None` at the end of the clip, and where no
 /// whole header is left.
@@ -116,18 +41,6 @@ pub(super) fn read_range(bytes: &dyn ClipBytes, start: u64, end: u64, limit: u64
     let mut buffer = vec![0; len];
     bytes.read_at(start, &mut buffer)?;
     Ok(Bytes::from(buffer))
-}
-
-/// Ticks from the first sample to the end of the last.
-fn media_ticks(track: &Track) -> Option<u64> {
-    let mut fields = Fields::new(find_table(track, *b"stts")?.body);
-    fields.version_flags()?;
-    let mut total: u64 = 0;
-    for _ in 0..fields.u32()? {
-        let (count, delta) = (fields.u32()?, fields.u32()?);
-        total = total.checked_add(u64::from(count).checked_mul(u64::from(delta))?)?;
-    }
-    Some(total)
 }
 
 /// How many samples the tables of `track` claim: none where fragments hold them all.

@@ -35,6 +35,7 @@ pub enum Piece {
 
 /// One `moof mdat` with the boxes in front of it that belong to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fragment {
     /// Exactly as received: `[styp][sidx][prft] moof mdat`.
     pub bytes: Bytes,
@@ -139,7 +140,9 @@ impl FragmentParser {
     /// the sender was cut off.
     #[must_use]
     pub fn finish(self) -> u64 {
-        len_u64(self.buffer.len())
+        // Whole boxes that wait for a fragment are no footage; a moof without its mdat is.
+        let whole = if self.moof.is_some() { 0 } else { self.at };
+        len_u64(self.buffer.len() - whole)
     }
 
     fn parse(&mut self) -> Result<Option<Piece>> {

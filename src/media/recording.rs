@@ -10,6 +10,10 @@ use super::stream_clock::JUMP_US_MAX;
 use super::{MICROS, media_error, rescale};
 use crate::types::Result;
 
+/// The most times that the clock of a clip may be set: more is no recording but an attack on the
+/// memory of its reader.
+const RECORDINGS_MAX: usize = 1_000;
+
 /// A sample and when it is decoded, in ticks of its track, by the clock of its stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimedSample {
@@ -111,8 +115,29 @@ impl Loader<'_> {
             take_room(self.room, samples.len())?;
             append(timed, 0, samples);
         }
-        self.recordings.push(recording);
         self.init = Some(init);
+        self.begin(recording)
+    }
+
+    fn begin(&mut self, recording: Recording) -> Result<()> {
+        if self.recordings.len() == RECORDINGS_MAX {
+            return Err(media_error(format!("more than {RECORDINGS_MAX} recordings in one clip")));
+        }
+        self.recordings.push(recording);
+        Ok(())
+    }
+
+    /// Begins another recording when the reference track, the one at `index`, would go back in
+    /// time to `start` or jump far ahead to it: its clock was set.
+    fn split_at_jump(&mut self, index: usize, start: i64, timescale: u32) -> Result<()> {
+        let Some(newest) = self.recordings.last() else { return Ok(()) };
+        let Some(last) = newest.tracks.get(index).and_then(|samples| samples.last()) else {
+            return Ok(());
+        };
+        let ahead_us = rescale(start.saturating_sub(last.end()), timescale, MICROS);
+        if start <= last.decode_time || ahead_us > JUMP_US_MAX {
+            return self.begin(Recording::new(false, newest.tracks.len()));
+        }
         Ok(())
     }
 
@@ -123,18 +148,11 @@ impl Loader<'_> {
         let fragments = moof::parse(&moof, data.end - data.start, init)?;
         let played = init.tracks().iter().filter(|track| track.kind() != TrackKind::Other);
         let ids: Vec<u32> = played.map(Track::id).collect();
-        let reference = init.reference();
-        for fragment in &fragments {
-            let start = fragment.decode_time.and_then(|time| i64::try_from(time).ok());
-            if let (true, Some(start)) = (fragment.track_id == reference.id(), start) {
-                let index = ids.iter().position(|id| *id == reference.id()).unwrap_or(0);
-                self.recordings = split_at_jump(
-                    std::mem::take(&mut self.recordings),
-                    index,
-                    start,
-                    reference.timescale(),
-                );
-            }
+        let (reference, timescale) = (init.reference().id(), init.reference().timescale());
+        let pictures = fragments.iter().find(|fragment| fragment.track_id == reference);
+        let start = pictures.and_then(|pictures| i64::try_from(pictures.decode_time?).ok());
+        if let (Some(start), Some(index)) = (start, ids.iter().position(|id| *id == reference)) {
+            self.split_at_jump(index, start, timescale)?;
         }
         let Some(recording) = self.recordings.last_mut() else { return Ok(()) };
         for fragment in fragments {
@@ -150,26 +168,6 @@ impl Loader<'_> {
         }
         Ok(())
     }
-}
-
-/// Begins another recording when the reference track, the one at `index`, would go back in time or
-/// jump far ahead: its clock was set.
-fn split_at_jump(
-    mut recordings: Vec<Recording>,
-    index: usize,
-    start: i64,
-    timescale: u32,
-) -> Vec<Recording> {
-    let last = recordings.last();
-    let Some(last_sample) = last.and_then(|last| last.tracks.get(index)?.last()) else {
-        return recordings;
-    };
-    let ahead_us = rescale(start.saturating_sub(last_sample.end()), timescale, MICROS);
-    if start <= last_sample.decode_time || ahead_us > JUMP_US_MAX {
-        let tracks = last.map_or(0, |last| last.tracks.len());
-        recordings.push(Recording::new(false, tracks));
-    }
-    recordings
 }
 
 fn append(timed: &mut Vec<TimedSample>, start: i64, samples: Vec<Sample>) {
@@ -195,4 +193,29 @@ fn check_bytes(len: u64, recordings: &[Recording]) -> Result<()> {
         return Err(media_error(format!("samples of {total} bytes in a clip of {len}")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::fixtures;
+
+    #[test]
+    fn samples_that_share_their_bytes_are_refused() {
+        let bytes = fixtures::video();
+        let mut room = 1_000;
+        let loaded = load(&bytes, &mut room).unwrap();
+        assert_eq!(room, 960);
+        let len = ClipBytes::len(&bytes);
+        assert!(check_bytes(len, &loaded.recordings).is_ok());
+        let twice = [loaded.recordings.clone(), loaded.recordings].concat();
+        assert!(check_bytes(len, &twice).is_err());
+    }
+
+    #[test]
+    fn more_samples_than_there_is_room_for_are_refused() {
+        for bytes in [fixtures::video(), fixtures::small()] {
+            assert!(load(&bytes, &mut 19).is_err());
+        }
+    }
 }

@@ -7,6 +7,7 @@ use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::tz::Offset;
 
+use super::facts::ClipFacts;
 use super::init::InitSegment;
 use crate::types::{Error, Result, Timestamp};
 
@@ -54,16 +55,20 @@ pub struct StartTime {
     pub source: StartSource,
 }
 
-/// The most trustworthy of `named` (from outside of the file) and what `init` says.
+/// The most trustworthy of `named` (from outside of the file) and what the file itself says.
 #[must_use]
 pub fn choose_start(
     named: impl IntoIterator<Item = StartTime>,
-    init: Option<&InitSegment>,
+    facts: Option<&ClipFacts>,
 ) -> Option<StartTime> {
     let said = |source, at: Option<Timestamp>| at.map(|at| StartTime { at, source });
-    let recorded = said(StartSource::Recorder, init.and_then(InitSegment::recorded));
-    let created = said(StartSource::Created, init.and_then(InitSegment::created));
-    named.into_iter().chain(recorded).chain(created).min_by_key(|start| start.source)
+    let init = facts.map(ClipFacts::init);
+    let within = [
+        said(StartSource::Recorder, init.and_then(InitSegment::recorded)),
+        said(StartSource::Media, facts.and_then(ClipFacts::epoch)),
+        said(StartSource::Created, init.and_then(InitSegment::created)),
+    ];
+    named.into_iter().chain(within.into_iter().flatten()).min_by_key(|start| start.source)
 }
 
 /// What the name of a file says.
@@ -161,7 +166,7 @@ impl NamePattern {
         let cameras = text.matches(CAMERA).count();
         if !text.contains('%') || cameras > 1 {
             return Err(Error::invalid(format!(
-                "name pattern {text:?}: want conversions like %Y%m%dT%H%M%S, and {CAMERA} at most once"
+                "name pattern {text:?}: want conversions like %Y%m%dT%H%M%S, one {CAMERA} at most"
             )));
         }
         Ok(Self { text: text.to_owned(), offset_seconds: 0 })
@@ -235,6 +240,7 @@ fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::fixtures;
 
     fn named(start: &str, camera: Option<&str>) -> NamedClip {
         NamedClip { start: start.parse().unwrap(), camera: camera.map(str::to_owned) }
@@ -301,8 +307,12 @@ mod tests {
     #[test]
     fn the_most_trustworthy_source_wins() {
         let at = |source, us| StartTime { at: Timestamp::from_micros(us), source };
-        let said = [at(StartSource::Name, 1), at(StartSource::Given, 2), at(StartSource::Media, 3)];
-        assert_eq!(choose_start(said, None), Some(said[1]));
+        let (name, given) = (at(StartSource::Name, 1), at(StartSource::Given, 2));
+        assert_eq!(choose_start([name, given], None), Some(given));
+        let facts = ClipFacts::read(&fixtures::epoch()).unwrap();
+        let media = at(StartSource::Media, 1_795_000_000_500_000);
+        assert_eq!(choose_start([name], Some(&facts)), Some(media));
+        assert_eq!(choose_start([name, given], Some(&facts)), Some(given));
         assert_eq!(choose_start([], None), None);
     }
 }

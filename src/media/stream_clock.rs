@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::init::{InitSegment, Track, TrackKind};
+use super::init::{InitSegment, TrackKind};
 use super::moof::TrackFragment;
 use super::{MICROS, rescale};
 use crate::types::Timestamp;
@@ -31,8 +31,17 @@ pub(super) struct StreamClock {
     last_start_us: i64,
     /// Where the last fragment ended, since the stream began.
     end_us: i64,
-    /// Decode times to come, by track id: for streams that do not say them.
-    next_decode: Vec<(u32, u64)>,
+    tracks: Vec<TrackClock>,
+}
+
+/// What is known of one track.
+#[derive(Clone, Copy, Debug)]
+struct TrackClock {
+    id: u32,
+    /// From decoding its first sample to showing it, in ticks.
+    lead: i64,
+    /// The decode time to come: for streams that do not say it.
+    next: u64,
 }
 
 impl StreamClock {
@@ -41,19 +50,20 @@ impl StreamClock {
         let mut reference = None;
         for fragment in tracks {
             let Some(track) = init.track(fragment.track_id) else { continue };
-            let decode_time = self.decode_time(fragment);
+            let shown = self.shown(fragment);
             if track.kind() == TrackKind::Other || fragment.samples.is_empty() {
                 continue;
             }
             if reference.is_none() || track.id() == init.reference().id() {
-                reference = Some((track, fragment, decode_time));
+                reference = Some((track, fragment, shown));
             }
         }
-        let Some((track, fragment, decode_time)) = reference else {
+        let Some((track, fragment, shown)) = reference else {
             let start = from_micros(self.end_us);
             return Timing { start, duration: Duration::ZERO, key: false, epoch: None };
         };
-        let at_us = presentation_us(track, fragment, decode_time);
+        let shown = shown.saturating_add(track.edit_shift);
+        let at_us = rescale(shown, track.timescale(), MICROS);
         let duration = i64::try_from(fragment.duration()).unwrap_or(i64::MAX);
         let duration_us = rescale(duration, track.timescale(), MICROS);
         let start_us = self.place(at_us, duration_us);
@@ -66,18 +76,21 @@ impl StreamClock {
         }
     }
 
-    /// The decode time of `fragment`: what it says, else where the one before it ended.
-    fn decode_time(&mut self, fragment: &TrackFragment) -> u64 {
+    /// When the first sample of `fragment` is decoded, put off by how much its track's first
+    /// sample of all was shown later: the start of a fragment does not jump with the reordering
+    /// of B-frames, and one fragment starts where the last ended.
+    fn shown(&mut self, fragment: &TrackFragment) -> i64 {
+        let first = fragment.samples.first();
         let id = fragment.track_id;
-        let known = self.next_decode.iter().position(|(track, _)| *track == id);
-        let expected = known.and_then(|at| self.next_decode.get(at)).map_or(0, |(_, next)| *next);
-        let decode_time = fragment.decode_time.unwrap_or(expected);
-        let next = decode_time.saturating_add(fragment.duration());
-        match known.and_then(|at| self.next_decode.get_mut(at)) {
-            Some(entry) => entry.1 = next,
-            None => self.next_decode.push((id, next)),
-        }
-        decode_time
+        let index = self.tracks.iter().position(|track| track.id == id).unwrap_or_else(|| {
+            let lead = first.map_or(0, |first| i64::from(first.composition));
+            self.tracks.push(TrackClock { id, lead, next: 0 });
+            self.tracks.len() - 1
+        });
+        let Some(track) = self.tracks.get_mut(index) else { return 0 };
+        let decode_time = fragment.decode_time.unwrap_or(track.next);
+        track.next = decode_time.saturating_add(fragment.duration());
+        i64::try_from(decode_time).unwrap_or(i64::MAX).saturating_add(track.lead)
     }
 
     /// Microseconds since the stream began, for media time `at_us`. A stream whose clock jumps
@@ -100,14 +113,51 @@ impl StreamClock {
     }
 }
 
-/// The presentation time of a fragment's first sample, in microseconds of media time.
-fn presentation_us(track: &Track, fragment: &TrackFragment, decode_time: u64) -> i64 {
-    let composition = fragment.samples.first().map_or(0, |sample| i64::from(sample.composition));
-    let decode_time = i64::try_from(decode_time).unwrap_or(i64::MAX);
-    let ticks = decode_time.saturating_add(composition).saturating_add(track.edit_shift);
-    rescale(ticks, track.timescale(), MICROS)
-}
-
 fn from_micros(us: i64) -> Duration {
     Duration::from_micros(u64::try_from(us).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::fixtures;
+    use crate::media::moof::{Base, Sample};
+
+    /// A fragment of one second of pictures that starts at `decode_time`, in ticks.
+    fn second(decode_time: Option<u64>, composition: i32) -> Vec<TrackFragment> {
+        let sample = Sample { offset: 0, size: 1, duration: 10_240, composition, sync: true };
+        vec![TrackFragment { track_id: 1, decode_time, base: Base::Moof, samples: vec![sample] }]
+    }
+
+    fn starts(fragments: &[Vec<TrackFragment>]) -> Vec<u64> {
+        let init = InitSegment::parse(fixtures::video()).unwrap();
+        let mut clock = StreamClock::default();
+        fragments.iter().map(|tracks| clock.advance(&init, tracks).start.as_secs()).collect()
+    }
+
+    #[test]
+    fn streams_that_say_no_decode_times_go_on_where_they_ended() {
+        assert_eq!(starts(&[second(None, 0), second(None, 0), second(None, 0)]), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_pause_stays_but_a_clock_that_was_set_does_not_move_footage() {
+        let at = |seconds: u64| second(Some(seconds * 10_240), 0);
+        assert_eq!(starts(&[at(7), at(8), at(60)]), [0, 1, 53], "a pause");
+        assert_eq!(starts(&[at(7), at(8), at(1_800_000_000), at(1_800_000_001)]), [0, 1, 2, 3]);
+        assert_eq!(starts(&[at(700), at(701), at(0), at(1)]), [0, 1, 2, 3]);
+        assert_eq!(starts(&[at(0), second(Some(u64::MAX), 0), second(Some(0), 0)]), [0, 1, 2]);
+    }
+
+    #[test]
+    fn reordering_within_a_fragment_does_not_move_its_start() {
+        assert_eq!(starts(&[second(Some(0), 2_048), second(Some(10_240), 9_000)]), [0, 1]);
+    }
+
+    #[test]
+    fn a_fragment_without_samples_has_no_duration() {
+        let init = InitSegment::parse(fixtures::video()).unwrap();
+        let timing = StreamClock::default().advance(&init, &[]);
+        assert_eq!((timing.start, timing.duration, timing.key), Default::default());
+    }
 }

@@ -77,7 +77,7 @@ impl History {
                 self.note_segment(*segment);
             }
             Decision::SegmentExpired { segment, reason, clips, newest_received, .. } => {
-                self.expire_segment(*segment, *newest_received);
+                self.expire_segment(*segment, *reason, *newest_received);
                 self.early_clips += if *reason == ExpiryReason::Early { *clips } else { 0 };
             }
             Decision::ClipsExpired { clips, .. } => self.gone.extend(clips),
@@ -106,9 +106,10 @@ impl History {
         self.classes.insert(class, retention);
     }
 
-    fn expire_segment(&mut self, segment: SegmentId, newest: Timestamp) {
+    fn expire_segment(&mut self, segment: SegmentId, reason: ExpiryReason, newest: Timestamp) {
         self.expired.entry(segment).or_default().push(Arc::clone(&self.holds));
-        if let Some((class, _)) = self.sealed.get(&segment) {
+        let class = self.sealed.get(&segment).filter(|_| reason != ExpiryReason::Released);
+        if let Some((class, _)) = class {
             let until = self.expired_until.entry(*class).or_insert(Timestamp::MIN);
             *until = (*until).max(newest);
         }

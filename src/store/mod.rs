@@ -187,7 +187,7 @@ impl Store {
         for appender in self.inner.all_appenders() {
             appender.seal(&*self.inner, Timestamp::MAX)?;
         }
-        self.inner.ledger.lock().flush()
+        self.inner.flush_ledger()
     }
 }
 
@@ -218,9 +218,13 @@ impl Inner {
         Ok(entries)
     }
 
-    /// Records what may be lost in a crash because opening finds it out again.
+    /// Records what may be lost in a crash because opening finds it out again. An unreadable ledger
+    /// takes nothing.
     fn note(&self, decision: Decision) {
         let mut ledger = self.ledger.lock();
+        if ledger.unreadable().is_some() {
+            return;
+        }
         let at = self.now();
         let position = ledger.defer(at, decision.clone());
         let entry = Entry {
@@ -280,7 +284,13 @@ impl Inner {
         for appender in self.all_appenders() {
             appender.sync(self)?;
         }
-        self.ledger.lock().flush()
+        self.flush_ledger()
+    }
+
+    /// Makes deferred entries durable. An unreadable ledger has none: recording goes on without.
+    fn flush_ledger(&self) -> Result<()> {
+        let mut ledger = self.ledger.lock();
+        if ledger.unreadable().is_some() { Ok(()) } else { ledger.flush() }
     }
 
     /// What closing does; safe to do twice.

@@ -430,20 +430,32 @@ impl Recovery<'_> {
         let inner = self.inner;
         self.count_scans(&unsealed, report);
         let mut resumed = BTreeSet::new();
-        let suspect = inner.history.read().suspect.clone();
         for Unsealed { segment, scan } in unsealed.into_iter().rev() {
-            self.wipe(&segment, &scan)?;
-            let ours = segment.class != ClassId::EVIDENCE
-                && inner.history.read().classes.contains_key(&segment.class)
-                && !suspect.contains_key(&segment.id);
+            if segment.class == ClassId::EVIDENCE {
+                // A copy that was cut off: step 6 removes it.
+                continue;
+            }
+            if let Some((_, root)) = inner.history.read().sealed.get(&segment.id) {
+                // It was sealed and lost its footer: only the very same one may be written again.
+                if segment.with_draft(|draft| draft.footer().root()) != Some(*root) {
+                    continue;
+                }
+                report.repairs.push(format!("segment {}: wrote its footer again", segment.id));
+            } else if let Err(error) = wipe_and_sync(&segment, &scan) {
+                report.problems.push(error);
+                continue;
+            }
+            let history = inner.history.read();
+            let whole = segment.file.len().is_ok_and(|len| len == segment.header.segment_bytes);
+            let ours = whole
+                && history.classes.contains_key(&segment.class)
+                && !history.sealed.contains_key(&segment.id)
+                && !history.suspect.contains_key(&segment.id);
+            drop(history);
             if ours && resumed.insert(segment.class) {
                 let next_ordinal = self.next_ordinal(&segment)?;
                 inner.catalog.write().writing.insert(segment.id);
                 inner.appender(segment.class).resume(segment, scan.end_block, next_ordinal);
-                continue;
-            }
-            if segment.class == ClassId::EVIDENCE {
-                // A copy that was cut off: step 6 removes it.
                 continue;
             }
             match seal_segment(&segment, scan.end_block, inner.now()) {
@@ -452,17 +464,6 @@ impl Recovery<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Overwrites the headers of records that do not count, so that they are never found again.
-    fn wipe(&self, segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
-        let zeros = [0; 4096];
-        let fail = |error| Error::io("wipe torn records", &segment.path, error);
-        for block in &scan.stale_blocks {
-            let offset = u64::from(*block) * BLOCK_BYTES;
-            segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
-        }
-        if scan.stale_blocks.is_empty() { Ok(()) } else { segment.file.sync().map_err(fail) }
     }
 
     fn next_ordinal(&self, segment: &Arc<Segment>) -> Result<u32> {
@@ -517,7 +518,7 @@ impl Recovery<'_> {
         self.remove_unnamed_copies(&mut swept);
         report.problems.append(&mut swept.problems);
         drop(sweeping);
-        inner.ledger.lock().flush()
+        inner.flush_ledger()
     }
 
     /// Removes evidence segments of which no entry names a clip: copies that a crash cut off. The
@@ -540,6 +541,18 @@ impl Recovery<'_> {
             swept.problems.extend(proof.and_then(|proof| inner.remove(vec![proof])).err());
         }
     }
+}
+
+/// Overwrites the headers of records that do not count, so that they are never found again, and
+/// makes the others durable: a process that was killed may have left them in the page cache.
+fn wipe_and_sync(segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
+    let zeros = [0; 4096];
+    let fail = |error| Error::io("wipe torn records", &segment.path, error);
+    for block in &scan.stale_blocks {
+        let offset = u64::from(*block) * BLOCK_BYTES;
+        segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
+    }
+    segment.file.sync().map_err(fail)
 }
 
 impl OpenReport {

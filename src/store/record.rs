@@ -153,6 +153,10 @@ impl Recorder {
 
     fn write_checked(&mut self, fragment: &Bytes, duration: Duration, cap: Duration) -> Result<()> {
         let len = u64::try_from(fragment.len()).unwrap_or(u64::MAX);
+        if self.open.as_ref().is_some_and(|open| open.is_gone(&self.store.inner)) {
+            // It expired under a recorder that was silent for days: go on with another clip.
+            self.abandon();
+        }
         let full = self.open.as_ref().is_some_and(|open| {
             open.position.since(open.start).saturating_add(duration) > cap
                 || open.len.saturating_add(len) > CLIP_BYTES_MAX
@@ -161,22 +165,20 @@ impl Recorder {
             self.end_clip()?;
         }
         let inner = Arc::clone(&self.store.inner);
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let template = NewClip { start: self.position, ..self.template.clone() };
-                let init = template.init.clone();
-                let open = self.open.insert(OpenClip::begin(&inner, template)?);
-                if let Some(init) = init {
-                    open.put(&inner, &init, Duration::ZERO, false)?;
-                }
-                open
+        let mut bytes = fragment.clone();
+        let open = if let Some(open) = &mut self.open {
+            open
+        } else {
+            let template = NewClip { start: self.position, ..self.template.clone() };
+            if let Some(init) = &template.init {
+                // One record with the first fragment: no clip is ever only its init bytes.
+                bytes = [&init[..], &fragment[..]].concat().into();
             }
+            self.open.insert(OpenClip::begin(&inner, template)?)
         };
-        open.put(&inner, fragment, duration, false)?;
+        open.put(&inner, &bytes, duration, false)?;
         match inner.options.durability {
-            Durability::Synced => open.settle(&inner)?,
-            Durability::Buffered => open.settle_with(&inner, false)?,
+            Durability::Synced | Durability::Buffered => open.settle(&inner)?,
             // The committer makes it durable within the interval.
             Durability::Grouped(_) => open.slot.check()?,
         }
@@ -252,6 +254,7 @@ impl Recorder {
                 Ok(())
             }
             Err(error) => {
+                open.appender.commit(open.ticket, &**inner, open.sync);
                 open.forget(inner);
                 self.broken = Some(error.clone());
                 Err(error)
@@ -262,6 +265,8 @@ impl Recorder {
     /// Leaves the clip as it is: truncated at its last durable fragment.
     fn abandon(&mut self) {
         if let Some(open) = self.open.take() {
+            // Fragments that wait for their group belong to the truncated clip.
+            open.appender.commit(open.ticket, &*self.store.inner, open.sync);
             self.begun.extend(open.slot.id());
             open.forget(&self.store.inner);
         }
@@ -270,10 +275,6 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        if let Some(open) = &self.open {
-            // Fragments that wait for their group belong to the truncated clip.
-            open.appender.commit(open.ticket, &*self.store.inner, true);
-        }
         self.abandon();
     }
 }
@@ -301,6 +302,8 @@ struct OpenClip {
     start: Timestamp,
     position: Timestamp,
     ticket: Ticket,
+    /// Whether its writes are made durable before they are acknowledged.
+    sync: bool,
 }
 
 impl OpenClip {
@@ -318,6 +321,7 @@ impl OpenClip {
             start: clip.start,
             position: clip.start,
             ticket: Ticket::default(),
+            sync: inner.options.durability != Durability::Buffered,
             clip,
         })
     }
@@ -346,8 +350,7 @@ impl OpenClip {
             ));
         }
         self.position = end;
-        let sync = inner.options.durability != Durability::Buffered;
-        self.ticket = self.appender.submit(records, inner, sync)?;
+        self.ticket = self.appender.submit(records, inner, self.sync)?;
         Ok(())
     }
 
@@ -392,12 +395,13 @@ impl OpenClip {
 
     /// Waits until everything queued is durable (written, in a `Buffered` store).
     fn settle(&self, inner: &Inner) -> Result<()> {
-        self.settle_with(inner, inner.options.durability != Durability::Buffered)
+        self.appender.commit(self.ticket, inner, self.sync);
+        self.slot.check()
     }
 
-    fn settle_with(&self, inner: &Inner, sync: bool) -> Result<()> {
-        self.appender.commit(self.ticket, inner, sync);
-        self.slot.check()
+    /// Whether the clip has expired while it was being recorded.
+    fn is_gone(&self, inner: &Inner) -> bool {
+        self.slot.id().is_some_and(|id| !inner.catalog.read().is_at_home(id))
     }
 
     /// Takes the clip off the list of those that are being recorded, and answers it.

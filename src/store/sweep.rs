@@ -14,7 +14,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use parking_lot::MutexGuard;
+
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision, ExpiryReason};
+use crate::ledger::Ledger;
 use crate::log::Segment;
 use crate::retention::{PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
@@ -53,6 +56,9 @@ impl Store {
 impl Inner {
     pub(super) fn sweep(&self) -> Result<SweepReport> {
         self.check_writable()?;
+        if let Some(why) = self.deletion_frozen() {
+            return Err(Error::corrupt(format!("sweep: nothing is deleted while {why}")));
+        }
         let mut report = SweepReport::default();
         let sealed_before = self.now().saturating_sub(self.options.segment_age);
         for appender in self.all_appenders() {
@@ -61,13 +67,11 @@ impl Inner {
         }
         let sweeping = self.sweeping.lock();
         self.end_holds(&mut report)?;
-        let plan = self.plan(0)?;
-        self.execute(&plan, &mut report)?;
-        report.plan = Some(plan);
+        self.execute(0, &mut report)?;
         self.erase_waiting(&mut report);
         drop(sweeping);
         self.keep_reserve();
-        self.ledger.lock().flush()?;
+        self.flush_ledger()?;
         self.save_time()?;
         Ok(report)
     }
@@ -76,9 +80,7 @@ impl Inner {
     pub(super) fn sweep_for_space(&self, wanted: u64) -> Result<SweepReport> {
         let mut report = SweepReport::default();
         self.end_holds(&mut report)?;
-        let plan = self.plan(wanted)?;
-        self.execute(&plan, &mut report)?;
-        report.plan = Some(plan);
+        self.execute(wanted, &mut report)?;
         for problem in &report.problems {
             self.survived(problem.clone());
         }
@@ -112,9 +114,13 @@ impl Inner {
         let catalog = self.catalog.read();
         let mut segments = Vec::new();
         let mut blocked = BTreeSet::new();
+        let recording: BTreeSet<SegmentId> =
+            catalog.recording.iter().map(|clip| clip.home).collect();
         for shelved in catalog.segments.values() {
             let segment = &shelved.segment;
-            let recorded = catalog.recording.iter().any(|clip| clip.home == segment.id);
+            // A recording that has been silent for longer than any clip pins nothing.
+            let silent = now.since(shelved.newest_received) > catalog.reach;
+            let recorded = recording.contains(&segment.id) && !silent;
             if catalog.writing.contains(&segment.id) || recorded {
                 // Its clips are not finished; what is younger in its class waits for it.
                 blocked.insert(segment.class);
@@ -170,24 +176,29 @@ impl Inner {
         Ok(view)
     }
 
-    /// Does what the plan says, and tells what came of it.
-    fn execute(&self, plan: &SweepPlan, report: &mut SweepReport) -> Result<()> {
+    /// Plans, does what the plan says, and tells what came of it.
+    fn execute(&self, wanted: u64, report: &mut SweepReport) -> Result<()> {
+        // From plan to record with the ledger in hand: no hold or policy comes in between.
+        let mut ledger = self.ledger.lock();
+        let plan = self.plan(wanted)?;
         report.segments_deferred += plan.deferred();
-        let expired = self.record_expiries(plan, report)?;
+        let expired = self.record_expiries(&mut ledger, &plan, report)?;
+        drop(ledger);
         self.finish_expired(&expired, report)?;
         for item in plan.items().iter().filter(|item| item.action() == PlanAction::ExpireClips) {
             self.expire_evidence(item.segment(), report)?;
         }
+        report.plan = Some(plan);
         Ok(())
     }
 
     /// Step 1 for all segments of the plan, in as few ledger commits as they fit in.
     fn record_expiries(
         &self,
+        ledger: &mut MutexGuard<'_, Ledger>,
         plan: &SweepPlan,
         report: &mut SweepReport,
     ) -> Result<Vec<SegmentId>> {
-        let mut ledger = self.ledger.lock();
         let mut decisions = Vec::new();
         let mut spared = BTreeMap::new();
         for item in plan.items().iter().filter(|item| item.action() != PlanAction::ExpireClips) {
@@ -214,7 +225,7 @@ impl Inner {
             });
             spared.insert(item.segment(), held);
         }
-        self.decide_locked(&mut ledger, decisions)?;
+        self.decide_locked(ledger, decisions)?;
         let expired = spared.keys().copied().collect();
         self.catalog.write().spared.extend(spared);
         Ok(expired)
@@ -331,22 +342,24 @@ impl Inner {
         };
         for (segment, clips) in waiting {
             let whole = self.check_gone(Removal::File(Arc::clone(&segment)));
-            let proof = match whole {
+            let proof = if whole.is_ok() {
                 // A reader's map keeps the bytes of a removed file, so readers need not be waited
                 // for.
-                Ok(proof) => {
-                    report.segments_dropped += 1;
-                    Ok(proof)
+                // The intent first, so that a missing file is never taken for a loss.
+                if let Err(error) = self.decide(vec![emptied(&segment)]) {
+                    report.problems.push(error);
+                    continue;
                 }
-                Err(_) => {
-                    let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
-                        clips.into_iter().partition(|clip| self.leases.is_leased(*clip));
-                    report.clips_awaiting_readers += u64::try_from(leased.len()).unwrap_or(0);
-                    if free.is_empty() {
-                        continue;
-                    }
-                    self.check_gone(Removal::Clips(segment, free))
+                report.segments_dropped += 1;
+                whole
+            } else {
+                let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
+                    clips.into_iter().partition(|clip| self.leases.is_leased(*clip));
+                report.clips_awaiting_readers += u64::try_from(leased.len()).unwrap_or(0);
+                if free.is_empty() {
+                    continue;
                 }
+                self.check_gone(Removal::Clips(segment, free))
             };
             report.problems.extend(proof.and_then(|proof| self.remove(vec![proof])).err());
         }
@@ -360,6 +373,17 @@ impl SweepReport {
         if item.reason() == ExpiryReason::Early {
             self.clips_expired_early += clips;
         }
+    }
+}
+
+/// The entry for a segment whose clips went one by one.
+fn emptied(segment: &Segment) -> Decision {
+    Decision::SegmentExpired {
+        segment: segment.id,
+        reason: ExpiryReason::Released,
+        clips: 0,
+        bytes: 0,
+        newest_received: segment.newest_received(),
     }
 }
 

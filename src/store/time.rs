@@ -91,7 +91,8 @@ impl Inner {
             boot_id: uptime.boot_id,
             since_boot_us: uptime.since_boot_us,
             wall: time.clock.wall(),
-            ledger_position,
+            // A damaged ledger may end earlier than it once did; that is not to be forgotten.
+            ledger_position: ledger_position.max(time.slot.ledger_position),
             ..time.slot.clone()
         };
         let fail = |error| Error::io("write STORE", &self.vfs.display_path(name::STORE), error);

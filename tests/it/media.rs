@@ -5,7 +5,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use clipkeep::media::{Export, ExportClip, Format, Movie};
+use clipkeep::media::{
+    ClipFacts, Export, ExportClip, Format, Fragment, FragmentParser, InitSegment, Piece,
+};
 use clipkeep::{ErrorKind, Timestamp, Window};
 use tempfile::TempDir;
 
@@ -251,9 +253,9 @@ fn the_index_is_in_front_so_that_playing_can_start_at_once() {
     let bytes = std::fs::read(&out.path).unwrap();
     let find = |kind: &[u8]| bytes.windows(4).position(|four| four == kind).unwrap();
     assert!(find(b"moov") < find(b"mdat"));
-    let movie = Movie::read(&Bytes::from(bytes)).unwrap();
-    assert_eq!(movie.created(), Some(at(0)));
-    assert_eq!(movie.duration(), out.plan.duration());
+    let facts = ClipFacts::read(&Bytes::from(bytes)).unwrap();
+    assert_eq!(facts.init().created(), Some(at(0)));
+    assert_eq!(facts.duration(), out.plan.duration());
 }
 
 #[test]
@@ -262,4 +264,103 @@ fn another_camera_set_up_within_the_window_is_refused() {
     let error = Export::plan(&clips, None, Format::Mp4).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Media);
     assert!(error.to_string().contains("small.mp4"), "{error}");
+}
+
+/// What ffmpeg makes of a fixture with these output options, in a folder of its own.
+fn remuxed(options: &[&str], file: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, target) = (fixture("av.mp4"), folder.path().join(file));
+    let head = ["-v", "error", "-i", text(&source), "-map", "0", "-c", "copy"];
+    let all = head.iter().chain(options).copied().chain([text(&target)]);
+    run("ffmpeg", &all.collect::<Vec<_>>());
+    folder
+}
+
+/// The init segment and the fragments of a stream that comes in these files.
+fn parsed(files: &[PathBuf]) -> (InitSegment, Vec<Fragment>) {
+    let mut parser = FragmentParser::new();
+    let (mut init, mut fragments) = (None, Vec::new());
+    for file in files {
+        for chunk in std::fs::read(file).unwrap().chunks(777) {
+            parser.push(chunk);
+            while let Some(piece) = parser.next().unwrap() {
+                match piece {
+                    Piece::Init(found) => init = Some(found),
+                    Piece::Fragment(fragment) => fragments.push(fragment),
+                }
+            }
+        }
+    }
+    assert_eq!(parser.finish(), 0, "an unfinished piece");
+    (init.unwrap(), fragments)
+}
+
+/// The clip of these fragments, as a recorder that starts a clip with them would store it.
+fn stored(init: &InitSegment, fragments: &[Fragment]) -> ExportClip {
+    let mut bytes = init.bytes().to_vec();
+    for fragment in fragments {
+        bytes.extend_from_slice(&fragment.bytes);
+    }
+    let start = at(0).saturating_add(fragments[0].start);
+    ExportClip::new(start, "stored", Arc::new(Bytes::from(bytes)))
+}
+
+#[test]
+fn a_stream_cut_between_key_frames_is_joined_without_a_seam() {
+    let options = ["-movflags", "empty_moov+default_base_moof+delay_moov", "-frag_duration"];
+    let folder = remuxed(&[&options[..], &["300000"]].concat(), "s.mp4");
+    let (init, fragments) = parsed(&[folder.path().join("s.mp4")]);
+    assert!(fragments.iter().any(|fragment| !fragment.key), "all are keys");
+    let mut expected = std::time::Duration::ZERO;
+    // The last is sound alone, as ffmpeg ends its streams, and begins before the pictures end.
+    let (last, pictures_too) = fragments.split_last().unwrap();
+    for fragment in pictures_too {
+        assert_eq!(fragment.start, expected, "fragments do not follow one another");
+        expected += fragment.duration;
+    }
+    assert!(!last.key && last.start < expected);
+    let whole = payloads(&fixture("av.mp4"), "v");
+    let sounds = payloads(&fixture("av.mp4"), "a");
+    for cut in [3, 7, 8, 12] {
+        let clips = [stored(&init, &fragments[..cut]), stored(&init, &fragments[cut..])];
+        for format in FORMATS {
+            let out = export(&clips, None, format);
+            decode(&out.path);
+            assert_eq!(payloads(&out.path, "v"), whole, "{format:?} {cut}");
+            assert_eq!(payloads(&out.path, "a"), sounds, "{format:?} {cut}");
+            assert_eq!(pictures(&out.path), 60);
+            let mut shown = times(&out.path, "v:0");
+            shown.sort_by(f64::total_cmp);
+            assert!(shown.windows(2).all(|pair| (pair[1] - pair[0] - 0.1).abs() < 0.001));
+        }
+    }
+}
+
+#[test]
+fn segments_of_the_hls_muxer_are_fragments() {
+    let options = ["-f", "hls", "-hls_time", "2", "-hls_segment_type", "fmp4"];
+    let folder = remuxed(&options, "index.m3u8");
+    let files = ["init.mp4", "index0.m4s", "index1.m4s", "index2.m4s"];
+    let (init, fragments) = parsed(&files.map(|file| folder.path().join(file)));
+    assert_eq!(fragments.len(), 3);
+    assert!(fragments.iter().all(|fragment| fragment.key && &fragment.bytes[4..8] == b"styp"));
+    let out = export(&[stored(&init, &fragments)], None, Format::Mp4);
+    decode(&out.path);
+    assert_eq!(payloads(&out.path, "v"), payloads(&fixture("av.mp4"), "v"));
+}
+
+#[test]
+fn chunks_of_the_dash_muxer_are_a_fragment_a_picture() {
+    let options = ["-f", "dash", "-seg_duration", "2", "-use_template", "1", "-use_timeline", "0"];
+    let more = ["-ldash", "1", "-streaming", "1"];
+    let folder = remuxed(&[&options[..], &more].concat(), "manifest.mpd");
+    let files = ["init-stream0.m4s", "chunk-stream0-00001.m4s", "chunk-stream0-00002.m4s"];
+    let (init, fragments) = parsed(&files.map(|file| folder.path().join(file)));
+    assert_eq!(fragments.len(), 40);
+    assert_eq!(fragments.iter().filter(|fragment| fragment.key).count(), 4);
+    for format in FORMATS {
+        let out = export(&[stored(&init, &fragments)], None, format);
+        decode(&out.path);
+        assert_eq!(payloads(&out.path, "v"), payloads(&fixture("av.mp4"), "v")[..40]);
+    }
 }

@@ -78,6 +78,20 @@ fn a_gap_stays_and_an_overlap_is_put_behind() {
 }
 
 #[test]
+fn the_packet_that_primes_the_decoder_is_dropped_at_a_join() {
+    let mut room = EXPORT_SAMPLES_MAX;
+    let once = load(&fixtures::av(), &mut room).unwrap().recordings[0].tracks[1].len();
+    for (format, late_us) in [(Format::Mp4, 0), (Format::Fragmented, 0), (Format::Mp4, 20_000)] {
+        let clips = [clip(0, fixtures::av()), clip(6_000_000 + late_us, fixtures::av())];
+        let export = Export::plan(&clips, None, format).unwrap();
+        let loaded = load(&bytes_of(&export), &mut room).unwrap();
+        let sound = &loaded.recordings[0].tracks[1];
+        assert_eq!(sound.len(), 2 * once - 1, "{format:?}");
+        assert!(sound.iter().all(|timed| timed.sample.duration > 512));
+    }
+}
+
+#[test]
 fn sound_does_not_drift_from_the_picture_over_many_joins() {
     let clips: Vec<_> = (0..40).map(|n| clip(n * 2_000_000, fixtures::segment(1))).collect();
     for format in FORMATS {
@@ -154,5 +168,17 @@ fn two_recordings_in_one_clip_follow_one_another() {
 fn a_gap_longer_than_a_sample_can_last_is_refused() {
     let clips = [clip(0, fixtures::video()), clip(300_000_000_000_000, fixtures::video())];
     let error = Export::plan(&clips, None, Format::Mp4).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Media);
+}
+
+#[test]
+fn a_clip_whose_clock_is_set_again_and_again_is_refused() {
+    let bytes = fixtures::video();
+    let moof = bytes.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+    let next = bytes[moof + 8..].windows(4).position(|kind| kind == b"moof").unwrap() + moof + 4;
+    let mut hostile = bytes[..moof].to_vec();
+    // The same fragment, so the same decode time, over and over.
+    (0..1_100).for_each(|_| hostile.extend_from_slice(&bytes[moof..next]));
+    let error = Export::plan(&[clip(0, hostile.into())], None, Format::Mp4).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Media);
 }

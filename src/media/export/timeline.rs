@@ -10,6 +10,9 @@
 //!   recording with a packet that only primes the decoder. The rest of the overlap shortens the
 //!   packet before it, so that sound stays in step with the picture over any number of joins.
 
+use std::ops::Range;
+use std::time::Duration;
+
 use crate::media::init::{Track, TrackKind};
 use crate::media::moof::Sample;
 use crate::media::recording::{LoadedClip, Recording, TimedSample};
@@ -84,12 +87,16 @@ struct Kept {
     /// Indices into the samples of the reference track.
     first: usize,
     end: usize,
+    /// From decoding a key frame to showing it, in ticks.
+    lead: i64,
     /// Presentation of the first, and end of the last, in ticks of media time.
     from: i64,
     until: i64,
     wall: Window,
 }
 
+/// A recording that begins within this of the end of the one before goes on with it.
+const JOIN_MAX: Duration = Duration::from_millis(500);
 /// Two anchors within a millisecond of one another are the same: clip starts are rounded.
 const SNAP_PER_SECOND: u32 = 1_000;
 
@@ -129,7 +136,7 @@ impl Builder {
         let Some(kept) = self.keep(pictures, start, reference) else { return Ok(()) };
         let origin = *self.origin.get_or_insert(kept.wall.start());
         let wanted = rescale(offset_us(origin, kept.wall.start()), MICROS, timescale);
-        let anchor = self.anchor(wanted, pictures.get(kept.first), timescale);
+        let anchor = self.anchor(wanted, kept.lead, timescale);
         self.covered_end = self.covered_end.max(kept.wall.end());
 
         for (index, track) in played.iter().enumerate() {
@@ -163,58 +170,56 @@ impl Builder {
     /// window. Pictures before the first key frame are wanted only where the recording before
     /// leads up to them.
     fn keep(&mut self, pictures: &[TimedSample], start: Timestamp, track: &Track) -> Option<Kept> {
-        let first = pictures.first()?;
-        let zero = first.presentation();
-        let wall = |ticks: i64| {
-            let us = rescale(ticks.saturating_sub(zero), track.timescale(), MICROS);
+        let zero = pictures.first()?.decode_time;
+        let wall = |decode_time: i64| {
+            let us = rescale(decode_time.saturating_sub(zero), track.timescale(), MICROS);
             Timestamp::from_micros(start.as_micros().saturating_add(us))
         };
-        let continues = self.origin.is_some() && start.since(self.recording_end).as_millis() < 500;
+        // A key frame is shown this much after it is decoded, and a recording that begins between
+        // two key frames has the same delay: without it, its first pictures would be misplaced by
+        // the few frames that B-frames reorder.
+        let lead = i64::from(first_key(pictures)?.sample.composition);
+        let shown = |at: i64| at.saturating_add(lead).saturating_add(track.edit_shift);
+        let continues = self.origin.is_some() && start.since(self.recording_end) < JOIN_MAX;
         let mut kept: Option<Kept> = None;
-        let mut at = 0;
-        while let Some(group_start) = pictures.get(at) {
-            let next_key = |later: &TimedSample| later.sample.sync;
-            let len = pictures.iter().skip(at + 1).position(next_key);
-            let end = len.map_or(pictures.len(), |len| at + 1 + len);
-            let lead = group_start.decode_time.saturating_sub(group_start.presentation());
-            let last = pictures.get(end - 1).unwrap_or(group_start);
-            let from = group_start.presentation();
-            let until = pictures
-                .get(end)
-                .map_or(last.end().saturating_sub(lead), TimedSample::presentation);
-            let decodable = group_start.sample.sync || (at == 0 && continues) || kept.is_some();
+        let mut until = zero;
+        for group in groups_of_pictures(pictures) {
+            let (Some(first), Some(last)) =
+                (pictures.get(group.start), pictures.get(group.end - 1))
+            else {
+                break;
+            };
+            let from = first.decode_time;
+            until = pictures.get(group.end).map_or(last.end(), |next| next.decode_time);
+            let decodable = first.sample.sync || continues;
             let window = Window::new(wall(from), wall(until)).ok();
             let wanted = window.filter(|window| self.window.is_none_or(|w| w.meets(window)));
-            if let (true, Some(group)) = (decodable, wanted) {
-                let shift = track.edit_shift;
+            if let (true, Some(window)) = (decodable, wanted) {
                 let kept = kept.get_or_insert(Kept {
-                    first: at,
-                    end,
-                    from: from.saturating_add(shift),
-                    until: until.saturating_add(shift),
-                    wall: group,
+                    first: group.start,
+                    end: group.end,
+                    lead,
+                    from: shown(from),
+                    until: shown(until),
+                    wall: window,
                 });
-                kept.end = end;
-                kept.until = until.saturating_add(shift);
-                kept.wall = Window::new(kept.wall.start(), group.end()).unwrap_or(kept.wall);
+                kept.end = group.end;
+                kept.until = shown(until);
+                kept.wall = Window::new(kept.wall.start(), window.end()).unwrap_or(kept.wall);
             }
-            at = end;
         }
-        let lead = first.decode_time.saturating_sub(zero);
-        let last = pictures.last().unwrap_or(first);
-        self.recording_end = wall(last.end().saturating_sub(lead));
+        self.recording_end = wall(until);
         kept
     }
 
     /// Where on the timeline the first picture of a recording goes: where it wants to, or behind
     /// the last picture before it. Without pictures, sound that overlaps is dropped instead.
-    fn anchor(&self, wanted: i64, first: Option<&TimedSample>, timescale: u32) -> i64 {
+    fn anchor(&self, wanted: i64, lead: i64, timescale: u32) -> i64 {
         let out = self.tracks.get(self.reference);
         let pictures =
             |out: &&OutTrack| out.track.kind() == TrackKind::Video && !out.samples.is_empty();
         let Some(out) = out.filter(pictures) else { return wanted };
-        let composition = first.map_or(0, |first| i64::from(first.sample.composition));
-        let earliest = out.decode_end().saturating_add(composition);
+        let earliest = out.decode_end().saturating_add(lead);
         let snap = i64::from(timescale / SNAP_PER_SECOND);
         if wanted <= earliest.saturating_add(snap) { earliest } else { wanted }
     }
@@ -260,6 +265,23 @@ impl OutTrack {
         self.samples.push(next);
         Ok(())
     }
+}
+
+/// The first key frame; without any, the first picture of all.
+fn first_key(pictures: &[TimedSample]) -> Option<&TimedSample> {
+    pictures.iter().find(|timed| timed.sample.sync).or(pictures.first())
+}
+
+/// Splits `pictures` before every key frame.
+fn groups_of_pictures(pictures: &[TimedSample]) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let rest = pictures.get(start..).filter(|rest| !rest.is_empty())?;
+        let len = rest.iter().skip(1).position(|timed| timed.sample.sync);
+        let group = start..start + len.map_or(rest.len(), |len| len + 1);
+        start = group.end;
+        Some(group)
+    })
 }
 
 /// Microseconds from `origin` to `at`, below 0 when `at` is earlier.

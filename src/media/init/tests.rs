@@ -63,6 +63,13 @@ fn bit_rates_are_no_part_of_the_decoder_set_up_but_parameters_are() {
         body[config + 10..config + 18].fill(1);
     });
     assert_eq!(init(&other_rates).config_id(), before);
+    // The same of a codec whose configuration box is not known here.
+    let mut unknown = bytes.to_vec();
+    let at = unknown.windows(4).position(|kind| kind == b"esds").unwrap();
+    unknown[at..at + 4].copy_from_slice(b"xxxx");
+    let unknown = Bytes::from(unknown);
+    let other_rates = changed(&unknown, *b"btrt", |body| body.fill(7));
+    assert_eq!(init(&other_rates).config_id(), init(&unknown).config_id());
     let other_parameters = changed(&bytes, *b"avcC", |body| *body.last_mut().unwrap() ^= 1);
     assert_ne!(init(&other_parameters).config_id(), before);
 }

@@ -165,6 +165,18 @@ fn boxes_above_the_limits_are_refused_before_they_are_buffered() {
 }
 
 #[test]
+fn many_small_boxes_cannot_add_up_to_more_than_one_large_one() {
+    let init = InitSegment::parse(fixtures::video()).unwrap();
+    let limit = u32::try_from(FRAGMENT_BYTES_MAX).unwrap();
+    for (second, refused) in [(limit - 8, false), (limit - 7, true)] {
+        let mut parser = FragmentParser::resuming(init.clone());
+        parser.push(b"\0\0\0\x08free");
+        parser.push(&[&second.to_be_bytes()[..], b"free"].concat());
+        assert_eq!(parser.next().is_err(), refused, "{second}");
+    }
+}
+
+#[test]
 fn after_an_error_nothing_more_comes() {
     let mut bytes = fixtures::video().to_vec();
     let second = fragments(&bytes)[0].bytes.len();
