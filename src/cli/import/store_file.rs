@@ -10,7 +10,8 @@ use super::names::{Names, Origin};
 use crate::cli::files;
 use crate::cli::progress::Bar;
 use crate::media::{
-    Fragment, InitSegment, Kind, MOOV_BYTES_MAX, Movie, SeekBytes, StartSource, probe,
+    ClipFacts, Fragment, InitSegment, Kind, MOOV_BYTES_MAX, SeekBytes, StartSource, StartTime,
+    probe,
 };
 use crate::types::{Error, ErrorKind, Result};
 use crate::{CameraId, Clip, ClipId, Media, NewClip, Recorder, Store, Timestamp, Window};
@@ -94,12 +95,12 @@ impl Importer<'_> {
         match kind {
             Kind::FragmentedMp4 => self.fragmented(&mut file, path, report),
             Kind::Mp4 => {
-                let movie = Movie::read(&SeekBytes::new(&mut file)?)?;
-                let origin = self.names.origin(path, Some(movie.init()), None)?;
-                self.whole(&mut file, len, Media::Mp4, movie.duration(), origin, report)
+                let facts = ClipFacts::read(&SeekBytes::new(&mut file)?)?;
+                let origin = self.names.origin(path, Some(&facts), Vec::new())?;
+                self.whole(&mut file, len, Media::Mp4, facts.duration(), origin, report)
             }
             Kind::MpegTs | Kind::Jpeg => {
-                let origin = self.names.origin(path, None, None)?;
+                let origin = self.names.origin(path, None, Vec::new())?;
                 self.whole(&mut file, len, kind.into(), MOMENT, origin, report)
             }
             _ => Err(Error::new(
@@ -156,7 +157,7 @@ impl Importer<'_> {
         if digests.clips.is_empty() && report.error.is_some() {
             return Ok(());
         }
-        let origin = self.names.origin(path, digests.init.as_ref(), digests.epoch)?;
+        let origin = self.names.origin(path, None, digests.said())?;
         for part in &digests.clips {
             let start = origin.start.saturating_add(part.start);
             let length = part.end.saturating_sub(part.start).max(Duration::from_millis(1));
@@ -241,6 +242,19 @@ struct Part {
     end: Duration,
     bytes: u64,
     digest: [u8; 32],
+}
+
+impl Digests {
+    /// When the file says it began.
+    fn said(&self) -> Vec<StartTime> {
+        let init = self.init.as_ref();
+        let said = [
+            (StartSource::Recorder, init.and_then(InitSegment::recorded)),
+            (StartSource::Media, self.epoch),
+            (StartSource::Created, init.and_then(InitSegment::created)),
+        ];
+        said.into_iter().filter_map(|(source, at)| Some(StartTime { at: at?, source })).collect()
+    }
 }
 
 impl Sink for Digests {
