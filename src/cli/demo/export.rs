@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::scenario::{HELD_CAMERA, Scenario, camera};
+use super::scenario::{HELD_CAMERA, Scenario, camera, evening};
 use super::story::Story;
 use crate::Clip;
 use crate::cli::get::plan_export;
@@ -13,7 +13,7 @@ use crate::media::{ClipFacts, Format, SeekBytes};
 /// Writes the evening to a file in folder `work`, reads that back, and lets ffmpeg decode it where
 /// there is one.
 pub(super) fn check(scenario: &Scenario, work: &Path, story: &mut Story<'_>) -> anyhow::Result<()> {
-    let evening = scenario.evening()?;
+    let evening = evening()?;
     let clips: Vec<Clip> = scenario.store().clips(&camera(HELD_CAMERA)?, evening)?.collect();
     let export = plan_export(scenario.store(), &clips, Some(evening), Format::Mp4)?;
     let path = work.join("evening.mp4");

@@ -114,7 +114,7 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     let mut reports = Vec::new();
     for (path, files) in found {
         match files {
-            Ok(files) => reports.extend(files.into_iter().map(|file| importer.file(file))),
+            Ok(files) => reports.extend(files.iter().map(|file| importer.file(file))),
             Err(error) => reports.push(FileReport::failed(path, error.into())),
         }
     }

@@ -78,11 +78,11 @@ impl FileReport {
 
 impl Importer<'_> {
     /// Brings in the file at `path`; what goes wrong is in the report.
-    pub(super) fn file(&self, path: PathBuf) -> FileReport {
+    pub(super) fn file(&self, path: &Path) -> FileReport {
         self.bar.note(path.display().to_string());
-        let len = files::len(&path).unwrap_or(0);
-        let mut report = FileReport::new(path.clone());
-        if let Err(error) = self.import(&path, len, &mut report) {
+        let len = files::len(path).unwrap_or(0);
+        let mut report = FileReport::new(path.to_owned());
+        if let Err(error) = self.import(path, len, &mut report) {
             report.error = Some(error.into());
         }
         self.bar.advance(len);
