@@ -24,7 +24,8 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// What is the same for all files of an import.
 #[derive(Debug)]
 pub(super) struct Importer<'a> {
-    pub(super) store: &'a Store,
+    /// None: a dry run before there is a store.
+    pub(super) store: Option<&'a Store>,
     pub(super) names: &'a Names,
     pub(super) split: Duration,
     pub(super) uncertainty: Option<Duration>,
@@ -137,9 +138,9 @@ impl Importer<'_> {
         let mut clip = StoredClip { id: known, window, bytes: len, outcome: Outcome::Skipped };
         if known.is_none() {
             clip.outcome = Outcome::Stored;
-            if !self.dry_run {
+            if let Some(store) = self.target() {
                 let new = self.doubted(NewClip::new(&origin.camera, window), origin.source)?;
-                clip.id = Some(self.store.append(new.media(media), bytes)?.id());
+                clip.id = Some(store.append(new.media(media), bytes)?.id());
             }
         }
         report.clips.push(clip);
@@ -169,16 +170,12 @@ impl Importer<'_> {
         if report.clips.is_empty() {
             return Err(Error::new(ErrorKind::Media, "no whole fragment in it"));
         }
-        let all_known = report.clips.iter().all(|clip| clip.outcome == Outcome::Skipped);
-        if !self.dry_run && !all_known {
+        let any_new = report.clips.iter().any(|clip| clip.outcome == Outcome::Stored);
+        if let Some(store) = self.target().filter(|_| any_new) {
             rewind(file, path)?;
-            let mut writer = Writer {
-                importer: self,
-                origin: &origin,
-                clips: &mut report.clips,
-                at: 0,
-                recorder: None,
-            };
+            let clips = &mut report.clips;
+            let mut writer =
+                Writer { importer: self, store, origin: &origin, clips, at: 0, recorder: None };
             cut::cut(file, path, self.split, &mut writer)?;
         }
         report.from = Some(origin);
@@ -192,9 +189,15 @@ impl Importer<'_> {
         start: Timestamp,
         digest: &[u8; 32],
     ) -> Result<Option<ClipId>> {
+        let Some(store) = self.store else { return Ok(None) };
         let instant = Window::starting(start, Duration::from_micros(1))?;
         let same = |clip: &Clip| clip.window().start() == start && clip.digest() == digest;
-        Ok(self.store.clips(camera, instant)?.find(same).map(|clip| clip.id()))
+        Ok(store.clips(camera, instant)?.find(same).map(|clip| clip.id()))
+    }
+
+    /// Where clips go, unless this is a dry run.
+    fn target(&self) -> Option<&Store> {
+        self.store.filter(|_| !self.dry_run)
     }
 
     /// `clip` with the uncertainty of its start.
@@ -291,6 +294,7 @@ impl Sink for Digests {
 /// The second reading: stores the clips that are new.
 struct Writer<'a> {
     importer: &'a Importer<'a>,
+    store: &'a Store,
     origin: &'a Origin,
     clips: &'a mut Vec<StoredClip>,
     at: usize,
@@ -304,7 +308,7 @@ impl Sink for Writer<'_> {
             let new = NewClip::starting(&self.origin.camera, clip.window.start());
             let new = self.importer.doubted(new, self.origin.source)?;
             let new = new.media(Media::FragmentedMp4).init(init.bytes().clone());
-            self.recorder = Some(self.importer.store.record(new)?);
+            self.recorder = Some(self.store.record(new)?);
         }
         Ok(())
     }
