@@ -3,5 +3,10 @@
 
 #[cfg(feature = "cli")]
 mod cli;
+mod crash;
+mod faults;
 #[cfg(feature = "media")]
 mod media;
+mod plug;
+mod scenarios;
+mod world;
