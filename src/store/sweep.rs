@@ -342,27 +342,24 @@ impl Inner {
         };
         for (segment, clips) in waiting {
             let whole = self.check_gone(Removal::File(Arc::clone(&segment)));
-            let proof = match whole {
+            let proof = if whole.is_ok() {
                 // A reader's map keeps the bytes of a removed file, so readers need not be waited
                 // for.
-                Ok(proof) => {
-                    // The intent first, so that a missing file is never taken for a loss.
-                    if let Err(error) = self.decide(vec![emptied(&segment)]) {
-                        report.problems.push(error);
-                        continue;
-                    }
-                    report.segments_dropped += 1;
-                    Ok(proof)
+                // The intent first, so that a missing file is never taken for a loss.
+                if let Err(error) = self.decide(vec![emptied(&segment)]) {
+                    report.problems.push(error);
+                    continue;
                 }
-                Err(_) => {
-                    let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
-                        clips.into_iter().partition(|clip| self.leases.is_leased(*clip));
-                    report.clips_awaiting_readers += u64::try_from(leased.len()).unwrap_or(0);
-                    if free.is_empty() {
-                        continue;
-                    }
-                    self.check_gone(Removal::Clips(segment, free))
+                report.segments_dropped += 1;
+                whole
+            } else {
+                let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
+                    clips.into_iter().partition(|clip| self.leases.is_leased(*clip));
+                report.clips_awaiting_readers += u64::try_from(leased.len()).unwrap_or(0);
+                if free.is_empty() {
+                    continue;
                 }
+                self.check_gone(Removal::Clips(segment, free))
             };
             report.problems.extend(proof.and_then(|proof| self.remove(vec![proof])).err());
         }

@@ -1,8 +1,12 @@
+//! The integration tests: one binary, so that what they share is built once.
 #![cfg(test)]
-//! Tests of the finished crate through its public items, in one binary.
 
+#[cfg(feature = "cli")]
+mod cli;
 mod crash;
 mod faults;
+#[cfg(feature = "media")]
+mod media;
 mod plug;
 mod scenarios;
 mod world;
