@@ -15,7 +15,7 @@ use crate::scenarios::{self, Scenario};
 use crate::world::{LONG, World, camera, footage, minute};
 
 /// How many seeds an ordinary run tries for each scenario and kind of operation.
-const SEEDS_DEFAULT: u64 = 3;
+const SEEDS_DEFAULT: u64 = 1;
 
 /// Lets one operation fail in each run of each scenario.
 fn survives_failing(op: SimOp) {
