@@ -5,6 +5,8 @@
 mod cli;
 mod crash;
 mod faults;
+mod figures;
+mod kernel;
 #[cfg(feature = "media")]
 mod media;
 mod plug;
