@@ -337,7 +337,7 @@ impl Recovery<'_> {
         let mut catalog = inner.catalog.write();
         catalog.add_segment(segment, file_bytes);
         catalog.add_parts(segment.id, &parts);
-        Ok(())
+        catalog.reach_over(&inner.footers, &parts)
     }
 
     /// Trusted time is at least what any entry or record was stamped with.
