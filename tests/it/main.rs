@@ -1,7 +1,8 @@
-//! The integration tests: one binary, so that what they share is built once.
+//! The tests of what the outside can see, in one binary.
 #![cfg(test)]
 
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "media")]
 mod media;
+mod tidy;
