@@ -156,7 +156,8 @@ fn error_text(error: &anyhow::Error) -> String {
 /// Whether `cause` is [`ClosedPipe`], or the I/O error that carries it.
 fn is_closed_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
     let carried = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    cause.is::<ClosedPipe>() || carried.is_some_and(|inner| inner.is::<ClosedPipe>())
+    cause.is::<ClosedPipe>()
+        || carried.is_some_and(<dyn std::error::Error + Send + Sync>::is::<ClosedPipe>)
 }
 
 /// The store's own error in a chain of causes.

@@ -119,14 +119,14 @@ pub(super) fn write<T>(
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
-    let mut file = tempfile::Builder::new()
+    let mut part = tempfile::Builder::new()
         .prefix(".clipkeep-")
         .suffix(".part")
         .tempfile_in(dir)
         .map_err(|source| missing("write into", dir, source))?;
-    let filled = fill(file.as_file_mut())?;
-    file.as_file().sync_all().map_err(|source| Error::io("write", path, source))?;
-    let moved = if force { file.persist(path) } else { file.persist_noclobber(path) };
+    let filled = fill(part.as_file_mut())?;
+    part.as_file().sync_all().map_err(|source| Error::io("write", path, source))?;
+    let moved = if force { part.persist(path) } else { part.persist_noclobber(path) };
     moved.map_err(|failed| Error::io("write", path, failed.error))?;
     open(dir)?.sync_all().map_err(|source| Error::io("write into", dir, source))?;
     Ok(filled)
@@ -171,9 +171,9 @@ mod tests {
         let path = dir.path().join("out.mp4");
         let failed = write(&path, false, |file| {
             file.write_all(b"half")?;
-            anyhow::bail!("the source ended")
+            Err::<(), _>(anyhow::anyhow!("the source ended"))
         });
-        assert!(failed.map(|()| ()).is_err());
+        assert!(failed.is_err());
         assert!(is_absent_or_empty(dir.path()));
     }
 

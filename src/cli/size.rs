@@ -107,8 +107,8 @@ mod tests {
     fn durations_are_printed_in_two_units() {
         assert_eq!(duration(Duration::from_millis(2_500)), "2.5s");
         assert_eq!(duration(Duration::from_secs(90)), "1m 30s");
-        assert_eq!(duration(Duration::from_secs(3_600)), "1h");
-        assert_eq!(duration(Duration::from_secs(9 * 86_400 + 4 * 3_600)), "9d 4h");
+        assert_eq!(duration(Duration::from_hours(1)), "1h");
+        assert_eq!(duration(Duration::from_hours(9 * 24 + 4)), "9d 4h");
         assert_eq!(duration(Duration::ZERO), "0s");
     }
 }

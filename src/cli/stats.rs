@@ -41,10 +41,10 @@ fn print(stats: &Stats, out: &mut Out) -> anyhow::Result<()> {
         format!("{name:<12}  {:>10}  {what}", size::bytes(bytes))
     };
     let held = size::count(stats.held_clips, "clip");
-    let live = size::count(stats.clips, "clip");
+    let clips = size::count(stats.clips, "clip");
     let holds = size::count(stats.holds_active, "hold");
     let (sealed, open) = (stats.segments_sealed, stats.segments_open);
-    out.line(line("live", stats.live_bytes, live))?;
+    out.line(line("live", stats.live_bytes, clips))?;
     out.line(line("  held", stats.held_bytes, format!("{held}, by {holds}")))?;
     out.line(line("expired", stats.expired_bytes, "not yet removed".to_owned()))?;
     out.line(line("overhead", stats.overhead_bytes, "headers, padding, footers".to_owned()))?;
@@ -55,8 +55,8 @@ fn print(stats: &Stats, out: &mut Out) -> anyhow::Result<()> {
     out.line(line("memory", stats.index_bytes, "for the index".to_owned()))?;
     out.line(format_args!("ledger        {:>10}  entries", stats.ledger_entries))?;
     if stats.promise_broken_clips > 0 {
-        let clips = size::count(stats.promise_broken_clips, "clip");
-        out.line(format_args!("{clips} went before their promised time, for lack of room"))?;
+        let broken = size::count(stats.promise_broken_clips, "clip");
+        out.line(format_args!("{broken} went before their promised time, for lack of room"))?;
     }
     out.line("")?;
     camera::print(&stats.cameras, out)

@@ -207,8 +207,8 @@ mod tests {
     #[test]
     fn durations_have_units() {
         assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(parse_duration("14 days"), Some(Duration::from_secs(14 * 86_400)));
-        assert_eq!(parse_duration("1w 2d"), Some(Duration::from_secs(9 * 86_400)));
+        assert_eq!(parse_duration("14 days"), Some(Duration::from_hours(14 * 24)));
+        assert_eq!(parse_duration("1w 2d"), Some(Duration::from_hours(9 * 24)));
         for text in ["", "5", "h", "5x", "1.5h", "-1h", "18446744073709551615d"] {
             assert_eq!(parse_duration(text), None, "{text}");
         }

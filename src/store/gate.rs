@@ -7,6 +7,7 @@
 //! flag and no role that goes around it.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -93,9 +94,12 @@ impl Inner {
         for Gone { removal, ranges } in gone {
             match removal {
                 Removal::File(segment) => {
-                    self.vfs
-                        .remove(&segment.name)
-                        .map_err(|error| Error::io("remove segment", &segment.path, error))?;
+                    match self.vfs.remove(&segment.name) {
+                        // An earlier try got as far as this.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        removed => removed
+                            .map_err(|error| Error::io("remove segment", &segment.path, error))?,
+                    }
                     segment.note_removed();
                     let (class, segment_id) = (segment.class, segment.id);
                     done.push(Decision::SegmentDropped { segment: segment_id, class });

@@ -26,7 +26,9 @@ impl Store {
     ///
     /// `InvalidInput` for an empty clip, one above 4 GiB, or one longer than
     /// `StoreOptions::clip_duration_max`; `Full` when there is no room; `ReadOnly`; `Poisoned`
-    /// after two failed writes in a row; `Io`. After an error nothing of the clip can be found.
+    /// after two failed writes in a row; `Io`. After an error nothing of a clip of up to 1 MiB can
+    /// be found; of a longer one its beginning may be, [`crate::ClipState::Truncated`]: a hold may
+    /// cover it already, so it is not taken back.
     ///
     /// # Durability
     ///
@@ -51,8 +53,15 @@ impl Store {
             )));
         }
         let mut open = OpenClip::begin(&self.inner, clip)?;
-        open.put(&self.inner, &bytes, window.duration(), true)?;
-        open.settle(&self.inner)?;
+        let stored = open
+            .put(&self.inner, &bytes, window.duration(), true)
+            .and_then(|()| open.settle(&self.inner));
+        if let Err(error) = stored {
+            // What is already in the log must not count as being recorded for ever: it would hold
+            // back the expiry of its class.
+            open.forget(&self.inner);
+            return Err(error);
+        }
         open.close(&self.inner)
     }
 

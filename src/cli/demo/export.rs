@@ -3,30 +3,30 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::scenario::{HELD_CAMERA, Scenario, camera};
+use super::scenario::{HELD_CAMERA, Scenario, camera, evening};
 use super::story::Story;
 use crate::Clip;
 use crate::cli::get::plan_export;
 use crate::cli::{files, size};
-use crate::media::{Format, Movie, SeekBytes};
+use crate::media::{ClipFacts, Format, SeekBytes};
 
 /// Writes the evening to a file in folder `work`, reads that back, and lets ffmpeg decode it where
 /// there is one.
 pub(super) fn check(scenario: &Scenario, work: &Path, story: &mut Story<'_>) -> anyhow::Result<()> {
-    let evening = scenario.evening()?;
+    let evening = evening()?;
     let clips: Vec<Clip> = scenario.store().clips(&camera(HELD_CAMERA)?, evening)?.collect();
     let export = plan_export(scenario.store(), &clips, Some(evening), Format::Mp4)?;
     let path = work.join("evening.mp4");
     files::write(&path, true, |file| Ok(export.write_to(file)?))?;
-    let movie = Movie::read(&SeekBytes::new(files::open(&path)?)?)?;
-    let length = size::duration(movie.duration());
-    let video = movie.init().reference().codec().to_owned();
+    let facts = ClipFacts::read(&SeekBytes::new(files::open(&path)?)?)?;
+    let length = size::duration(facts.duration());
+    let video = facts.init().reference().codec().to_owned();
     story.check(
         &format!(
             "it is exported as ONE video file ({video}, {}, {length} with its gaps)",
             size::bytes(export.len())
         ),
-        movie.duration() == export.duration()
+        facts.duration() == export.duration()
             && clips.len() == scenario.in_evening(HELD_CAMERA).count(),
     )?;
     match decode(&path) {

@@ -129,7 +129,7 @@ fn prologue(story: &mut Story<'_>) -> anyhow::Result<()> {
 
 /// The request, and its hold.
 fn ask(scenario: &Scenario, story: &mut Story<'_>) -> anyhow::Result<HoldReceipt> {
-    let evening = scenario.evening()?;
+    let evening = scenario::evening()?;
     let camera = scenario::camera(HELD_CAMERA)?;
     story.say(
         "\"May we see what the front door's camera saw on the evening of day 1, 18:00 to 22:00?\" \
@@ -173,9 +173,8 @@ fn look_at_the_evening(
     work: &Path,
     story: &mut Story<'_>,
 ) -> anyhow::Result<()> {
-    let store = scenario.store();
     let intact = |clip: &Arrived| -> crate::Result<bool> {
-        let bytes = store.read(clip.id)?.to_vec()?;
+        let bytes = scenario.store().read(clip.id)?.to_vec()?;
         Ok(*blake3::hash(&bytes).as_bytes() == clip.digest)
     };
     let evening: Vec<&Arrived> = scenario.in_evening(HELD_CAMERA).collect();
@@ -198,7 +197,8 @@ fn look_at_the_evening(
     let marks = marks::find(scenario.dir())?;
     let left = neighbours.iter().filter(|clip| marks.contains(&clip.mark)).count();
     story.check("no file of the store has the neighbours' bytes any more", left == 0)?;
-    let refused = evening.first().map(|clip| store.delete_clip(clip.id, "sweeper", "test"));
+    let refused =
+        evening.first().map(|clip| scenario.store().delete_clip(clip.id, "sweeper", "test"));
     let held = refused.and_then(Result::err).map(|error| error.kind());
     story.check(
         "asked to delete a clip of the evening, the store refuses",

@@ -22,12 +22,12 @@ pub(super) const HELD_CAMERA: &str = "front-door";
 pub(super) const DAYS: u32 = 12;
 /// How long each clip is.
 const CLIP: Duration = Duration::from_secs(10);
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// Between two looks at whether anything is to be done.
-const TICK: Duration = Duration::from_secs(15 * 60);
+const TICK: Duration = Duration::from_mins(15);
 /// A little less than from sweep to sweep, so that each seals what came since the one before: a
 /// segment's clips expire together, and half a day is how late the first of them may go.
-const SEGMENT_AGE: Duration = Duration::from_secs(11 * 3_600);
+const SEGMENT_AGE: Duration = Duration::from_hours(11);
 const SEGMENT_BYTES: u64 = 4 << 20;
 /// Enough for the evening, and not more: a demo should not fill a small disk.
 const EVIDENCE_RESERVE: u64 = 4 << 20;
@@ -134,14 +134,9 @@ impl Scenario {
         self.store.close()
     }
 
-    /// The evening that the police ask for: day 1, 18:00 to 22:00.
-    pub(super) fn evening(&self) -> Result<Window> {
-        Window::new(at(1, "18:00")?, at(1, "22:00")?)
-    }
-
     /// The clips of `camera` in that evening.
     pub(super) fn in_evening(&self, camera: &str) -> impl Iterator<Item = &Arrived> {
-        let evening = self.evening().ok();
+        let evening = evening().ok();
         self.arrived.iter().filter(move |clip| {
             clip.camera == camera && evening.is_some_and(|evening| is_in(&evening, clip.start))
         })
@@ -149,7 +144,7 @@ impl Scenario {
 
     /// All other clips of day 1: the same camera before and after, and the other cameras.
     pub(super) fn neighbours(&self) -> impl Iterator<Item = &Arrived> {
-        let evening = self.evening().ok();
+        let evening = evening().ok();
         self.arrived.iter().filter(move |clip| {
             let held = clip.camera == HELD_CAMERA
                 && evening.is_some_and(|evening| is_in(&evening, clip.start));
@@ -183,6 +178,11 @@ impl Scenario {
         }
         Ok(())
     }
+}
+
+/// The evening that the police ask for: day 1, 18:00 to 22:00.
+pub(super) fn evening() -> Result<Window> {
+    Window::new(at(1, "18:00")?, at(1, "22:00")?)
 }
 
 /// How the demo's store is opened.

@@ -68,7 +68,7 @@ impl<'a> Story<'a> {
 
     /// A line as it is; nothing at all where a script listens.
     pub(super) fn plain(&mut self, text: &str) -> anyhow::Result<()> {
-        if self.out.wants_json() { Ok(()) } else { self.out.line(text) }
+        if self.out.wants_json() { Ok(()) } else { self.out.line(text.trim_end()) }
     }
 
     /// How many claims held, and how many did not.

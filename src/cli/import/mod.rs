@@ -91,10 +91,11 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
         .collect();
     let total = found.iter().flat_map(|(_, files)| files.iter().flatten());
     let total_bytes = total.filter_map(|file| files::len(file).ok()).sum();
-    let store = if args.dry_run {
-        args.store.read()?
-    } else {
-        args.store.write_or_create(Durability::Grouped(GROUP), None)?
+    let store = match args.dry_run {
+        // Nothing is in a store that is yet to be made.
+        true if files::is_absent_or_empty(&args.store.dir.path) => None,
+        true => Some(args.store.read()?),
+        false => Some(args.store.write_or_create(Durability::Grouped(GROUP), None)?),
     };
     let bar = Bar::bytes("import", total_bytes);
     let names = Names {
@@ -104,7 +105,7 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
         offset_seconds: args.name_offset.unwrap_or(0),
     };
     let importer = Importer {
-        store: &store,
+        store: store.as_ref(),
         names: &names,
         split: args.split.0,
         uncertainty: given(args.uncertainty),
@@ -114,12 +115,14 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     let mut reports = Vec::new();
     for (path, files) in found {
         match files {
-            Ok(files) => reports.extend(files.into_iter().map(|file| importer.file(file))),
+            Ok(files) => reports.extend(files.iter().map(|file| importer.file(file))),
             Err(error) => reports.push(FileReport::failed(path, error.into())),
         }
     }
     drop(bar);
-    store.close()?;
+    if let Some(store) = store {
+        store.close()?;
+    }
     tell(&reports, args.dry_run, out)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::media::{InitSegment, NamePattern, NamedClip, StartSource, StartTime, choose_start};
+use crate::media::{ClipFacts, NamePattern, NamedClip, StartSource, StartTime, choose_start};
 use crate::types::{Error, Result};
 use crate::{CameraId, Timestamp};
 
@@ -24,7 +24,8 @@ pub(super) struct Origin {
 }
 
 impl Names {
-    /// Where the file at `path` belongs, given what its boxes say.
+    /// Where the file at `path` belongs, given what its boxes say: as `facts` of the whole file, or
+    /// as `told` by whoever read it as a stream.
     ///
     /// # Errors
     ///
@@ -32,8 +33,8 @@ impl Names {
     pub(super) fn origin(
         &self,
         path: &Path,
-        init: Option<&InitSegment>,
-        epoch: Option<Timestamp>,
+        facts: Option<&ClipFacts>,
+        told: Vec<StartTime>,
     ) -> Result<Origin> {
         let text = path.to_string_lossy().replace('\\', "/");
         let by_pattern = self.pattern.as_ref().map(|pattern| pattern.read(&text)).transpose()?;
@@ -43,12 +44,14 @@ impl Names {
         let named = [
             said(self.start, StartSource::Given),
             said(start_of(&by_pattern), StartSource::Pattern),
-            said(epoch, StartSource::Media),
             said(start_of(&by_name), StartSource::Name),
         ];
-        let start = choose_start(named.into_iter().flatten(), init).ok_or_else(|| {
-            Error::invalid("nothing tells when it began: give --start, or --pattern for its name")
-        })?;
+        let start =
+            choose_start(named.into_iter().flatten().chain(told), facts).ok_or_else(|| {
+                Error::invalid(
+                    "nothing tells when it began: give --start, or --pattern for its name",
+                )
+            })?;
         let camera = match &self.camera {
             Some(camera) => camera.clone(),
             None => camera_of(by_pattern.or(by_name))?,
@@ -108,23 +111,23 @@ mod tests {
     #[test]
     fn a_flag_beats_the_name_of_the_file() {
         let path = Path::new("front/20261123T184500Z.mp4");
-        let named = names().origin(path, None, None).unwrap();
+        let named = names().origin(path, None, Vec::new()).unwrap();
         assert_eq!((named.camera.as_str(), named.source), ("front", StartSource::Name));
         let flags = Names {
             camera: Some(CameraId::new("garden").unwrap()),
             start: Some(Timestamp::EPOCH),
             ..names()
         };
-        let given = flags.origin(path, None, None).unwrap();
+        let given = flags.origin(path, None, Vec::new()).unwrap();
         assert_eq!((given.camera.as_str(), given.start), ("garden", Timestamp::EPOCH));
     }
 
     #[test]
     fn what_nothing_tells_is_asked_for() {
-        let missing = names().origin(Path::new("clip.mp4"), None, None).unwrap_err();
+        let missing = names().origin(Path::new("clip.mp4"), None, Vec::new()).unwrap_err();
         assert!(missing.to_string().contains("--start"), "{missing}");
         let start = Names { start: Some(Timestamp::EPOCH), ..names() };
-        let missing = start.origin(Path::new("clip.mp4"), None, None).unwrap_err();
+        let missing = start.origin(Path::new("clip.mp4"), None, Vec::new()).unwrap_err();
         assert!(missing.to_string().contains("--camera"), "{missing}");
     }
 

@@ -10,7 +10,8 @@ use super::names::{Names, Origin};
 use crate::cli::files;
 use crate::cli::progress::Bar;
 use crate::media::{
-    Fragment, InitSegment, Kind, MOOV_BYTES_MAX, Movie, SeekBytes, StartSource, probe,
+    ClipFacts, Fragment, InitSegment, Kind, MOOV_BYTES_MAX, SeekBytes, StartSource, StartTime,
+    probe,
 };
 use crate::types::{Error, ErrorKind, Result};
 use crate::{CameraId, Clip, ClipId, Media, NewClip, Recorder, Store, Timestamp, Window};
@@ -23,7 +24,8 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// What is the same for all files of an import.
 #[derive(Debug)]
 pub(super) struct Importer<'a> {
-    pub(super) store: &'a Store,
+    /// None: a dry run before there is a store.
+    pub(super) store: Option<&'a Store>,
     pub(super) names: &'a Names,
     pub(super) split: Duration,
     pub(super) uncertainty: Option<Duration>,
@@ -77,11 +79,11 @@ impl FileReport {
 
 impl Importer<'_> {
     /// Brings in the file at `path`; what goes wrong is in the report.
-    pub(super) fn file(&self, path: PathBuf) -> FileReport {
+    pub(super) fn file(&self, path: &Path) -> FileReport {
         self.bar.note(path.display().to_string());
-        let len = files::len(&path).unwrap_or(0);
-        let mut report = FileReport::new(path.clone());
-        if let Err(error) = self.import(&path, len, &mut report) {
+        let len = files::len(path).unwrap_or(0);
+        let mut report = FileReport::new(path.to_owned());
+        if let Err(error) = self.import(path, len, &mut report) {
             report.error = Some(error.into());
         }
         self.bar.advance(len);
@@ -94,12 +96,12 @@ impl Importer<'_> {
         match kind {
             Kind::FragmentedMp4 => self.fragmented(&mut file, path, report),
             Kind::Mp4 => {
-                let movie = Movie::read(&SeekBytes::new(&mut file)?)?;
-                let origin = self.names.origin(path, Some(movie.init()), None)?;
-                self.whole(&mut file, len, Media::Mp4, movie.duration(), origin, report)
+                let facts = ClipFacts::read(&SeekBytes::new(&mut file)?)?;
+                let origin = self.names.origin(path, Some(&facts), Vec::new())?;
+                self.whole(&mut file, len, Media::Mp4, facts.duration(), origin, report)
             }
             Kind::MpegTs | Kind::Jpeg => {
-                let origin = self.names.origin(path, None, None)?;
+                let origin = self.names.origin(path, None, Vec::new())?;
                 self.whole(&mut file, len, kind.into(), MOMENT, origin, report)
             }
             _ => Err(Error::new(
@@ -136,9 +138,9 @@ impl Importer<'_> {
         let mut clip = StoredClip { id: known, window, bytes: len, outcome: Outcome::Skipped };
         if known.is_none() {
             clip.outcome = Outcome::Stored;
-            if !self.dry_run {
+            if let Some(store) = self.target() {
                 let new = self.doubted(NewClip::new(&origin.camera, window), origin.source)?;
-                clip.id = Some(self.store.append(new.media(media), bytes)?.id());
+                clip.id = Some(store.append(new.media(media), bytes)?.id());
             }
         }
         report.clips.push(clip);
@@ -156,7 +158,7 @@ impl Importer<'_> {
         if digests.clips.is_empty() && report.error.is_some() {
             return Ok(());
         }
-        let origin = self.names.origin(path, digests.init.as_ref(), digests.epoch)?;
+        let origin = self.names.origin(path, None, digests.said())?;
         for part in &digests.clips {
             let start = origin.start.saturating_add(part.start);
             let length = part.end.saturating_sub(part.start).max(Duration::from_millis(1));
@@ -168,16 +170,12 @@ impl Importer<'_> {
         if report.clips.is_empty() {
             return Err(Error::new(ErrorKind::Media, "no whole fragment in it"));
         }
-        let all_known = report.clips.iter().all(|clip| clip.outcome == Outcome::Skipped);
-        if !self.dry_run && !all_known {
+        let any_new = report.clips.iter().any(|clip| clip.outcome == Outcome::Stored);
+        if let Some(store) = self.target().filter(|_| any_new) {
             rewind(file, path)?;
-            let mut writer = Writer {
-                importer: self,
-                origin: &origin,
-                clips: &mut report.clips,
-                at: 0,
-                recorder: None,
-            };
+            let clips = &mut report.clips;
+            let mut writer =
+                Writer { importer: self, store, origin: &origin, clips, at: 0, recorder: None };
             cut::cut(file, path, self.split, &mut writer)?;
         }
         report.from = Some(origin);
@@ -191,9 +189,15 @@ impl Importer<'_> {
         start: Timestamp,
         digest: &[u8; 32],
     ) -> Result<Option<ClipId>> {
+        let Some(store) = self.store else { return Ok(None) };
         let instant = Window::starting(start, Duration::from_micros(1))?;
         let same = |clip: &Clip| clip.window().start() == start && clip.digest() == digest;
-        Ok(self.store.clips(camera, instant)?.find(same).map(|clip| clip.id()))
+        Ok(store.clips(camera, instant)?.find(same).map(|clip| clip.id()))
+    }
+
+    /// Where clips go, unless this is a dry run.
+    fn target(&self) -> Option<&Store> {
+        self.store.filter(|_| !self.dry_run)
     }
 
     /// `clip` with the uncertainty of its start.
@@ -243,6 +247,19 @@ struct Part {
     digest: [u8; 32],
 }
 
+impl Digests {
+    /// When the file says it began.
+    fn said(&self) -> Vec<StartTime> {
+        let init = self.init.as_ref();
+        let said = [
+            (StartSource::Recorder, init.and_then(InitSegment::recorded)),
+            (StartSource::Media, self.epoch),
+            (StartSource::Created, init.and_then(InitSegment::created)),
+        ];
+        said.into_iter().filter_map(|(source, at)| Some(StartTime { at: at?, source })).collect()
+    }
+}
+
 impl Sink for Digests {
     fn begin(&mut self, start: Duration, init: &InitSegment) -> Result<()> {
         self.init.get_or_insert_with(|| init.clone());
@@ -277,6 +294,7 @@ impl Sink for Digests {
 /// The second reading: stores the clips that are new.
 struct Writer<'a> {
     importer: &'a Importer<'a>,
+    store: &'a Store,
     origin: &'a Origin,
     clips: &'a mut Vec<StoredClip>,
     at: usize,
@@ -290,7 +308,7 @@ impl Sink for Writer<'_> {
             let new = NewClip::starting(&self.origin.camera, clip.window.start());
             let new = self.importer.doubted(new, self.origin.source)?;
             let new = new.media(Media::FragmentedMp4).init(init.bytes().clone());
-            self.recorder = Some(self.importer.store.record(new)?);
+            self.recorder = Some(self.store.record(new)?);
         }
         Ok(())
     }

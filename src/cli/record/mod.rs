@@ -60,7 +60,7 @@ pub(super) struct Args {
 }
 
 /// How often the store is swept while it records, so that a long recording keeps its retention.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// How much of the input is taken at once.
 const READ_BYTES: usize = 64 << 10;
 

@@ -1,7 +1,7 @@
 //! `clipkeep get`.
 
 use bytes::Bytes;
-use clipkeep::media::Movie;
+use clipkeep::media::ClipFacts;
 use serde_json::json;
 
 use super::{Bench, FRONT_DOOR, START};
@@ -29,8 +29,8 @@ fn a_window_over_several_clips_is_one_playable_file() {
     assert_eq!(report["gaps"], json!([gap, tail]));
     let bytes = std::fs::read(bench.path("out.mp4")).unwrap();
     assert_eq!(report["bytes"], json!(bytes.len()));
-    let movie = Movie::read(&Bytes::from(bytes)).unwrap();
-    assert_eq!(movie.duration().as_secs(), 30);
+    let facts = ClipFacts::read(&Bytes::from(bytes)).unwrap();
+    assert_eq!(facts.duration().as_secs(), 30);
 }
 
 #[test]

@@ -85,6 +85,9 @@ fn a_dry_run_stores_nothing() {
     let report = bench.json(&call);
     assert_eq!(report["files"][0]["clips"][0]["id"], json!(null));
     assert!(bench.ids().is_empty());
+    let before = Bench::new();
+    before.run(&call).ok();
+    assert!(!before.store().exists());
 }
 
 #[test]

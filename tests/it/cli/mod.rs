@@ -76,7 +76,7 @@ impl Bench {
     }
 
     fn run(&self, args: &[&str]) -> Ran {
-        Ran::new(self.command(args).output().unwrap())
+        Ran::new(&self.command(args).output().unwrap())
     }
 
     /// Runs it with `input` on its standard input.
@@ -84,7 +84,7 @@ impl Bench {
         let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
         // It may refuse the input before the end: that is for the test to see.
         child.stdin.take().unwrap().write_all(input).ok();
-        Ran::new(child.wait_with_output().unwrap())
+        Ran::new(&child.wait_with_output().unwrap())
     }
 
     fn json(&self, args: &[&str]) -> Value {
@@ -101,7 +101,7 @@ impl Bench {
 }
 
 impl Ran {
-    fn new(output: Output) -> Self {
+    fn new(output: &Output) -> Self {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         assert!(!stderr.contains("panicked"), "{stderr}");

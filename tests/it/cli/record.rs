@@ -84,12 +84,12 @@ fn acknowledged_fragments_survive_kill_9() {
 #[test]
 fn a_second_process_is_told_that_the_store_is_locked() {
     let bench = Bench::with_store();
-    let call = ["record", "--camera", "a"];
+    let acks = bench.path("acks");
+    let call = ["record", "--camera", "a", "--ack-file", acks.to_str().unwrap()];
     let mut child = Running(bench.command(&call).stdin(Stdio::piped()).spawn().unwrap());
-    let refused = wait_for(|| {
-        let ran = bench.run(&["sweep", "--json"]);
-        (ran.code == 5).then_some(ran)
-    });
+    // It opens this file once it has the store.
+    wait_for(|| acks.exists().then_some(()));
+    let refused = bench.run(&["sweep", "--json"]).exits(5);
     assert_eq!(refused.error()["kind"], "locked");
     assert!(refused.error()["hint"].is_string());
     bench.run(&["ls"]).exits(5);
