@@ -86,7 +86,8 @@ impl Inner {
     /// 1. Files lose their names; punched stretches are zeroed and synced.
     /// 2. The folder is synced. A crash before it may bring a file back: its expiry is on record,
     ///    so opening removes it again.
-    /// 3. The ledger notes that it is done. A crash before that repeats step 1, which finds nothing.
+    /// 3. The ledger notes that it is done. A crash before that repeats step 1, which finds
+    ///    nothing.
     pub(super) fn remove(&self, gone: Vec<Gone>) -> Result<()> {
         let mut done = Vec::new();
         let mut files = Vec::new();

@@ -25,9 +25,9 @@ impl Store {
     /// # Errors
     ///
     /// `InvalidInput` for an empty clip, one above 4 GiB, or one longer than
-    /// `StoreOptions::clip_duration_max`; `Full` when there is no room; `ReadOnly`; `Poisoned` after
-    /// two failed writes in a row; `Io`. After an error nothing of a clip of up to 1 MiB can be
-    /// found; of a longer one its beginning may be, [`crate::ClipState::Truncated`]: a hold may
+    /// `StoreOptions::clip_duration_max`; `Full` when there is no room; `ReadOnly`; `Poisoned`
+    /// after two failed writes in a row; `Io`. After an error nothing of a clip of up to 1 MiB can
+    /// be found; of a longer one its beginning may be, [`crate::ClipState::Truncated`]: a hold may
     /// cover it already, so it is not taken back.
     ///
     /// # Durability
@@ -106,8 +106,8 @@ impl Store {
 
 /// A clip that is being recorded, fragment by fragment.
 ///
-/// When it has been dropped without [`Recorder::finish`], or the machine stops, the clip ends at its
-/// last durable fragment and is [`crate::ClipState::Truncated`].
+/// When it has been dropped without [`Recorder::finish`], or the machine stops, the clip ends at
+/// its last durable fragment and is [`crate::ClipState::Truncated`].
 ///
 /// A clip that would get longer than `StoreOptions::clip_duration_max` (or 4 GiB) is ended, and the
 /// recording goes on as another clip, which begins with the init bytes again.

@@ -1,10 +1,10 @@
 //! The sweep: puts on record what expires, and lets it go.
 //!
-//! `retention::plan` decides with a reason for each item; this executes. For each segment that goes:
+//! `retention::plan` decides with a reason for each item; this executes. For a segment that goes:
 //!
 //! 1. With the ledger in hand, the clips that a hold covers are found and spared; the expiry of the
-//!    segment is put on record, durable. A hold is before this entry (its clips are spared) or after
-//!    it (they are gone), never neither. From here on the others cannot be read.
+//!    segment is put on record, durable. A hold is before this entry (its clips are spared) or
+//!    after it (they are gone), never neither. From here on the others cannot be read.
 //! 2. The spared clips are copied to an evidence segment, checked, and the move is put on record
 //!    (see `relocate`). Until then they are read from where they are.
 //! 3. The file is removed, through the gate.
