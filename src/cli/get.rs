@@ -21,25 +21,22 @@ use crate::{CameraId, Clip, ClipId, ClipReader, Result, Store, Timestamp, Window
 /// Write a clip, or all that a camera recorded in a window, to a file
 ///
 /// A clip is written byte for byte as it was received. A window becomes ONE file that plays and
-/// seeks over all its clips; the pictures and sounds in it are copied, never made anew. It begins
-/// at the key frame before the window, and gaps stay gaps: what it really covers is printed.
+/// seeks over all its clips; the pictures and sounds in it are copied, never made anew. It begins at
+/// the key frame before the window, and gaps stay gaps: what it really covers is printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   clipkeep get --dir /srv/clips 42-7 --output clip.mp4
-  clipkeep get --dir /srv/clips --camera front-door --from \"yesterday 18:00\" \
---to \"yesterday 22:00\" --output evening.mp4
-  clipkeep get --dir /srv/clips --camera garage --from \"1h ago\" --to now \
---format fmp4 --output - | ffplay -")]
+  clipkeep get --dir /srv/clips --camera front-door --from \"yesterday 18:00\" \\
+      --to \"yesterday 22:00\" --output evening.mp4
+  clipkeep get --dir /srv/clips --camera garage --from \"1h ago\" --to now --format fmp4 \\
+      --output - | ffplay -")]
 pub(super) struct Args {
     #[command(flatten)]
     dir: Dir,
 
     /// The clip, as `ls` names it
-    #[arg(
-        required_unless_present = "camera",
-        conflicts_with_all = ["camera", "from", "to", "format"]
-    )]
+    #[arg(required_unless_present = "camera", conflicts_with_all = ["camera", "from", "to", "format"])]
     id: Option<ClipId>,
 
     /// The camera of a window

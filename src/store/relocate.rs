@@ -91,8 +91,9 @@ impl Inner {
             // Nothing names the copy, so it can go; if not now, then at the next opening.
             self.catalog.write().add_segment(&segment, size);
             let removal = super::gate::Removal::File(Arc::clone(&segment));
-            let removed = self.check_gone(removal).and_then(|proof| self.remove(vec![proof]));
-            self.problems.lock().extend(removed.err());
+            let removed = self.check_gone(removal).map(|proof| self.remove(vec![proof]));
+            let problems = removed.map_or_else(|error| vec![error], |(_, problems)| problems);
+            self.problems.lock().extend(problems);
             return Err(error);
         }
         self.record_move(&segment, clips)

@@ -23,7 +23,7 @@ use crate::retention::{PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, 
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
 
 use super::catalog::{Located, Shelved};
-use super::gate::Removal;
+use super::gate::{Gone, Removal};
 use super::history::History;
 use super::{Inner, Store, SweepReport};
 
@@ -171,7 +171,7 @@ impl Inner {
         view.pinned_by_clips = segment.parts(&self.footers)?.iter().any(|found| {
             !view.evidence
                 && found.part.clip.home != segment.id
-                && catalog.is_live(found.part.clip, segment)
+                && catalog.is_needed(found.part.clip, segment)
         });
         Ok(view)
     }
@@ -270,10 +270,14 @@ impl Inner {
                 Err(error) => report.problems.push(error),
             }
         }
-        let count = u64::try_from(gone.len()).unwrap_or(0);
-        self.remove(gone)?;
-        report.segments_dropped += count;
+        self.remove_and_tell(gone, report);
         Ok(())
+    }
+
+    fn remove_and_tell(&self, gone: Vec<Gone>, report: &mut SweepReport) {
+        let (count, problems) = self.remove(gone);
+        report.segments_dropped += count;
+        report.problems.extend(problems);
     }
 
     /// Punches everything that is gone out of segments that must stay.
@@ -282,7 +286,8 @@ impl Inner {
             let waiting = || -> Result<BTreeSet<ClipId>> {
                 let catalog = self.catalog.read();
                 let parts = segment.parts(&self.footers)?;
-                let gone = parts.iter().filter(|found| !catalog.is_live(found.part.clip, segment));
+                let gone =
+                    parts.iter().filter(|found| !catalog.is_needed(found.part.clip, segment));
                 Ok(gone.map(|found| found.part.clip).collect())
             };
             match waiting() {
@@ -350,7 +355,6 @@ impl Inner {
                     report.problems.push(error);
                     continue;
                 }
-                report.segments_dropped += 1;
                 whole
             } else {
                 let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
@@ -361,7 +365,10 @@ impl Inner {
                 }
                 self.check_gone(Removal::Clips(segment, free))
             };
-            report.problems.extend(proof.and_then(|proof| self.remove(vec![proof])).err());
+            match proof {
+                Ok(proof) => self.remove_and_tell(vec![proof], report),
+                Err(error) => report.problems.push(error),
+            }
         }
     }
 }
