@@ -95,6 +95,19 @@ impl Catalog {
         }
     }
 
+    /// Makes lookups reach back over the clips whose tails are among `parts`: they may be longer
+    /// than any clip that is recorded now, and than any of their own parts.
+    pub(super) fn reach_over(&mut self, footers: &FooterCache, parts: &[FoundPart]) -> Result<()> {
+        for found in parts.iter().filter(|found| !found.part.first) {
+            let clip = found.part.clip;
+            let Some(home) = self.segments.get(&clip.home) else { continue };
+            if let Some((first, _)) = home.segment.part_of(footers, clip)? {
+                self.reach = self.reach.max(found.part.end.since(first.part.start));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes in a record that was just written.
     pub(super) fn add_record(&mut self, segment: SegmentId, record: &Published) {
         if let Some(start) = record.new_part {

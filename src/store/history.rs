@@ -18,6 +18,8 @@ pub(super) struct History {
     pub(super) classes: BTreeMap<ClassId, Retention>,
     pub(super) default_class: Option<ClassId>,
     pub(super) camera_classes: BTreeMap<CameraId, ClassId>,
+    /// Every class that new clips of a camera ever went to; under `None` those of the default.
+    pub(super) past_classes: BTreeMap<Option<CameraId>, BTreeSet<ClassId>>,
     /// Every camera that an entry names.
     pub(super) cameras: BTreeSet<CameraId>,
     pub(super) hidden: BTreeSet<CameraId>,
@@ -55,8 +57,12 @@ impl History {
             Decision::ClassSet { class, at_least_us, at_most_us } => {
                 self.set_class(*class, *at_least_us, *at_most_us);
             }
-            Decision::CameraClass { camera: None, class } => self.default_class = Some(*class),
+            Decision::CameraClass { camera: None, class } => {
+                self.past_classes.entry(None).or_default().insert(*class);
+                self.default_class = Some(*class);
+            }
             Decision::CameraClass { camera: Some(camera), class } => {
+                self.past_classes.entry(Some(camera.clone())).or_default().insert(*class);
                 self.cameras.insert(camera.clone());
                 self.camera_classes.insert(camera.clone(), *class);
             }
@@ -142,6 +148,15 @@ impl History {
             .copied()
             .or(self.default_class)
             .unwrap_or(ClassId(0))
+    }
+
+    /// Up to when clips of `camera` may have been received that are expired, whatever class they
+    /// were recorded under.
+    pub(super) fn expired_until_of(&self, camera: &CameraId) -> Timestamp {
+        let own = self.past_classes.get(&Some(camera.clone()));
+        let classes = own.into_iter().chain(self.past_classes.get(&None)).flatten();
+        let until = classes.filter_map(|class| self.expired_until.get(class)).max();
+        until.copied().unwrap_or(Timestamp::MIN)
     }
 
     /// The retention of `class`. A class that the ledger does not name is kept for the longest

@@ -53,8 +53,8 @@ fn gaps(window: Window, windows: &[Window]) -> Vec<Window> {
     gaps
 }
 
-/// Splits a gap where its reason changes: what is expired, what was never recorded, what has not
-/// happened yet.
+/// Splits a gap where its reason changes: what its owner deleted, what is expired, what was never
+/// recorded, what has not happened yet.
 fn explain_gap(
     history: &History,
     camera: &CameraId,
@@ -62,20 +62,29 @@ fn explain_gap(
     now: Timestamp,
     missed: &mut Vec<MissedRange>,
 ) {
-    let deleted = history.deleted.iter().any(|(of, window)| of == camera && window.meets(&gap));
-    let until = history.expired_until.get(&history.class_of(Some(camera)));
-    let expired_to = if deleted { gap.end() } else { until.copied().unwrap_or(Timestamp::MIN) };
-    let first = expired_to.clamp(gap.start(), gap.end());
-    let second = now.clamp(first, gap.end());
-    let parts = [
-        (gap.start(), first, MissedReason::Expired),
-        (first, second, MissedReason::NeverRecorded),
-        (second, gap.end(), MissedReason::NotYet),
-    ];
-    missed.extend(parts.into_iter().filter_map(|(start, end, reason)| {
-        let window = Window::new(start, end).ok()?;
-        Some(MissedRange { camera: camera.clone(), window, reason })
-    }));
+    let deleted = history.deleted.iter().filter(|(of, _)| of == camera);
+    let mut deleted: Vec<Window> = deleted.map(|(_, window)| *window).collect();
+    deleted.sort_unstable();
+    let others = gaps(gap, &deleted);
+    let deleted = gaps(gap, &others).into_iter().map(|window| (window, true));
+    let mut pieces: Vec<(Window, bool)> = others.iter().map(|window| (*window, false)).collect();
+    pieces.extend(deleted);
+    pieces.sort_unstable();
+    let expired_until = history.expired_until_of(camera);
+    for (piece, is_deleted) in pieces {
+        let expired_to = if is_deleted { piece.end() } else { expired_until };
+        let first = expired_to.clamp(piece.start(), piece.end());
+        let second = now.clamp(first, piece.end());
+        let parts = [
+            (piece.start(), first, MissedReason::Expired),
+            (first, second, MissedReason::NeverRecorded),
+            (second, piece.end(), MissedReason::NotYet),
+        ];
+        missed.extend(parts.into_iter().filter_map(|(start, end, reason)| {
+            let window = Window::new(start, end).ok()?;
+            Some(MissedRange { camera: camera.clone(), window, reason })
+        }));
+    }
 }
 
 #[cfg(test)]

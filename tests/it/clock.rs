@@ -1,0 +1,163 @@
+//! Wall clocks that lie.
+
+use std::time::Duration;
+
+use clipkeep::{ClockStatus, Timestamp};
+
+use crate::store_kit::{DAY, HOUR, MINUTE, TestStore, at};
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_boot_in_1970_expires_nothing_early_and_everything_in_the_end() {
+    let t = TestStore::new();
+    let clip = t.sealed_clip("door", 0, "a");
+    t.pass(DAY);
+    let before = t.store.now();
+    t.clock.reboot();
+    t.clock.step_wall(Timestamp::EPOCH);
+    let t = t.reopen();
+    assert!(t.store.now() >= before);
+    assert!(matches!(t.store.clock_status(), ClockStatus::WallBehind { .. }));
+    t.clock.advance(9 * DAY - MINUTE);
+    t.store.sweep().unwrap();
+    assert!(t.reads_as(&clip, "a"));
+    t.clock.advance(MINUTE);
+    t.store.sweep().unwrap();
+    t.assert_gone(&clip);
+}
+
+#[test]
+fn clips_of_a_1970_boot_are_recorded_and_found() {
+    let t = TestStore::new();
+    t.sealed_clip("door", 0, "a");
+    t.clock.reboot();
+    t.clock.step_wall(Timestamp::EPOCH);
+    let t = t.reopen();
+    let late = t.sealed_clip("door", 10, "late");
+    assert!(late.received() >= at(1440));
+    assert!(t.reads_as(&late, "late"));
+}
+
+#[test]
+fn a_step_of_a_year_forward_expires_nothing() {
+    let t = TestStore::new();
+    let clip = t.sealed_clip("door", 0, "a");
+    t.clock.step_wall(at(1440).saturating_add(365 * DAY));
+    let status = t.store.clock_status();
+    assert!(matches!(status, ClockStatus::WallAhead { .. }), "{status}");
+    t.store.sweep().unwrap();
+    assert!(t.reads_as(&clip, "a"));
+    let t = t.reopen();
+    t.clock.advance(9 * DAY);
+    t.store.sweep().unwrap();
+    assert!(t.reads_as(&clip, "a"));
+    t.clock.advance(DAY);
+    t.store.sweep().unwrap();
+    t.assert_gone(&clip);
+}
+
+#[test]
+fn a_step_of_a_year_back_expires_nothing_early_and_freezes_nothing() {
+    let t = TestStore::new();
+    let clip = t.sealed_clip("door", 0, "a");
+    t.clock.step_wall(at(1440).saturating_sub(365 * DAY));
+    t.clock.advance(10 * DAY - MINUTE);
+    t.store.sweep().unwrap();
+    assert!(t.reads_as(&clip, "a"));
+    t.clock.advance(MINUTE);
+    t.store.sweep().unwrap();
+    t.assert_gone(&clip);
+}
+
+#[test]
+fn a_step_within_the_bound_is_believed() {
+    let t = TestStore::new();
+    t.clock.step_wall(at(1440).saturating_add(HOUR - MINUTE));
+    assert_eq!(t.store.now(), at(1440).saturating_add(HOUR - MINUTE));
+    assert_eq!(t.store.clock_status(), ClockStatus::Agrees);
+}
+
+#[test]
+fn a_confirmed_step_counts_at_once_and_after_reopening() {
+    let t = TestStore::new();
+    let clip = t.sealed_clip("door", 0, "a");
+    let later = at(1440).saturating_add(30 * DAY);
+    t.clock.step_wall(later);
+    assert_eq!(t.store.confirm_clock("ann").unwrap(), later);
+    assert_eq!(t.store.clock_status(), ClockStatus::Agrees);
+    let t = t.reopen();
+    assert!(t.store.now() >= later);
+    t.store.sweep().unwrap();
+    t.assert_gone(&clip);
+    let entry = t.ledger().into_iter().find(|line| line.kind == "clock-confirmed").unwrap();
+    assert!(entry.text.contains("ann"), "{}", entry.text);
+}
+
+#[test]
+fn confirming_a_clock_that_is_behind_moves_nothing_back() {
+    let t = TestStore::new();
+    t.pass(DAY);
+    let now = t.store.now();
+    t.clock.step_wall(Timestamp::EPOCH);
+    assert!(t.store.confirm_clock("ann").unwrap() >= now);
+    assert!(t.store.now() >= now);
+}
+
+#[test]
+fn time_never_goes_back_over_reboots() {
+    let mut t = TestStore::new();
+    let mut last = t.store.now();
+    for wall in ["2026-11-02T00:30:00Z", "1970-01-01T00:00:00Z", "2038-01-19T03:14:08Z"] {
+        t.clock.reboot();
+        t.clock.step_wall(time(wall));
+        t = t.reopen();
+        assert!(t.store.now() >= last, "{wall}");
+        last = t.store.now();
+        t.clock.advance(MINUTE);
+        assert!(t.store.now() >= last.saturating_add(MINUTE), "{wall}");
+        last = t.store.now();
+    }
+}
+
+#[test]
+fn a_store_lives_through_2038() {
+    let t = TestStore::new();
+    let clock = t.clock.clone();
+    let start = time("2038-01-18T00:00:00Z");
+    clock.step_wall(start);
+    t.store.confirm_clock("ann").unwrap();
+    let clip = t.sealed_clip("door", 0, "a");
+    t.pass(9 * DAY);
+    t.sweep();
+    assert!(t.reads_as(&clip, "a"));
+    let t = t.reopen();
+    assert!(t.reads_as(&clip, "a"));
+    t.pass(DAY);
+    t.sweep();
+    t.assert_gone(&clip);
+}
+
+#[test]
+fn a_night_without_power_counts_when_the_clock_says_so() {
+    let t = TestStore::new();
+    t.clock.reboot();
+    t.clock.step_wall(at(1440).saturating_add(HOUR / 2));
+    let t = t.reopen();
+    assert!(t.store.now() >= at(1440).saturating_add(HOUR / 2));
+}
+
+#[test]
+fn a_frozen_wall_clock_does_not_freeze_expiry() {
+    let t = TestStore::new();
+    let clip = t.sealed_clip("door", 0, "a");
+    for _ in 0..10 {
+        t.clock.advance(DAY);
+        t.clock.step_wall(at(1440));
+        assert!(t.store.now() > at(1440).saturating_add(DAY - Duration::from_secs(1)));
+    }
+    t.store.sweep().unwrap();
+    t.assert_gone(&clip);
+}

@@ -1,0 +1,177 @@
+//! Reading clips, also while they expire.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use bytes::Bytes;
+use clipkeep::{Clip, ErrorKind, NewClip};
+
+use crate::store_kit::{DAY, SEGMENT_BYTES, TestStore, camera, kind_of, marked, minutes, noise};
+
+/// A clip of 2,500,000 bytes in a sealed segment.
+fn large(t: &TestStore) -> (Clip, Vec<u8>) {
+    let bytes = noise(5, 2_500_000);
+    let new = NewClip::new(&camera("door"), minutes(0, 1));
+    let clip = t.store.append(new, bytes.clone()).unwrap();
+    (clip, bytes)
+}
+
+#[test]
+fn ranges_come_back_at_any_offset() {
+    let t = TestStore::new();
+    let (clip, bytes) = large(&t);
+    for sealed in [false, true] {
+        if sealed {
+            t.store.seal().unwrap();
+        }
+        let reader = t.store.read(clip.id()).unwrap();
+        for (offset, len) in [
+            (0, 0),
+            (0, 1),
+            (65_535, 2),
+            (65_536, 65_536),
+            (1, 200_000),
+            (1_048_575, 2),
+            (2_499_999, 1),
+            (2_500_000, 0),
+            (0, 2_500_000),
+        ] {
+            let mut buf = vec![0; len];
+            reader.read_at(u64::try_from(offset).unwrap(), &mut buf).unwrap();
+            assert!(buf == bytes[offset..offset + len], "{offset} + {len}, sealed: {sealed}");
+        }
+    }
+}
+
+#[test]
+fn ranges_outside_the_clip_are_refused() {
+    let t = TestStore::new();
+    let (clip, _) = large(&t);
+    let reader = t.store.read(clip.id()).unwrap();
+    for offset in [2_500_000, 2_499_999, u64::MAX] {
+        assert_eq!(kind_of(reader.read_at(offset, &mut [0; 2])), ErrorKind::InvalidInput);
+    }
+    assert!(reader.chunks(0..2_500_001).is_err());
+    #[expect(clippy::reversed_empty_ranges, reason = "a caller's mistake")]
+    let reversed = reader.chunks(5..4).is_err();
+    assert!(reversed);
+}
+
+#[test]
+fn chunks_begin_and_end_where_asked() {
+    let t = TestStore::new();
+    let (clip, bytes) = large(&t);
+    t.store.seal().unwrap();
+    let reader = t.store.read(clip.id()).unwrap();
+    for (from, to) in [(0, 2_500_000), (12_345, 1_234_567), (65_537, 65_539), (7, 7)] {
+        let range = u64::try_from(from).unwrap()..u64::try_from(to).unwrap();
+        let chunks: Vec<Bytes> = reader.chunks(range).unwrap().map(Result::unwrap).collect();
+        assert!(chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= 65_536));
+        assert!(chunks.concat() == bytes[from..to], "{from}..{to}");
+    }
+}
+
+#[test]
+fn a_reader_reads_and_seeks_like_a_file() {
+    let t = TestStore::new();
+    let (clip, bytes) = large(&t);
+    let mut reader = t.store.read(clip.id()).unwrap();
+    let mut whole = Vec::new();
+    reader.read_to_end(&mut whole).unwrap();
+    assert!(whole == bytes);
+    assert_eq!(reader.seek(SeekFrom::End(-10)).unwrap(), 2_499_990);
+    let mut tail = Vec::new();
+    reader.read_to_end(&mut tail).unwrap();
+    assert_eq!(tail, bytes[2_499_990..]);
+    reader.seek(SeekFrom::Start(100)).unwrap();
+    assert_eq!(reader.seek(SeekFrom::Current(-50)).unwrap(), 50);
+    let mut four = [0; 4];
+    reader.read_exact(&mut four).unwrap();
+    assert_eq!(four, bytes[50..54]);
+    assert!(reader.seek(SeekFrom::Current(-1000)).is_err());
+    reader.seek(SeekFrom::Start(u64::MAX)).unwrap();
+    assert_eq!(reader.read(&mut four).unwrap(), 0);
+}
+
+#[test]
+fn a_reader_survives_the_sweep_that_removes_its_file() {
+    let t = TestStore::new();
+    let (clip, bytes) = large(&t);
+    t.store.seal().unwrap();
+    let mapped = t.store.read(clip.id()).unwrap();
+    let copied = t.store.read_copied(clip.id()).unwrap();
+    let chunk = mapped.chunks(0..1000).unwrap().next().unwrap().unwrap();
+    t.pass(11 * DAY);
+    t.sweep();
+    t.assert_gone(&clip);
+    assert!(t.segment_files().is_empty());
+    assert!(t.store.stats().unwrap().ghost_bytes >= 2_500_000);
+    assert!(mapped.to_vec().unwrap() == bytes);
+    assert!(copied.to_vec().unwrap() == bytes);
+    drop((mapped, copied));
+    assert_eq!(chunk, bytes[..1000]);
+    assert!(t.store.stats().unwrap().ghost_bytes > 0, "the chunk keeps the map");
+    drop(chunk);
+    assert_eq!(t.store.stats().unwrap().ghost_bytes, 0);
+}
+
+#[test]
+fn a_reader_survives_the_store() {
+    let t = TestStore::new();
+    let (clip, bytes) = large(&t);
+    t.store.seal().unwrap();
+    let reader = t.store.read(clip.id()).unwrap();
+    drop(t.store);
+    assert!(reader.to_vec().unwrap() == bytes);
+}
+
+#[test]
+fn a_deleted_clip_is_punched_only_when_its_reader_has_let_go() {
+    let t = TestStore::new();
+    let (clip, bytes) = large(&t);
+    let neighbour = t.sealed_clip("yard", 0, "neighbour");
+    let marker_clip = t.clip("door", 10, "deleted");
+    t.clip("yard", 10, "neighbour-too");
+    t.store.seal().unwrap();
+    let reader = t.store.read(marker_clip.id()).unwrap();
+    let large_reader = t.store.read(clip.id()).unwrap();
+    t.store.delete_clip(marker_clip.id(), "owner", "").unwrap();
+    t.assert_gone(&marker_clip);
+    assert_eq!(t.sweep().clips_awaiting_readers, 1);
+    assert_eq!(t.files_with("deleted").len(), 1);
+    assert_eq!(reader.to_vec().unwrap(), marked("deleted", 20_000));
+    drop(reader);
+    assert_eq!(t.sweep().clips_awaiting_readers, 0);
+    assert_eq!(t.files_with("deleted"), [""; 0]);
+    assert!(t.reads_as(&neighbour, "neighbour"));
+    assert!(large_reader.to_vec().unwrap() == bytes);
+}
+
+#[test]
+fn above_the_limit_of_mapped_segments_reads_copy() {
+    let t = TestStore::with(|options| options.lease_segments_max(1));
+    let clips: Vec<_> = (0..3).map(|n| t.sealed_clip("door", n, "a")).collect();
+    let readers: Vec<_> = clips.iter().map(|clip| t.store.read(clip.id()).unwrap()).collect();
+    let reads = t.disk.stats().reads;
+    assert_eq!(readers[0].to_vec().unwrap(), marked("a", 20_000));
+    assert_eq!(t.disk.stats().reads, reads, "mapped");
+    assert_eq!(readers[1].to_vec().unwrap(), marked("a", 20_000));
+    assert!(t.disk.stats().reads > reads, "copied");
+    assert_eq!(readers[2].to_vec().unwrap(), marked("a", 20_000));
+    t.pass(11 * DAY);
+    t.sweep();
+    assert!(t.store.stats().unwrap().ghost_bytes < SEGMENT_BYTES, "one segment at most");
+    assert!(readers.iter().all(|reader| reader.to_vec().unwrap() == marked("a", 20_000)));
+}
+
+#[test]
+fn a_reader_of_a_clip_being_recorded_sees_what_was_durable() {
+    let t = TestStore::new();
+    let mut recorder =
+        t.store.record(NewClip::starting(&camera("door"), crate::store_kit::at(0))).unwrap();
+    let second = std::time::Duration::from_secs(1);
+    recorder.write(&b"one;"[..], second).unwrap();
+    let reader = t.store.read(recorder.clips()[0]).unwrap();
+    recorder.write(&b"two;"[..], second).unwrap();
+    assert_eq!(reader.to_vec().unwrap(), b"one;");
+    assert_eq!(t.store.read(recorder.clips()[0]).unwrap().to_vec().unwrap(), b"one;two;");
+}
