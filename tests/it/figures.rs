@@ -9,7 +9,7 @@ use clipkeep::{
     CameraId, ManualClock, NewClip, NewHold, Retention, Store, StoreOptions, Timestamp, Window,
 };
 
-use crate::world::{always, camera, footage};
+use crate::world::{camera, footage};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MIB: u64 = 1 << 20;
@@ -32,6 +32,10 @@ fn second(number: u32) -> Window {
     let start = "2026-11-23T10:00:00Z".parse::<Timestamp>().unwrap();
     let start = start.saturating_add(Duration::from_secs(u64::from(number)));
     Window::starting(start, Duration::from_secs(1)).unwrap()
+}
+
+fn all_day() -> Window {
+    Window::parse("2026-11-23T10:00:00Z", "2026-11-23T18:00:00Z").unwrap()
 }
 
 /// `part / whole` in millionths, in whole numbers.
@@ -76,7 +80,7 @@ fn a_hold_costs_two_syncs_whatever_it_covers() {
         store.append(NewClip::new(camera, second(number)), footage(1, 3_000)).unwrap();
     }
     for covered in [1, 20] {
-        let hold = NewHold::new(cameras[..covered].iter().cloned(), always());
+        let hold = NewHold::new(cameras[..covered].iter().cloned(), all_day());
         let before = disk.stats();
         let receipt = store.place_hold(hold).unwrap();
         let after = disk.stats();
@@ -128,7 +132,8 @@ fn clips_on_disk(dir: &Path) -> std::collections::BTreeSet<u32> {
             (0..bytes.len()).filter(|at| bytes[*at] == b'f' && bytes[*at..].starts_with(prefix))
         {
             let digits = &bytes[at + prefix.len()..bytes.len().min(at + prefix.len() + 8)];
-            numbers.extend(std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()));
+            numbers
+                .extend(std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u32>().ok()));
         }
     });
     numbers
@@ -148,7 +153,7 @@ fn one_held_camera_of_sixteen_keeps_its_own_bytes_and_nobody_elses() {
         store.append(NewClip::new(&camera, second(number)), bytes).unwrap();
     }
     store.seal().unwrap();
-    let receipt = store.place_hold(NewHold::new([camera("street-3")], always())).unwrap();
+    let receipt = store.place_hold(NewHold::new([camera("street-3")], all_day())).unwrap();
     assert!(receipt.bytes >= 32 * MIB);
     clock.advance(3 * HOUR);
     let report = store.sweep().unwrap();
