@@ -26,6 +26,7 @@ mod reopen;
 mod retention;
 mod scenarios;
 mod store_kit;
+mod street;
 mod tidy;
 mod trouble;
 mod world;
