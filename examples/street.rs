@@ -25,8 +25,8 @@ const FRAGMENT_BYTES: usize = 64 * 1024;
 const FRAGMENTS_A_CLIP: u32 = 15;
 /// No camera writes faster than this, so that the load is the same on every fast disk.
 const PACE: Duration = Duration::from_millis(100);
-const MINUTE: Duration = Duration::from_secs(60);
-const AT_MOST: Duration = Duration::from_secs(20 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const AT_MOST: Duration = Duration::from_mins(20);
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -77,7 +77,7 @@ fn main() -> Result<(), Failure> {
         }
         over.store(true, Ordering::Relaxed);
         for recorder in recorders {
-            recorder.join().map_err(|_| "a recorder panicked")??;
+            recorder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         }
         Ok(swept?)
     })?;
@@ -169,7 +169,7 @@ fn report(
 ) -> Result<(), Failure> {
     let fragments: u64 = logs.iter().map(|log| log.fragments).sum();
     let clips: usize = logs.iter().map(|log| log.clips.len()).sum();
-    let mib = fragments * u64::try_from(FRAGMENT_BYTES)? >> 20;
+    let mib = (fragments * u64::try_from(FRAGMENT_BYTES)?) >> 20;
     let stats = store.stats()?;
     println!("{fragments} fragments, {mib} MiB, {clips} clips, {} readable now", stats.clips);
     println!("{} holds, {} clips held, {sweeps} sweeps", store.holds().len(), stats.held_clips);

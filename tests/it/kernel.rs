@@ -24,8 +24,8 @@ use crate::world::{camera, footage};
 const ROUNDS_DEFAULT: u64 = 10;
 const CAMERAS: u64 = 8;
 const FRAGMENT_BYTES: usize = 20_000;
-const AT_MOST: Duration = Duration::from_secs(600);
-const MINUTE: Duration = Duration::from_secs(60);
+const AT_MOST: Duration = Duration::from_mins(10);
+const MINUTE: Duration = Duration::from_mins(1);
 /// Tells the recorder its folder, round and time, in this order.
 const TASK: &str = "CLIPKEEP_TEST_RECORDER";
 
@@ -48,11 +48,11 @@ fn clock_of(boot: u64, at: Timestamp) -> ManualClock {
     clock
 }
 
-/// Says one line, whole: `print!` would keep it from the pipe until the test ends.
-fn say(line: &str) {
+/// Says one line, whole: `print!` would keep it from the pipe until the test ends. Answers whether
+/// somebody listens.
+fn say(line: &str) -> bool {
     let mut out = std::io::stdout().lock();
-    // The parent may have stopped listening: then nothing counts any more.
-    writeln!(out, "{line}").and_then(|()| out.flush()).ok();
+    writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
 }
 
 /// Not a test of its own: the recorder that `what_a_killed_process_acknowledged_is_there` runs.
@@ -74,15 +74,15 @@ fn recorder_process() {
             let (store, numbers) = (&store, &numbers);
             scope.spawn(move || record(store, numbers, &format!("street-{number}")));
         }
-        loop {
-            clock.advance(MINUTE);
-            say(&format!("clock {}", store.now().as_micros()));
+        clock.advance(MINUTE);
+        while say(&format!("clock {}", store.now().as_micros())) {
             store.sweep().expect("sweeping works");
+            clock.advance(MINUTE);
         }
     });
 }
 
-/// One camera, for ever: a clip at once, which may be held, then one in fragments.
+/// One camera, for as long as somebody listens: a clip at once, which may be held, then one in fragments.
 fn record(store: &Store, numbers: &AtomicU64, name: &str) -> Result<()> {
     let camera = camera(name);
     loop {
@@ -92,7 +92,9 @@ fn record(store: &Store, numbers: &AtomicU64, name: &str) -> Result<()> {
         let len = 1 + usize::try_from(below(number, 1, 90_000)).unwrap();
         let clip = store.append(NewClip::new(&camera, window), footage(number, len))?;
         let received = clip.received().as_micros();
-        say(&format!("clip {} {received} {number} {len}", clip.id()));
+        if !say(&format!("clip {} {received} {number} {len}", clip.id())) {
+            return Ok(());
+        }
         if below(number, 2, 16) == 0 {
             let hold = store.place_hold(NewHold::new([camera.clone()], window))?;
             // A sweep may have been first if the clip was due by then.

@@ -11,7 +11,7 @@ use crate::world::{camera, footage};
 
 const CAMERAS: u64 = 20;
 const CLIPS: u64 = 12;
-const AT_MOST: Duration = Duration::from_secs(20 * 60);
+const AT_MOST: Duration = Duration::from_mins(20);
 
 /// A clip as it was acknowledged: when it arrived, and the seed of its four fragments.
 struct Kept {
@@ -57,7 +57,7 @@ fn a_busy_street_loses_nothing_while_it_sweeps() {
         .clock(clock.clone())
         .retention(Retention::new(AT_MOST / 2, AT_MOST).unwrap())
         .segment_bytes(8 << 20)
-        .segment_age(Duration::from_secs(60))
+        .segment_age(Duration::from_mins(1))
         .sweep_share(100)
         .open(dir.path())
         .unwrap();
@@ -69,7 +69,7 @@ fn a_busy_street_loses_nothing_while_it_sweeps() {
             })
             .collect();
         while recorders.iter().any(|recorder| !recorder.is_finished()) {
-            clock.advance(Duration::from_secs(60));
+            clock.advance(Duration::from_mins(1));
             let report = store.sweep().unwrap();
             assert!(report.problems.is_empty(), "{:?}", report.problems);
         }
