@@ -1,15 +1,17 @@
 //! Retention and clip storage engine for cameras.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod format;
-mod hold;
-mod index;
-mod ledger;
-mod log;
-mod retention;
-mod store;
 mod types;
 pub mod vfs;
+mod format;
+mod log;
+mod index;
+mod ledger;
+mod hold;
+mod retention;
+mod store;
+#[cfg(feature = "media")]
+pub mod media;
 
 pub use format::entry::ExpiryReason;
 pub use hold::{Hold, HoldCause, HoldState, NewHold, Release, ReleaseCause};

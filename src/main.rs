@@ -1,2 +1,7 @@
-//! The `clipkeep` binary.
-fn main() {}
+//! The `clipkeep` binary: hands over to the command line of the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    clipkeep::cli::run()
+}

@@ -183,11 +183,6 @@ impl Hold {
         self.position
     }
 
-    /// The key it was placed with; may be empty.
-    pub(crate) fn idempotency_key(&self) -> &str {
-        &self.idempotency_key
-    }
-
     /// Leaves the active state: protects until `until`. A second release or lapse (which nobody
     /// writes) may lengthen the grace, never shorten it.
     pub(super) fn release(&mut self, until: Timestamp, released: Released) {

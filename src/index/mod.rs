@@ -74,17 +74,13 @@ impl Timelines {
         self.cameras.get(camera).and_then(Timeline::first).map(part)
     }
 
-    /// The latest part of `camera`, by start.
-    pub(crate) fn last(&self, camera: &CameraId) -> Option<(Timestamp, SegmentId)> {
-        self.cameras.get(camera).and_then(Timeline::last).map(part)
-    }
-
     /// The cameras that have a part, in order.
     pub(crate) fn cameras(&self) -> impl Iterator<Item = &CameraId> {
         self.cameras.keys()
     }
 
     /// How many parts there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.cameras.values().map(Timeline::len).sum()
     }

@@ -114,6 +114,7 @@ impl Timeline {
         self.firsts.first().copied()
     }
 
+    #[cfg(test)]
     pub(super) fn last(&self) -> Option<(i64, u32)> {
         self.runs.last().and_then(|run| run.get(run.len().checked_sub(1)?))
     }

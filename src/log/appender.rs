@@ -215,6 +215,10 @@ impl Appender {
     /// # Errors
     ///
     /// As [`Appender::commit`].
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method as a value is of one lifetime, and every leader has its own"
+    )]
     pub(crate) fn sync(&self, host: &dyn Host) -> Result<()> {
         self.commit(self.newest(), host, true);
         self.lead(host, |leader| leader.sync_open())

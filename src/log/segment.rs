@@ -401,11 +401,11 @@ fn read_ends(
             if let Ok(trailer) = Trailer::decode_unkeyed(&last_block, last) {
                 return Ok((trailer.header.clone(), Some(trailer)));
             }
-            let copy = SegmentHeader::decode(&last_block);
-            copy.map(|header| (header, None)).map_err(|_| {
-                Error::corrupt("open segment: neither copy of its header is readable")
-                    .caused_by(damage)
-            })
+            let Ok(header) = SegmentHeader::decode(&last_block) else {
+                let message = "open segment: neither copy of its header is readable";
+                return Err(Error::corrupt(message).caused_by(damage));
+            };
+            Ok((header, None))
         }
     }
 }
@@ -431,8 +431,7 @@ fn read_footer(file: &dyn VfsFile, key: &SegmentKey, trailer: &Trailer) -> Resul
     file.read_at(trailer.footer_offset, &mut bytes).map_err(|error| {
         Error::corrupt("read segment footer").at_offset(trailer.footer_offset).caused_by(error)
     })?;
-    let block = u32::try_from(trailer.footer_offset / BLOCK_BYTES).unwrap_or(u32::MAX);
-    if key.crc(block, &bytes) != trailer.footer_crc {
+    if key.crc(trailer.footer_block(), &bytes) != trailer.footer_crc {
         return Err(fail(crate::format::Damage::Checksum));
     }
     Footer::decode(&bytes, key).map_err(fail)
@@ -442,12 +441,20 @@ fn read_footer(file: &dyn VfsFile, key: &SegmentKey, trailer: &Trailer) -> Resul
 #[derive(Debug)]
 pub(crate) struct FooterCache {
     bytes_max: u64,
-    kept: Mutex<(VecDeque<(Weak<Segment>, u64)>, u64)>,
+    kept: Mutex<KeptFooters>,
+}
+
+#[derive(Debug, Default)]
+struct KeptFooters {
+    /// Whose footers, with the bytes of each, oldest first.
+    segments: VecDeque<(Weak<Segment>, u64)>,
+    /// The sum of them.
+    bytes: u64,
 }
 
 impl FooterCache {
     pub(crate) fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, kept: Mutex::new((VecDeque::new(), 0)) }
+        Self { bytes_max, kept: Mutex::default() }
     }
 
     /// Counts the footer of `segment`, just loaded or made, and lets the oldest ones go.
@@ -455,11 +462,11 @@ impl FooterCache {
         let mut gone = Vec::new();
         {
             let mut kept = self.kept.lock();
-            kept.0.push_back((Arc::downgrade(segment), bytes));
-            kept.1 += bytes;
-            while kept.1 > self.bytes_max && kept.0.len() > 1 {
-                let Some((segment, bytes)) = kept.0.pop_front() else { break };
-                kept.1 -= bytes;
+            kept.segments.push_back((Arc::downgrade(segment), bytes));
+            kept.bytes += bytes;
+            while kept.bytes > self.bytes_max && kept.segments.len() > 1 {
+                let Some((segment, bytes)) = kept.segments.pop_front() else { break };
+                kept.bytes -= bytes;
                 gone.push(segment);
             }
         }

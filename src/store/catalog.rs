@@ -174,7 +174,7 @@ impl Catalog {
                 if !found.part.first || !self.is_live(found.part.clip, &shelved.segment) {
                     continue;
                 }
-                let clip = self.locate(footers, &shelved.segment, found)?;
+                let clip = self.locate(footers, &shelved.segment, &found)?;
                 if clip.clip.window.meets(&window) {
                     located.push(clip);
                 }
@@ -188,7 +188,7 @@ impl Catalog {
         &self,
         footers: &FooterCache,
         segment: &Arc<Segment>,
-        first: FoundPart,
+        first: &FoundPart,
     ) -> Result<Located> {
         let id = first.part.clip;
         let camera = first.camera.clone();
@@ -210,7 +210,7 @@ impl Catalog {
             }
             parts.sort_by_key(|(_, found)| found.part.sequence);
         }
-        Ok(Located { clip: self.describe(&first, &parts), parts })
+        Ok(Located { clip: self.describe(first, &parts), parts })
     }
 
     /// The clip made of `parts`, the first of which is `first`.
@@ -279,7 +279,7 @@ impl Catalog {
         if !first.part.first {
             return Err(Error::corrupt(format!("clip {id}: its beginning is damaged")));
         }
-        self.locate(footers, &shelved.segment, first)
+        self.locate(footers, &shelved.segment, &first)
     }
 
     /// The live clips that began in `segment` (in an evidence segment: that live there).
@@ -290,6 +290,6 @@ impl Catalog {
     ) -> Result<Vec<Located>> {
         let parts = segment.parts(footers)?;
         let first = |found: &FoundPart| found.part.first && self.is_live(found.part.clip, segment);
-        parts.into_iter().filter(first).map(|found| self.locate(footers, segment, found)).collect()
+        parts.into_iter().filter(first).map(|found| self.locate(footers, segment, &found)).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Segments and ledger, in words, for a person who looks for what happened.
 
 use crate::format::entry::{Decision, Entry};
-use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
+use crate::types::{ClipId, Error, ErrorKind, Result, SegmentId};
 
 use super::{LedgerLine, PartReport, SegmentReport, Store};
 use crate::format::BLOCK_BYTES;

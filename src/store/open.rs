@@ -441,7 +441,7 @@ impl Recovery<'_> {
                     continue;
                 }
                 report.repairs.push(format!("segment {}: wrote its footer again", segment.id));
-            } else if let Err(error) = self.wipe_and_sync(&segment, &scan) {
+            } else if let Err(error) = wipe_and_sync(&segment, &scan) {
                 report.problems.push(error);
                 continue;
             }
@@ -464,18 +464,6 @@ impl Recovery<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Overwrites the headers of records that do not count, so that they are never found again, and
-    /// makes the others durable: a process that was killed may have left them in the page cache.
-    fn wipe_and_sync(&self, segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
-        let zeros = [0; 4096];
-        let fail = |error| Error::io("wipe torn records", &segment.path, error);
-        for block in &scan.stale_blocks {
-            let offset = u64::from(*block) * BLOCK_BYTES;
-            segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
-        }
-        segment.file.sync().map_err(fail)
     }
 
     fn next_ordinal(&self, segment: &Arc<Segment>) -> Result<u32> {
@@ -553,6 +541,18 @@ impl Recovery<'_> {
             swept.problems.extend(proof.and_then(|proof| inner.remove(vec![proof])).err());
         }
     }
+}
+
+/// Overwrites the headers of records that do not count, so that they are never found again, and
+/// makes the others durable: a process that was killed may have left them in the page cache.
+fn wipe_and_sync(segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
+    let zeros = [0; 4096];
+    let fail = |error| Error::io("wipe torn records", &segment.path, error);
+    for block in &scan.stale_blocks {
+        let offset = u64::from(*block) * BLOCK_BYTES;
+        segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
+    }
+    segment.file.sync().map_err(fail)
 }
 
 impl OpenReport {

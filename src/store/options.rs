@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::format::{SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES};
-use crate::retention::{Retention, WhenFull};
+use crate::retention::{Retention, WALL_BOUND_DEFAULT, WhenFull};
 use crate::types::{Clock, Error, Result, SystemClock};
 use crate::vfs::{Vfs, os::OsVfs};
 
@@ -77,15 +77,15 @@ impl Default for StoreOptions {
             free_space_floor: 256 << 20,
             when_full: WhenFull::default(),
             segment_bytes: 128 << 20,
-            segment_age: Duration::from_secs(3600),
-            clip_duration_max: Duration::from_secs(600),
+            segment_age: Duration::from_hours(1),
+            clip_duration_max: Duration::from_mins(10),
             durability: Durability::default(),
             hold_budget: None,
             agency_hold_budget: None,
             sweeper: None,
             sweep_share_percent: 25,
             evidence_reserve: 16 << 20,
-            clock_step_max: Duration::from_secs(3600),
+            clock_step_max: WALL_BOUND_DEFAULT,
             lease_segments_max: 64,
             read_only: false,
             create: true,
@@ -273,7 +273,7 @@ impl StoreOptions {
                 self.segment_bytes
             )));
         }
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         if self.clip_duration_max < Duration::from_secs(1) || self.clip_duration_max > hour {
             return Err(Error::invalid("longest clip: want 1 second to 1 hour"));
         }

@@ -175,16 +175,15 @@ impl Recorder {
         }
         let inner = Arc::clone(&self.store.inner);
         let mut bytes = fragment.clone();
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let template = NewClip { start: self.position, ..self.template.clone() };
-                if let Some(init) = &template.init {
-                    // One record with the first fragment: no clip is ever only its init bytes.
-                    bytes = [&init[..], &fragment[..]].concat().into();
-                }
-                self.open.insert(OpenClip::begin(&inner, template)?)
+        let open = if let Some(open) = &mut self.open {
+            open
+        } else {
+            let template = NewClip { start: self.position, ..self.template.clone() };
+            if let Some(init) = &template.init {
+                // One record with the first fragment: no clip is ever only its init bytes.
+                bytes = [&init[..], &fragment[..]].concat().into();
             }
+            self.open.insert(OpenClip::begin(&inner, template)?)
         };
         open.put(&inner, &bytes, duration, false)?;
         match inner.options.durability {

@@ -82,7 +82,7 @@ impl Inner {
                 if error.kind() == ErrorKind::Full && size <= self.options.evidence_reserve =>
             {
                 // The reserve may be gone too; then the disk is what is full.
-                self.segment_from_reserve().map_err(|_| error)?
+                self.segment_from_reserve().or(Err(error))?
             }
             allocated => allocated?,
         };

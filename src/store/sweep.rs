@@ -19,7 +19,7 @@ use parking_lot::MutexGuard;
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision, ExpiryReason};
 use crate::ledger::Ledger;
 use crate::log::Segment;
-use crate::retention::{PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
+use crate::retention::{KeptReason, PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
 
 use super::catalog::{Located, Shelved};
@@ -67,7 +67,10 @@ impl Inner {
         }
         let sweeping = self.sweeping.lock();
         self.end_holds(&mut report)?;
+        let unfinished: Vec<SegmentId> = self.catalog.read().spared.keys().copied().collect();
+        self.finish_expired(&unfinished, &mut report)?;
         self.execute(0, &mut report)?;
+        self.punch_around_held(&mut report);
         self.erase_waiting(&mut report);
         drop(sweeping);
         self.keep_reserve();
@@ -253,39 +256,47 @@ impl Inner {
                 report.clips_moved += clips;
                 report.bytes_moved += bytes;
             }
-            Err(error) if error.kind() == ErrorKind::Full => {
-                // The valve: what nobody holds is punched out, which needs no room, and the held
-                // clips stay where they are.
-                report.problems.push(error);
-                self.punch_around(&files, report);
-            }
+            // The held clips stay where they are. What nobody holds is punched out around them, which
+            // needs no room.
             Err(error) => report.problems.push(error),
         }
-        let mut gone = Vec::new();
+        let (mut gone, mut staying) = (Vec::new(), Vec::new());
         for segment in files {
-            match self.check_gone(Removal::File(segment)) {
+            match self.check_gone(Removal::File(Arc::clone(&segment))) {
                 Ok(proof) => gone.push(proof),
                 // It has clips that could not be moved, or the tail of one that lives elsewhere.
-                Err(error) if error.kind() == ErrorKind::Held => {}
+                Err(error) if error.kind() == ErrorKind::Held => staying.push(segment),
                 Err(error) => report.problems.push(error),
             }
         }
         let count = u64::try_from(gone.len()).unwrap_or(0);
         self.remove(gone)?;
         report.segments_dropped += count;
+        self.punch_around(&staying, report);
         Ok(())
+    }
+
+    /// Punches what is gone out of segments that stay because everything that is left in them is
+    /// held: they may have tails of clips that expired with an older segment.
+    fn punch_around_held(&self, report: &mut SweepReport) {
+        let kept = report.plan.iter().flat_map(SweepPlan::kept);
+        let held = kept.filter(|kept| kept.reason() == KeptReason::AllHeld);
+        let held: Vec<Arc<Segment>> = {
+            let catalog = self.catalog.read();
+            let shelved = held.filter_map(|kept| catalog.segments.get(&kept.segment()));
+            shelved.map(|shelved| Arc::clone(&shelved.segment)).collect()
+        };
+        self.punch_around(&held, report);
     }
 
     /// Punches everything that is gone out of segments that must stay.
     fn punch_around(&self, segments: &[Arc<Segment>], report: &mut SweepReport) {
+        if segments.is_empty() {
+            return;
+        }
         for segment in segments {
-            let waiting = || -> Result<BTreeSet<ClipId>> {
-                let catalog = self.catalog.read();
-                let parts = segment.parts(&self.footers)?;
-                let gone = parts.iter().filter(|found| !catalog.is_live(found.part.clip, segment));
-                Ok(gone.map(|found| found.part.clip).collect())
-            };
-            match waiting() {
+            match self.gone_in(segment) {
+                Ok(clips) if clips.is_empty() => {}
                 Ok(clips) => {
                     self.catalog.write().to_erase.entry(segment.id).or_default().extend(clips);
                 }
@@ -293,6 +304,25 @@ impl Inner {
             }
         }
         self.erase_waiting(report);
+    }
+
+    /// The clips that are gone and still have bytes in `segment`.
+    fn gone_in(&self, segment: &Arc<Segment>) -> Result<BTreeSet<ClipId>> {
+        let now = self.now();
+        let parts = segment.parts(&self.footers)?;
+        let (history, catalog) = (self.history.read(), self.catalog.read());
+        let gone = parts.iter().filter(|found| {
+            let part = &found.part;
+            // The beginning may be missing because it expired, or because somebody lost the file,
+            // and that authorises nothing: such a tail goes when its own time is up.
+            let overdue = history.retention_of(part.class).due(part.received) <= now;
+            let known =
+                catalog.segments.contains_key(&part.clip.home) || catalog.gone.contains(&part.clip);
+            (known || overdue)
+                && !catalog.is_live(part.clip, segment)
+                && !history.erased.contains(&(segment.id, part.clip))
+        });
+        Ok(gone.map(|found| found.part.clip).collect())
     }
 
     /// Expires the clips of an evidence segment that no hold covers any more and whose own time is
@@ -319,12 +349,13 @@ impl Inner {
             .map(|clips| Decision::ClipsExpired { reason, clips: clips.to_vec() })
             .collect();
         self.decide_locked(&mut ledger, decisions)?;
-        drop(ledger);
         report.clips_expired += u64::try_from(clips.len()).unwrap_or(0);
         report.bytes_expired += bytes;
+        // Still with the ledger in hand: the receipt of the next hold must not count them.
         let mut catalog = self.catalog.write();
         catalog.gone.extend(&clips);
         catalog.to_erase.entry(id).or_default().extend(clips);
+        drop((catalog, ledger));
         Ok(())
     }
 
@@ -342,27 +373,24 @@ impl Inner {
         };
         for (segment, clips) in waiting {
             let whole = self.check_gone(Removal::File(Arc::clone(&segment)));
-            let proof = match whole {
+            let proof = if whole.is_ok() {
                 // A reader's map keeps the bytes of a removed file, so readers need not be waited
                 // for.
-                Ok(proof) => {
-                    // The intent first, so that a missing file is never taken for a loss.
-                    if let Err(error) = self.decide(vec![emptied(&segment)]) {
-                        report.problems.push(error);
-                        continue;
-                    }
-                    report.segments_dropped += 1;
-                    Ok(proof)
+                // The intent first, so that a missing file is never taken for a loss.
+                if let Err(error) = self.decide(vec![emptied(&segment)]) {
+                    report.problems.push(error);
+                    continue;
                 }
-                Err(_) => {
-                    let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
-                        clips.into_iter().partition(|clip| self.leases.is_leased(*clip));
-                    report.clips_awaiting_readers += u64::try_from(leased.len()).unwrap_or(0);
-                    if free.is_empty() {
-                        continue;
-                    }
-                    self.check_gone(Removal::Clips(segment, free))
+                report.segments_dropped += 1;
+                whole
+            } else {
+                let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
+                    clips.into_iter().partition(|clip| self.leases.is_leased(*clip));
+                report.clips_awaiting_readers += u64::try_from(leased.len()).unwrap_or(0);
+                if free.is_empty() {
+                    continue;
                 }
+                self.check_gone(Removal::Clips(segment, free))
             };
             report.problems.extend(proof.and_then(|proof| self.remove(vec![proof])).err());
         }

@@ -183,7 +183,7 @@ impl Clip {
 }
 
 /// The longest clock uncertainty a clip may state.
-pub const UNCERTAINTY_MAX: Duration = Duration::from_secs(366 * 86_400);
+pub const UNCERTAINTY_MAX: Duration = Duration::from_hours(366 * 24);
 
 /// What a caller says of a clip before its bytes.
 ///

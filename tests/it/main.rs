@@ -1,19 +1,28 @@
-//! The tests of what the outside can see, in one binary.
+//! The integration tests: one binary, so that what they share is built once.
 #![cfg(test)]
 
+#[cfg(feature = "cli")]
+mod cli;
 mod clock;
+mod crash;
 mod damage;
 mod delete;
+mod faults;
 mod find;
 mod full;
 mod holds;
 mod holds_gate;
 mod holds_limits;
 mod holds_receipt;
+#[cfg(feature = "media")]
+mod media;
+mod plug;
 mod read;
 mod record;
 mod record_stream;
 mod reopen;
 mod retention;
+mod scenarios;
 mod store_kit;
 mod trouble;
+mod world;

@@ -1,0 +1,76 @@
+//! Damaged and forbidden stores.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::Bench;
+
+/// The demo's store, whose segments are sealed, with one byte of one clip changed.
+fn damaged() -> (Bench, String) {
+    let bench = Bench::new();
+    bench.run(&["demo", "--fast", "--dir", bench.store().to_str().unwrap()]).ok();
+    let segments = bench.json(&["inspect", "store"])["segments"].clone();
+    let segment = segments[0]["segment"].as_str().unwrap().to_owned();
+    let shown = bench.json(&["inspect", "segment", &segment]);
+    let path = bench.store().join(shown["file"].as_str().unwrap());
+    let mut bytes = std::fs::read(&path).unwrap();
+    let offset = usize::try_from(shown["parts"][0]["offset"].as_u64().unwrap()).unwrap();
+    let media = bytes[offset..].windows(4).position(|window| window == b"mdat").unwrap();
+    bytes[offset + media + 100] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    (bench, shown["parts"][0]["clip"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn verify_finds_a_flipped_byte_and_says_where() {
+    let (bench, id) = damaged();
+    let report = bench.run(&["verify", "--json"]).exits(1).json();
+    let faults = report["faults"].as_array().unwrap();
+    assert!(faults.iter().any(|fault| fault["clip"] == id.as_str()), "{report}");
+    let fault = &faults[0]["error"];
+    assert_eq!(fault["kind"], "corrupt");
+    assert!(fault["path"].is_string() && fault["offset"].is_u64(), "{fault}");
+    assert!(bench.run(&["verify"]).exits(1).stdout.contains("FAULT"));
+}
+
+#[test]
+fn damaged_bytes_are_not_handed_out() {
+    let (bench, id) = damaged();
+    let out = bench.path("out.mp4");
+    bench.run(&["get", &id, "--output", out.to_str().unwrap()]).exits(7);
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_can_be_read() {
+    let bench = Bench::with_clip();
+    let lock = |mode| {
+        let folders = ["", "segments", "ledger", "ledger/a", "ledger/b", "spare"];
+        for folder in folders.map(|folder| bench.store().join(folder)) {
+            if folder.exists() {
+                let mode = std::fs::Permissions::from_mode(mode);
+                std::fs::set_permissions(folder, mode).unwrap();
+            }
+        }
+    };
+    lock(0o555);
+    // Root may write everywhere; then there is nothing to see.
+    let enforced = std::fs::write(bench.store().join("probe"), b"").is_err();
+    let (read, written) = (bench.run(&["ls"]), bench.run(&["camera", "add", "garden"]));
+    lock(0o755);
+    read.ok();
+    if enforced {
+        written.exits(5);
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_store_is_left_alone() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.store()).unwrap();
+    std::fs::write(bench.store().join("letters.txt"), b"mine").unwrap();
+    for call in [&["ls"][..], &["sweep"], &["verify"]] {
+        bench.run(call).exits(3);
+    }
+    assert_eq!(std::fs::read(bench.store().join("letters.txt")).unwrap(), b"mine");
+    assert_eq!(std::fs::read_dir(bench.store()).unwrap().count(), 1);
+}
