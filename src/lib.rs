@@ -12,6 +12,8 @@ mod retention;
 mod store;
 #[cfg(feature = "media")]
 pub mod media;
+#[cfg(feature = "cli")]
+pub mod cli;
 
 pub use format::entry::ExpiryReason;
 pub use hold::{Hold, HoldCause, HoldState, NewHold, Release, ReleaseCause};

@@ -59,27 +59,34 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Makes the ledger of a new store, with its first entry.
+    /// Makes the ledger of a new store, with its first batch: that the store was made, and the
+    /// `defaults` it was made with.
     ///
     /// Both copies are durable when it returns, names included. What an earlier try left, at most
-    /// its first entry, is replaced.
+    /// its first batch, is replaced.
     ///
     /// # Errors
     ///
     /// `Corrupt` when there is a ledger already; `Full`, `Io`.
-    pub(crate) fn create(vfs: Arc<dyn Vfs>, store: [u8; 16], at: Timestamp) -> Result<Self> {
+    pub(crate) fn create(
+        vfs: Arc<dyn Vfs>,
+        store: [u8; 16],
+        at: Timestamp,
+        defaults: Vec<Decision>,
+    ) -> Result<Self> {
         let mut ledger = Self::empty(vfs, store, true);
-        let items = [Item { at, decision: Decision::StoreMade { store } }];
+        let decisions = [Decision::StoreMade { store }].into_iter().chain(defaults);
+        let items: Vec<Item> = decisions.map(|decision| Item { at, decision }).collect();
         let mut batches = batch::seal(&store, ledger.chain, &items)?;
         let Some(first) = batches.pop() else { return Err(Error::corrupt("make ledger")) };
         let head = first.with_header(&store, 0);
         for copy in &mut ledger.copies {
-            // 1. The folder. A crash from here on leaves a ledger of at most one entry in either
+            // 1. The folder. A crash from here on leaves a ledger of at most one batch in either
             //    copy, and no STORE file that names it: the next try begins again at step 2.
             copy.create_dir()?;
             // 2. Nothing of an earlier try stays.
             ledger_remains(copy, head.len())?;
-            // 3. The first file with the first entry: file and folder are synced.
+            // 3. The first file with the first batch: file and folder are synced.
             copy.create(0, &head)?;
             // 4. Room for the entries after it, synced too.
             copy.reserve(1)?;

@@ -48,7 +48,7 @@ fn vfs(disk: &SimVfs) -> Arc<dyn Vfs> {
 }
 
 fn create(disk: &SimVfs) -> Ledger {
-    Ledger::create(vfs(disk), STORE, at(1)).unwrap()
+    Ledger::create(vfs(disk), STORE, at(1), Vec::new()).unwrap()
 }
 
 struct Opened {
@@ -496,7 +496,7 @@ fn creation_that_a_crash_cut_short_can_be_tried_again() {
             for nth in 1..=most {
                 let disk = SimVfs::new(seed);
                 disk.fail_after(op, nth, io::ErrorKind::Other);
-                drop(Ledger::create(vfs(&disk), STORE, at(1)));
+                drop(Ledger::create(vfs(&disk), STORE, at(1), Vec::new()));
                 let disk = disk.crash();
                 let mut ledger = create(&disk);
                 ledger.append(at(2), batch(1..3)).unwrap();
@@ -510,7 +510,7 @@ fn creation_that_a_crash_cut_short_can_be_tried_again() {
 fn a_ledger_with_decisions_is_never_replaced() {
     let disk = SimVfs::new(27);
     create(&disk).append(at(2), batch(1..2)).unwrap();
-    let error = Ledger::create(vfs(&disk), [9; 16], at(1)).unwrap_err();
+    let error = Ledger::create(vfs(&disk), [9; 16], at(1), Vec::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert_eq!(open(&disk).seen.len(), 2);
 }

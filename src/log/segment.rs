@@ -47,6 +47,9 @@ pub(crate) struct Opened {
     pub(crate) scan: Option<Scan>,
     /// Damage that was found and does not matter to the clips.
     pub(crate) problems: Vec<Error>,
+    /// There is a trailer, but not the footer it vouches for: damage if the seal is on record, and
+    /// otherwise a seal that the power cut short.
+    pub(crate) no_footer: Option<Error>,
 }
 
 impl Segment {
@@ -87,15 +90,14 @@ impl Segment {
             );
         }
         let footer = trailer.as_ref().map(|trailer| read_footer(&*file, &header.key, trailer));
+        let mut no_footer = None;
         let (state, scanned) = match (trailer, footer) {
             (Some(trailer), Some(Ok(footer))) => {
                 let footer = Some(Arc::new(footer));
                 (State::Sealed { trailer: Box::new(trailer), footer }, None)
             }
             (_, footer) => {
-                if let Some(Err(error)) = footer {
-                    problems.push(error.at(&path));
-                }
+                no_footer = footer.and_then(Result::err).map(|error| error.at(&path));
                 let mut found =
                     scan(&*file, &header.key, len.min(header.segment_bytes), durable_bytes)
                         .map_err(|error| Error::io("scan segment", &path, error))?;
@@ -105,7 +107,7 @@ impl Segment {
         };
         let segment = Self::with(vfs, name.to_owned(), file, header, state);
         let problems = problems.into_iter().map(|error| error.at(&path)).collect();
-        Ok(Opened { segment, scan: scanned, problems })
+        Ok(Opened { segment, scan: scanned, problems, no_footer })
     }
 
     fn with(

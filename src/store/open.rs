@@ -160,14 +160,15 @@ impl Opener<'_> {
         let (now, uptime) = (clock.wall(), clock.uptime());
         let vfs = self.options.vfs.clone();
         let vfs = vfs.ok_or_else(|| Error::invalid("make store: no file system"))?;
-        let mut ledger = Ledger::create(vfs, uuid, now)?;
         let class = ClassId(0);
         let retention = self.options.retention.unwrap_or_default();
         let defaults = vec![
             policy::class_set(class, retention),
             Decision::CameraClass { camera: None, class },
         ];
-        ledger.append(now, defaults)?;
+        // One batch with the ledger itself: a crash before STORE is there leaves what the next try
+        // knows to be of no store.
+        let ledger = Ledger::create(vfs, uuid, now, defaults)?;
         let slot = StoreSlot {
             store: uuid,
             generation: 0,
@@ -245,8 +246,11 @@ impl Recovery<'_> {
     fn run(&self, report: &mut OpenReport) -> Result<()> {
         let opened = self.open_segments(report)?;
         let mut unsealed = Vec::new();
-        for Opened { segment, scan, problems } in opened {
+        for Opened { segment, scan, problems, no_footer } in opened {
             report.problems.extend(problems);
+            if let Some(error) = no_footer {
+                self.tell_of_footer(segment.id, error, report);
+            }
             self.shelve(&segment, report)?;
             unsealed.extend(scan.map(|scan| Unsealed { segment, scan }));
         }
@@ -265,6 +269,15 @@ impl Recovery<'_> {
             self.count_scans(&unsealed, report);
         }
         Ok(())
+    }
+
+    /// A footer that is not what its trailer says is damage only if the seal is on record.
+    fn tell_of_footer(&self, segment: SegmentId, error: Error, report: &mut OpenReport) {
+        if self.inner.history.read().sealed.contains_key(&segment) {
+            report.problems.push(error);
+        } else {
+            report.repairs.push(format!("segment {segment}: its seal was cut off, scanned it"));
+        }
     }
 
     /// Opens every file in the segments folder whose name is one of ours, oldest first.

@@ -1,0 +1,163 @@
+//! A plug to pull: a file system that stops doing anything after a given number of changes.
+//!
+//! Counts every operation that changes the simulated disk behind it. What comes after the last one
+//! allowed fails without reaching the disk, as if the process had died there; whether the machine
+//! lost its power too is for the test to say, with `SimVfs::crash`.
+
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clipkeep::vfs::sim::SimVfs;
+use clipkeep::vfs::{Lock, Map, Space, Vfs, VfsFile};
+
+/// The file system of one process; clones share the plug.
+#[derive(Clone, Debug)]
+pub(crate) struct Plug {
+    disk: SimVfs,
+    changes: Arc<Changes>,
+}
+
+#[derive(Debug)]
+struct Changes {
+    done: AtomicU64,
+    allowed: AtomicU64,
+}
+
+impl Changes {
+    /// Counts one change; fails when the plug is out.
+    fn next(&self) -> io::Result<()> {
+        if self.done.load(Ordering::SeqCst) >= self.allowed.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the plug is out"));
+        }
+        self.done.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+impl Plug {
+    /// A process on `disk` that dies after `allowed` changes.
+    pub(crate) fn new(disk: &SimVfs, allowed: u64) -> Self {
+        let changes = Changes { done: AtomicU64::new(0), allowed: AtomicU64::new(allowed) };
+        Self { disk: disk.clone(), changes: Arc::new(changes) }
+    }
+
+    /// Pulls the plug now.
+    pub(crate) fn pull(&self) {
+        self.changes.allowed.store(0, Ordering::SeqCst);
+    }
+
+    /// How many changes reached the disk.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.done.load(Ordering::SeqCst)
+    }
+
+    fn file(&self, file: Arc<dyn VfsFile>) -> Arc<dyn VfsFile> {
+        Arc::new(PlugFile { file, changes: Arc::clone(&self.changes) })
+    }
+}
+
+impl Vfs for Plug {
+    fn open(&self, path: &str, write: bool) -> io::Result<Arc<dyn VfsFile>> {
+        self.disk.open(path, write).map(|file| self.file(file))
+    }
+
+    fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
+        self.changes.next()?;
+        self.disk.create(path, len).map(|file| self.file(file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.changes.next()?;
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.changes.next()?;
+        self.disk.remove(path)
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        self.disk.list(dir)
+    }
+
+    fn create_dir(&self, dir: &str) -> io::Result<()> {
+        self.changes.next()?;
+        self.disk.create_dir(dir)
+    }
+
+    fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        self.changes.next()?;
+        self.disk.sync_dir(dir)
+    }
+
+    fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {
+        self.disk.lock(path, exclusive)
+    }
+
+    fn lock_holder(&self, path: &str) -> Option<u32> {
+        self.disk.lock_holder(path)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        self.disk.space()
+    }
+
+    fn random(&self, buf: &mut [u8]) -> io::Result<()> {
+        self.disk.random(buf)
+    }
+
+    fn display_path(&self, path: &str) -> PathBuf {
+        self.disk.display_path(path)
+    }
+}
+
+#[derive(Debug)]
+struct PlugFile {
+    file: Arc<dyn VfsFile>,
+    changes: Arc<Changes>,
+}
+
+impl VfsFile for PlugFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.file.read_at(offset, buf)
+    }
+
+    fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
+        self.changes.next()?;
+        self.file.write_at(offset, bufs)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.changes.next()?;
+        self.file.sync()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        self.file.allocated()
+    }
+
+    fn punch(&self, range: Range<u64>) -> io::Result<()> {
+        self.changes.next()?;
+        self.file.punch(range)
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.changes.next()?;
+        self.file.truncate(len)
+    }
+
+    fn map(&self, len: u64) -> io::Result<Arc<dyn Map>> {
+        self.file.map(len)
+    }
+
+    fn drop_cache(&self, range: Range<u64>) {
+        self.file.drop_cache(range);
+    }
+}
