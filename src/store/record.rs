@@ -1,5 +1,6 @@
 //! Getting clips in: whole ones, and ones that are still being recorded.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,7 +112,6 @@ impl Store {
 ///
 /// A clip that would get longer than `StoreOptions::clip_duration_max` (or 4 GiB) is ended, and the
 /// recording goes on as another clip, which begins with the init bytes again.
-#[derive(Debug)]
 pub struct Recorder {
     store: Store,
     template: NewClip,
@@ -282,6 +282,17 @@ impl Recorder {
     }
 }
 
+impl fmt::Debug for Recorder {
+    /// Without the segment it writes to: that has megabytes to say.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder")
+            .field("camera", &self.template.camera)
+            .field("clips", &self.clips())
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.abandon();
@@ -299,7 +310,6 @@ fn check_init(init: Option<&Bytes>) -> Result<()> {
 }
 
 /// A clip on its way into the log.
-#[derive(Debug)]
 struct OpenClip {
     clip: NewClip,
     class: ClassId,

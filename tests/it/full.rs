@@ -67,8 +67,6 @@ fn without_the_room_to_move_held_clips_they_stay_and_the_others_go() {
     let t = t.reopen();
     assert!(t.reads_as(&held, "held"));
     t.assert_gone(&free);
-    t.disk.clear_faults();
-    assert_eq!(t.sweep().clips_moved, 0, "opening has tried it and there was no room");
 }
 
 #[test]

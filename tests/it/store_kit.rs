@@ -135,12 +135,13 @@ impl TestStore {
     }
 
     /// Asserts that `clip` is gone from every interface.
+    #[track_caller]
     pub(crate) fn assert_gone(&self, clip: &Clip) {
         let id = clip.id();
-        assert_eq!(self.store.read(id).unwrap_err().kind(), ErrorKind::Expired);
-        assert_eq!(self.store.read_copied(id).unwrap_err().kind(), ErrorKind::Expired);
-        assert_eq!(self.store.clip(id).unwrap_err().kind(), ErrorKind::Expired);
-        assert_eq!(self.store.explain(id).unwrap_err().kind(), ErrorKind::Expired);
+        assert_eq!(kind_of(self.store.read(id)), ErrorKind::Expired);
+        assert_eq!(kind_of(self.store.read_copied(id)), ErrorKind::Expired);
+        assert_eq!(kind_of(self.store.clip(id)), ErrorKind::Expired);
+        assert_eq!(kind_of(self.store.explain(id)), ErrorKind::Expired);
         assert!(!self.listed(clip.camera()).contains(&id));
     }
 
@@ -213,6 +214,8 @@ pub(crate) fn new_hold(cause: HoldCause, name: &str, window: Window) -> NewHold 
         .for_duration(DAY)
 }
 
-pub(crate) fn kind_of<T: std::fmt::Debug>(result: clipkeep::Result<T>) -> ErrorKind {
-    result.unwrap_err().kind()
+/// Why something was refused.
+#[track_caller]
+pub(crate) fn kind_of<T>(result: clipkeep::Result<T>) -> ErrorKind {
+    result.err().expect("it was not refused").kind()
 }
