@@ -36,17 +36,21 @@ fn a_full_disk_still_opens_holds_releases_expires_and_reopens() {
 }
 
 #[test]
-fn a_full_disk_takes_hundreds_of_holds() {
+fn a_full_disk_takes_thousands_of_holds() {
     let t = TestStore::new();
     t.clip("door", 10, "a");
     t.sweep();
     t.disk.set_capacity(used(&t));
-    for _ in 0..500 {
+    for number in 0..3000 {
         let hold = t.keep("door", minutes(0, 20));
         t.release_keep(hold);
+        if number % 500 == 0 {
+            t.sweep();
+        }
     }
-    assert_eq!(t.store.holds().len(), 500);
-    assert_eq!(t.reopen().store.holds().len(), 500);
+    assert!(t.disk.files().contains(&"ledger/a/00000001.log".to_owned()), "over several files");
+    assert_eq!(t.store.holds().len(), 3000);
+    assert_eq!(t.reopen().store.holds().len(), 3000);
 }
 
 #[test]

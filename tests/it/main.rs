@@ -24,5 +24,6 @@ mod reopen;
 mod retention;
 mod scenarios;
 mod store_kit;
+mod together;
 mod trouble;
 mod world;

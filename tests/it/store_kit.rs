@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use clipkeep::vfs::sim::SimVfs;
 use clipkeep::{
-    CameraId, Clip, ClipId, ClockStatus, ErrorKind, ExpiryReason, HoldCause, HoldId, LedgerLine,
-    ManualClock, NewClip, NewHold, Release, ReleaseCause, Retention, Store, StoreOptions,
-    SweepReport, Timestamp, Window,
+    CameraId, Clip, ClipId, ClockStatus, ErrorKind, HoldCause, HoldId, LedgerLine, ManualClock,
+    NewClip, NewHold, Release, ReleaseCause, Retention, Store, StoreOptions, SweepReport,
+    Timestamp, Window,
 };
 
 /// The segments of the tests: the smallest there are.
@@ -191,12 +191,6 @@ impl TestStore {
     /// How many entries the ledger has.
     pub(crate) fn position(&self) -> usize {
         self.ledger().len()
-    }
-
-    /// The reasons of what a sweep would drop now, in order.
-    pub(crate) fn planned(&self) -> Vec<ExpiryReason> {
-        let plan = self.store.plan_sweep().unwrap();
-        plan.items().iter().map(clipkeep::PlanItem::reason).collect()
     }
 
     /// The paths of the segment files.
