@@ -9,7 +9,8 @@ use bytes::Bytes;
 use crate::format::record::{self, RECORD_PAYLOAD_BYTES_MAX, RecordHeader};
 use crate::log::{Appender, ClipSlot, Submission, Ticket};
 use crate::types::{
-    ClassId, Clip, ClipId, Error, ErrorKind, NewClip, Result, SegmentId, Timestamp, Window,
+    ClassId, Clip, ClipId, ClipState, Error, ErrorKind, NewClip, Result, SegmentId, Timestamp,
+    Window,
 };
 
 use super::{Durability, Inner, Store};
@@ -320,6 +321,8 @@ struct OpenClip {
     len: u64,
     start: Timestamp,
     position: Timestamp,
+    /// When its newest bytes came.
+    received: Timestamp,
     ticket: Ticket,
     /// Whether its writes are made durable before they are acknowledged.
     sync: bool,
@@ -339,6 +342,7 @@ impl OpenClip {
             len: 0,
             start: clip.start,
             position: clip.start,
+            received: Timestamp::MIN,
             ticket: Ticket::default(),
             sync: inner.options.durability != Durability::Buffered,
             clip,
@@ -368,7 +372,7 @@ impl OpenClip {
                 last && is_last,
             ));
         }
-        self.position = end;
+        (self.position, self.received) = (end, received);
         self.ticket = self.appender.submit(records, inner, self.sync)?;
         Ok(())
     }
@@ -423,13 +427,30 @@ impl OpenClip {
         self.slot.id().is_some_and(|id| !inner.catalog.read().is_at_home(id))
     }
 
-    /// Takes the clip off the list of those that are being recorded, and answers it.
+    /// Takes the clip off the list of those that are being recorded, and answers it: from what was
+    /// written, not by looking it up, because it may be deleted or expired by now and was stored all
+    /// the same.
     fn close(&self, inner: &Inner) -> Result<Clip> {
         self.forget(inner);
         let id = self.slot.id().ok_or_else(|| {
             Error::new(ErrorKind::Io, "store clip: it was not written and nobody said why")
         })?;
-        Ok(inner.locate(id)?.clip)
+        // A clip without a duration covers an instant.
+        let end = self.position.max(self.start.saturating_add(Duration::from_micros(1)));
+        let uncertainty_us = u64::try_from(self.clip.uncertainty.as_micros()).unwrap_or(u64::MAX);
+        Ok(Clip {
+            id,
+            camera: self.clip.camera.clone(),
+            window: Window::new(self.start, end).unwrap_or_else(|_| Window::last_instant()),
+            received: self.received,
+            len: self.len,
+            media: self.clip.media,
+            state: ClipState::Complete,
+            digest: *self.hasher.finalize().as_bytes(),
+            uncertainty: Duration::from_micros(uncertainty_us),
+            class: self.class,
+            fragments: self.sequence,
+        })
     }
 
     fn forget(&self, inner: &Inner) {

@@ -179,3 +179,15 @@ fn a_disk_that_refuses_any_one_file_costs_nothing_that_was_held() {
         }
     }
 }
+
+#[test]
+fn the_room_that_moving_held_clips_takes_is_made_too() {
+    let t = TestStore::with(|options| options.quota(4 * SEGMENT_BYTES));
+    let mut held = Vec::new();
+    for n in 0..20 {
+        held.push(t.sized_clip("door", n, "held", 50_000));
+        t.keep("door", minutes(n, n + 1));
+        t.sized_clip("yard", n, "filler", 3_600_000);
+    }
+    assert!(held.iter().all(|clip| t.reads_as(clip, "held")));
+}
