@@ -85,7 +85,7 @@ fn record_all(store: &Store, start: Timestamp) -> Result<Vec<Clip>, Box<dyn Erro
             .collect();
         let mut clips = Vec::new();
         for thread in threads {
-            let recorded = thread.join().map_err(|_| "a camera's thread died")?;
+            let Ok(recorded) = thread.join() else { return Err("a camera's thread died".into()) };
             clips.push(recorded?);
         }
         Ok(clips)

@@ -14,7 +14,6 @@ use super::{
     name = "clipkeep",
     version,
     max_term_width = 100,
-    propagate_version = true,
     arg_required_else_help = true,
     after_help = "See it work, without a camera:  clipkeep demo",
     after_long_help = exit::HELP,
@@ -63,6 +62,7 @@ mod tests {
     /// Each line of an `Examples:` block that is a call of clipkeep.
     fn examples(command: &clap::Command, found: &mut Vec<String>) {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let help = help.replace("\\\n", "");
         let calls = help.lines().filter_map(|line| {
             let at = line.find("clipkeep ")?;
             line.starts_with("  ").then(|| line[at..].to_owned())

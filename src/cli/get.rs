@@ -27,9 +27,10 @@ use crate::{CameraId, Clip, ClipId, ClipReader, Result, Store, Timestamp, Window
 #[command(after_help = "\
 Examples:
   clipkeep get --dir /srv/clips 42-7 --output clip.mp4
-  clipkeep get --dir /srv/clips --camera front-door --from \"yesterday 18:00\" \
---to \"yesterday 22:00\" --output evening.mp4
-  clipkeep get --dir /srv/clips --camera garage --from \"1h ago\" --to now --format fmp4 --output - | ffplay -")]
+  clipkeep get --dir /srv/clips --camera front-door --from \"yesterday 18:00\" \\
+      --to \"yesterday 22:00\" --output evening.mp4
+  clipkeep get --dir /srv/clips --camera garage --from \"1h ago\" --to now --format fmp4 \\
+      --output - | ffplay -")]
 pub(super) struct Args {
     #[command(flatten)]
     dir: Dir,

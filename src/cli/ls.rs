@@ -13,7 +13,8 @@ use crate::{CameraId, Clip, Hold, Store, Timestamp, Window};
 #[command(after_help = "\
 Examples:
   clipkeep ls --dir /srv/clips
-  clipkeep ls --dir /srv/clips --camera front-door --from \"yesterday 18:00\" --to \"yesterday 22:00\"
+  clipkeep ls --dir /srv/clips --camera front-door \\
+      --from \"yesterday 18:00\" --to \"yesterday 22:00\"
   clipkeep ls --dir /srv/clips --from \"2h ago\" --json")]
 pub(super) struct Args {
     #[command(flatten)]

@@ -270,7 +270,7 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             3 => (0..50_i64).prop_map(Step::Append),
-            3 => (-9_000..9_000_i64, 0..4_u32).prop_map(|(start, segment)| Step::Insert(start, segment)),
+            3 => (-9_000..9_000_i64, 0..4_u32).prop_map(|(start, id)| Step::Insert(start, id)),
             1 => (0..9_000_usize).prop_map(Step::Remove),
             1 => (0..60_usize).prop_map(Step::Expire),
         ]

@@ -192,14 +192,19 @@ impl Appender {
             state.committing = true;
             let group = std::mem::take(&mut state.queue);
             state.queue_bytes = 0;
-            let open = state.open.take();
-            drop(state);
-            let mut leader = Leader { class: self.class, host, open, sync, settled: 0 };
-            let outcome = leader.write_group(&group);
-            state = self.state.lock();
+            if let Some(error) = &state.poisoned {
+                // Submitted before the appender was poisoned: lost like what the leader had.
+                break_all(&group, error);
+            } else {
+                let open = state.open.take();
+                drop(state);
+                let mut leader = Leader { class: self.class, host, open, sync, settled: 0 };
+                let outcome = leader.write_group(&group);
+                state = self.state.lock();
+                state.open = leader.open;
+                state.poisoned = outcome.err().filter(|error| error.kind() == ErrorKind::Poisoned);
+            }
             state.settled += u64::try_from(group.len()).unwrap_or(0);
-            state.open = leader.open;
-            state.poisoned = outcome.err().filter(|error| error.kind() == ErrorKind::Poisoned);
             state.committing = false;
             self.done.notify_all();
         }
@@ -312,9 +317,7 @@ impl Leader<'_> {
             } else {
                 error
             };
-            for submission in rest {
-                submission.slot.0.lock().broken.get_or_insert_with(|| error.clone());
-            }
+            break_all(rest, &error);
             return Err(error);
         }
     }
@@ -465,6 +468,13 @@ impl Leader<'_> {
                 if open.durable_block == open.next_block { Ok(()) } else { Err(error) }
             }
         }
+    }
+}
+
+/// Tells the clips of records that were lost why.
+fn break_all(lost: &[Submission], error: &Error) {
+    for submission in lost {
+        submission.slot.0.lock().broken.get_or_insert_with(|| error.clone());
     }
 }
 

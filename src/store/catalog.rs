@@ -32,6 +32,8 @@ pub(super) struct Catalog {
     pub(super) to_erase: BTreeMap<SegmentId, BTreeSet<ClipId>>,
     /// Segments that an appender writes to.
     pub(super) writing: BTreeSet<SegmentId>,
+    /// Segments whose files are there and could not be opened: what began in them cannot be judged.
+    pub(super) unopened: BTreeSet<SegmentId>,
     /// Clips that are being recorded.
     pub(super) recording: BTreeSet<ClipId>,
     /// No clip is longer: how far a lookup looks back.
@@ -68,6 +70,7 @@ impl Catalog {
             moved: BTreeMap::new(),
             to_erase: BTreeMap::new(),
             writing: BTreeSet::new(),
+            unopened: BTreeSet::new(),
             recording: BTreeSet::new(),
             reach,
             uncertainty: Duration::ZERO,
@@ -157,6 +160,16 @@ impl Catalog {
     pub(super) fn is_at_home(&self, clip: ClipId) -> bool {
         let home = self.segments.get(&clip.home);
         home.is_some_and(|shelved| self.is_live(clip, &shelved.segment))
+    }
+
+    /// Whether the part of `clip` in `segment` must stay: it is live, or might turn out to be when
+    /// the segment in which the clip began can be opened again.
+    pub(super) fn is_needed(&self, clip: ClipId, segment: &Segment) -> bool {
+        let unknown = self.unopened.contains(&clip.home)
+            && segment.class != ClassId::EVIDENCE
+            && !self.gone.contains(&clip)
+            && !self.moved.contains_key(&clip);
+        unknown || self.is_live(clip, segment)
     }
 
     /// The readable clips of `camera` that overlap `window`, by start and id.
@@ -258,6 +271,10 @@ impl Catalog {
     ) -> Result<Located> {
         let at = self.moved.get(&id).copied().unwrap_or(id.home);
         let Some(shelved) = self.segments.get(&at) else {
+            if self.unopened.contains(&at) {
+                let message = format!("clip {id}: its segment {at} could not be opened");
+                return Err(Error::corrupt(message));
+            }
             return Err(if Some(id.home) <= newest {
                 Error::new(ErrorKind::Expired, format!("clip {id}: it is expired or deleted"))
             } else {

@@ -45,6 +45,14 @@ impl Store {
 }
 
 impl Inner {
+    /// Takes the written part of a clip that could not be stored off again. If even that cannot be
+    /// put on record, it stays as a truncated clip.
+    pub(super) fn discard(&self, id: ClipId) {
+        if let Err(error) = self.delete(id, "", "it could not be stored whole", true) {
+            self.survived(error);
+        }
+    }
+
     fn delete(&self, id: ClipId, actor: &str, reason: &str, end_holds: bool) -> Result<()> {
         let actor = checked_text("actor", actor)?;
         let reason = checked_text("reason", reason)?;

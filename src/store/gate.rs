@@ -2,7 +2,7 @@
 //!
 //! [`Inner::remove`] is the only function in the crate that removes a segment's file or punches
 //! records out of one, and it takes a [`Gone`], which only [`Inner::check_gone`] can make: after it
-//! has found, with the ledger in hand, that nothing in there belongs to a clip that can be read.
+//! has found that nothing in there belongs to a clip that can be read.
 //! Expiry, quota, a full disk, the owner's delete and recovery all come through here. There is no
 //! flag and no role that goes around it.
 
@@ -39,8 +39,10 @@ impl Inner {
     /// Looks at everything that `removal` would remove.
     ///
     /// A clip counts as gone only if the ledger says so: its expiry or deletion is on record, or
-    /// its move to an evidence segment is. Holds that were on record before its expiry have spared
-    /// it then (see `sweep`), so what is gone here no hold covers.
+    /// its move to an evidence segment is. A clip whose beginning is in a file that could not be
+    /// opened is not gone: nobody can say what holds cover it. Holds that were on record before its
+    /// expiry have spared it then (see `sweep`), so what is gone here no hold covers; and what is
+    /// gone never comes back, so the answer stays true when the locks are let go.
     ///
     /// # Errors
     ///
@@ -56,14 +58,14 @@ impl Inner {
         match &removal {
             Removal::File(segment) => {
                 for found in segment.parts(&self.footers)? {
-                    if catalog.is_live(found.part.clip, segment) {
+                    if catalog.is_needed(found.part.clip, segment) {
                         return Err(still_there(found.part.clip, segment));
                     }
                 }
             }
             Removal::Clips(segment, clips) => {
                 for clip in clips {
-                    if catalog.is_live(*clip, segment) {
+                    if catalog.is_needed(*clip, segment) {
                         return Err(still_there(*clip, segment));
                     }
                     let Some((_, records)) = segment.part_of(&self.footers, *clip)? else {
@@ -81,56 +83,64 @@ impl Inner {
         Ok(Gone { removal, ranges })
     }
 
-    /// Removes what the proofs are for, and puts it on record.
+    /// Removes what the proofs are for, and puts it on record. Answers how many files went, and what
+    /// could not be removed: one failure does not stop the rest, and the next sweep tries again.
     ///
     /// 1. Files lose their names; punched stretches are zeroed and synced.
     /// 2. The folder is synced. A crash before it may bring a file back: its expiry is on record,
     ///    so opening removes it again.
-    /// 3. The ledger notes that it is done. A crash before that repeats step 1, which finds nothing.
-    pub(super) fn remove(&self, gone: Vec<Gone>) -> Result<()> {
-        let mut done = Vec::new();
-        let mut files = Vec::new();
+    /// 3. The ledger notes that it is done. A crash before that repeats step 1, which finds
+    ///    nothing.
+    pub(super) fn remove(&self, gone: Vec<Gone>) -> (u64, Vec<Error>) {
+        let (mut done, mut files, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         for Gone { removal, ranges } in gone {
             match removal {
-                Removal::File(segment) => {
-                    match self.vfs.remove(&segment.name) {
-                        // An earlier try got as far as this.
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                        removed => removed
-                            .map_err(|error| Error::io("remove segment", &segment.path, error))?,
+                Removal::File(segment) => match self.unlink(&segment) {
+                    Ok(()) => files.push(segment),
+                    Err(error) => problems.push(error),
+                },
+                Removal::Clips(segment, clips) => match punch(&segment, ranges) {
+                    Ok(()) => {
+                        self.note_erased(&segment, &clips);
+                        let clips: Vec<ClipId> = clips.into_iter().collect();
+                        done.extend(clips.chunks(CLIPS_PER_ENTRY_MAX).map(|clips| {
+                            Decision::ClipsErased { segment: segment.id, clips: clips.to_vec() }
+                        }));
                     }
-                    segment.note_removed();
-                    let (class, segment_id) = (segment.class, segment.id);
-                    done.push(Decision::SegmentDropped { segment: segment_id, class });
-                    files.push(segment);
-                }
-                Removal::Clips(segment, clips) => {
-                    let fail = |error| Error::io("erase clips", &segment.path, error);
-                    for range in ranges {
-                        segment.file.punch(range).map_err(fail)?;
-                    }
-                    segment.file.sync().map_err(fail)?;
-                    self.note_erased(&segment, &clips);
-                    let clips: Vec<ClipId> = clips.into_iter().collect();
-                    done.extend(clips.chunks(CLIPS_PER_ENTRY_MAX).map(|clips| {
-                        Decision::ClipsErased { segment: segment.id, clips: clips.to_vec() }
-                    }));
-                }
+                    Err(error) => problems.push(error),
+                },
             }
         }
-        if !files.is_empty() {
-            self.vfs
-                .sync_dir(name::SEGMENTS)
-                .map_err(|error| self.io("sync folder", name::SEGMENTS, error))?;
+        if !files.is_empty()
+            && let Err(error) = self.vfs.sync_dir(name::SEGMENTS)
+        {
+            // They stay in the catalog, so that the next sweep syncs the folder again.
+            problems.push(self.io("sync folder", name::SEGMENTS, error));
+            files.clear();
         }
+        let count = u64::try_from(files.len()).unwrap_or(0);
         for segment in files {
             let parts = segment.parts(&self.footers).unwrap_or_default();
             self.catalog.write().remove_segment(segment.id, &parts);
+            done.push(Decision::SegmentDropped { segment: segment.id, class: segment.class });
         }
         for decision in done {
             self.note(decision);
         }
-        Ok(())
+        (count, problems)
+    }
+
+    /// Takes a segment's name away; one that is gone already was removed by a try before.
+    fn unlink(&self, segment: &Segment) -> Result<()> {
+        match self.vfs.remove(&segment.name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io("remove segment", &segment.path, error))
+            }
+            _ => {
+                segment.note_removed();
+                Ok(())
+            }
+        }
     }
 
     /// The catalog's side of an erasure.
@@ -147,6 +157,15 @@ impl Inner {
             shelved.file_bytes = allocated;
         }
     }
+}
+
+/// Gives stretches of a segment back, for good when it returns.
+fn punch(segment: &Segment, ranges: Vec<Range<u64>>) -> Result<()> {
+    let fail = |error| Error::io("erase clips", &segment.path, error);
+    for range in ranges {
+        segment.file.punch(range).map_err(fail)?;
+    }
+    segment.file.sync().map_err(fail)
 }
 
 fn still_there(clip: ClipId, segment: &Segment) -> Error {

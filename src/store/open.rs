@@ -14,6 +14,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -68,6 +69,7 @@ impl Store {
             appenders: Mutex::default(),
             next_segment: Mutex::new(SegmentId(0)),
             sweeping: Mutex::new(()),
+            swept: AtomicBool::new(false),
             opening: Mutex::default(),
             problems: Mutex::default(),
             _lock: lock,
@@ -308,7 +310,10 @@ impl Recovery<'_> {
             match Segment::open(&**vfs, &name, &inner.uuid, durable, self.writable) {
                 Ok(segment) => opened.push(segment),
                 Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
-                Err(error) => report.problems.push(error),
+                Err(error) => {
+                    inner.catalog.write().unopened.insert(id);
+                    report.problems.push(error);
+                }
             }
         }
         Ok(opened)
@@ -369,7 +374,9 @@ impl Recovery<'_> {
         let mut catalog = inner.catalog.write();
         let catalog = &mut *catalog;
         for (clip, to) in &history.moved {
-            if catalog.segments.contains_key(to) {
+            let unopened =
+                catalog.unopened.contains(to) && !catalog.segments.contains_key(&clip.home);
+            if catalog.segments.contains_key(to) || unopened {
                 catalog.moved.insert(*clip, *to);
             } else if !history.gone.contains(clip) {
                 report.problems.push(Error::corrupt(format!(
@@ -409,27 +416,36 @@ impl Recovery<'_> {
     /// What a crash kept from being put on record, because it can be found out again.
     fn put_on_record(&self, report: &mut OpenReport) {
         let inner = self.inner;
-        let mut missing = Vec::new();
+        let (mut missing, mut unsynced) = (Vec::new(), Vec::new());
         {
             let (history, catalog) = (inner.history.read(), inner.catalog.read());
             for shelved in catalog.segments.values() {
                 let segment = &shelved.segment;
                 let known = history.sealed.contains_key(&segment.id);
                 if let (Some(trailer), false) = (segment.trailer(), known) {
-                    missing.push(sealed_entry(segment, &trailer));
+                    unsynced.push((Arc::clone(segment), sealed_entry(segment, &trailer)));
                 }
             }
             for (segment, (class, _)) in &history.sealed {
-                if catalog.segments.contains_key(segment) {
+                if catalog.segments.contains_key(segment) || catalog.unopened.contains(segment) {
                     continue;
                 }
                 if history.expired.contains_key(segment) {
                     missing.push(Decision::SegmentDropped { segment: *segment, class: *class });
-                } else if !report.mentions(*segment, *class) {
+                } else {
                     report.problems.push(
                         Error::corrupt("open store: a segment that the ledger names is missing")
                             .at(&inner.vfs.display_path(&name::segment(*class, *segment))),
                     );
+                }
+            }
+        }
+        for (segment, sealed) in unsynced {
+            // A process that was killed while sealing may have left it in the page cache.
+            match segment.file.sync() {
+                Ok(()) => inner.note(sealed),
+                Err(error) => {
+                    report.problems.push(Error::io("sync sealed segment", &segment.path, error));
                 }
             }
         }
@@ -523,9 +539,8 @@ impl Recovery<'_> {
     fn finish(&self, report: &mut OpenReport) -> Result<()> {
         let inner = self.inner;
         let sweeping = inner.sweeping.lock();
-        let expired: Vec<SegmentId> = inner.catalog.read().spared.keys().copied().collect();
         let mut swept = SweepReport::default();
-        inner.finish_expired(&expired, &mut swept)?;
+        inner.finish_expired(&mut swept);
         report.drops_finished += swept.segments_dropped;
         inner.erase_waiting(&mut swept);
         self.remove_unnamed_copies(&mut swept);
@@ -550,8 +565,10 @@ impl Recovery<'_> {
                 .collect()
         };
         for segment in copies {
-            let proof = inner.check_gone(Removal::File(segment));
-            swept.problems.extend(proof.and_then(|proof| inner.remove(vec![proof])).err());
+            match inner.check_gone(Removal::File(segment)) {
+                Ok(proof) => swept.problems.extend(inner.remove(vec![proof]).1),
+                Err(error) => swept.problems.push(error),
+            }
         }
     }
 }
@@ -566,12 +583,4 @@ fn wipe_and_sync(segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
         segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
     }
     segment.file.sync().map_err(fail)
-}
-
-impl OpenReport {
-    /// Whether a problem names the file of this segment already.
-    fn mentions(&self, segment: SegmentId, class: ClassId) -> bool {
-        let name = name::segment(class, segment);
-        self.problems.iter().any(|error| error.path().is_some_and(|path| path.ends_with(&name)))
-    }
 }

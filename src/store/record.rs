@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,9 +28,9 @@ impl Store {
     /// # Errors
     ///
     /// `InvalidInput` for an empty clip, one above 4 GiB, or one longer than
-    /// `StoreOptions::clip_duration_max`; `Full` when there is no room; `ReadOnly`; `Poisoned` after
-    /// two failed writes in a row; `Io`. After an error nothing of a clip of up to 1 MiB can be
-    /// found; of a longer one its beginning may be, [`crate::ClipState::Truncated`]: a hold may
+    /// `StoreOptions::clip_duration_max`; `Full` when there is no room; `ReadOnly`; `Poisoned`
+    /// after two failed writes in a row; `Io`. After an error nothing of a clip of up to 1 MiB can
+    /// be found; of a longer one its beginning may be, [`crate::ClipState::Truncated`]: a hold may
     /// cover it already, so it is not taken back.
     ///
     /// # Durability
@@ -60,8 +61,11 @@ impl Store {
             .and_then(|()| open.settle(&self.inner));
         if let Err(error) = stored {
             // What is already in the log must not count as being recorded for ever: it would hold
-            // back the expiry of its class.
+            // back the expiry of its class. Nor may anybody find the part of it.
             open.forget(&self.inner);
+            if let Some(id) = open.slot.id() {
+                self.inner.discard(id);
+            }
             return Err(error);
         }
         open.close(&self.inner)
@@ -108,8 +112,8 @@ impl Store {
 
 /// A clip that is being recorded, fragment by fragment.
 ///
-/// When it has been dropped without [`Recorder::finish`], or the machine stops, the clip ends at its
-/// last durable fragment and is [`crate::ClipState::Truncated`].
+/// When it has been dropped without [`Recorder::finish`], or the machine stops, the clip ends at
+/// its last durable fragment and is [`crate::ClipState::Truncated`].
 ///
 /// A clip that would get longer than `StoreOptions::clip_duration_max` (or 4 GiB) is ended, and the
 /// recording goes on as another clip, which begins with the init bytes again.
@@ -153,7 +157,15 @@ impl Recorder {
                 format!("write fragment of {duration:?}: longer than the longest clip, {cap:?}");
             return Err(Error::invalid(message));
         }
-        let written = self.write_checked(&fragment, duration, cap);
+        let before = self.position;
+        let mut written = self.write_checked(&fragment, duration, cap);
+        if written.is_ok() && self.open_is_gone() {
+            // The clip expired under a recorder that was silent for long, just as it was written
+            // to: the fragment begins another clip.
+            self.abandon();
+            self.position = before;
+            written = self.write_checked(&fragment, duration, cap);
+        }
         if let Err(error) = &written {
             self.broken = Some(error.clone());
             self.abandon();
@@ -163,8 +175,7 @@ impl Recorder {
 
     fn write_checked(&mut self, fragment: &Bytes, duration: Duration, cap: Duration) -> Result<()> {
         let len = u64::try_from(fragment.len()).unwrap_or(u64::MAX);
-        if self.open.as_ref().is_some_and(|open| open.is_gone(&self.store.inner)) {
-            // It expired under a recorder that was silent for days: go on with another clip.
+        if self.open_is_gone() {
             self.abandon();
         }
         let full = self.open.as_ref().is_some_and(|open| {
@@ -272,6 +283,11 @@ impl Recorder {
         }
     }
 
+    /// Whether the clip expired while it was being recorded.
+    fn open_is_gone(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.is_gone(&self.store.inner))
+    }
+
     /// Leaves the clip as it is: truncated at its last durable fragment.
     fn abandon(&mut self) {
         if let Some(open) = self.open.take() {
@@ -321,9 +337,8 @@ struct OpenClip {
     len: u64,
     start: Timestamp,
     position: Timestamp,
-    /// When its newest bytes came.
-    received: Timestamp,
     ticket: Ticket,
+    received: Timestamp,
     /// Whether its writes are made durable before they are acknowledged.
     sync: bool,
 }
@@ -331,6 +346,7 @@ struct OpenClip {
 impl OpenClip {
     fn begin(inner: &Inner, clip: NewClip) -> Result<Self> {
         inner.check_writable()?;
+        inner.expire_before_first_append();
         inner.welcome_camera(&clip.camera)?;
         let class = inner.history.read().class_of(Some(&clip.camera));
         Ok(Self {
@@ -342,8 +358,8 @@ impl OpenClip {
             len: 0,
             start: clip.start,
             position: clip.start,
-            received: Timestamp::MIN,
             ticket: Ticket::default(),
+            received: Timestamp::MIN,
             sync: inner.options.durability != Durability::Buffered,
             clip,
         })
@@ -353,6 +369,7 @@ impl OpenClip {
     /// clip if `last`.
     fn put(&mut self, inner: &Inner, bytes: &Bytes, duration: Duration, last: bool) -> Result<()> {
         let received = inner.now();
+        self.received = received;
         let end = self.position.saturating_add(duration);
         let pieces = bytes.len().div_ceil(RECORD_PAYLOAD_BYTES_MAX).max(1);
         let mut records = Vec::with_capacity(pieces);
@@ -372,7 +389,7 @@ impl OpenClip {
                 last && is_last,
             ));
         }
-        (self.position, self.received) = (end, received);
+        self.position = end;
         self.ticket = self.appender.submit(records, inner, self.sync)?;
         Ok(())
     }
@@ -427,17 +444,14 @@ impl OpenClip {
         self.slot.id().is_some_and(|id| !inner.catalog.read().is_at_home(id))
     }
 
-    /// Takes the clip off the list of those that are being recorded, and answers it: from what was
-    /// written, not by looking it up, because it may be deleted or expired by now and was stored all
-    /// the same.
+    /// Takes the clip off the list of those that are being recorded, and answers it.
     fn close(&self, inner: &Inner) -> Result<Clip> {
         self.forget(inner);
         let id = self.slot.id().ok_or_else(|| {
             Error::new(ErrorKind::Io, "store clip: it was not written and nobody said why")
         })?;
-        // A clip without a duration covers an instant.
+        // A clip without media time covers at least an instant, as it does when it is looked up.
         let end = self.position.max(self.start.saturating_add(Duration::from_micros(1)));
-        let uncertainty_us = u64::try_from(self.clip.uncertainty.as_micros()).unwrap_or(u64::MAX);
         Ok(Clip {
             id,
             camera: self.clip.camera.clone(),
@@ -447,7 +461,7 @@ impl OpenClip {
             media: self.clip.media,
             state: ClipState::Complete,
             digest: *self.hasher.finalize().as_bytes(),
-            uncertainty: Duration::from_micros(uncertainty_us),
+            uncertainty: self.clip.uncertainty,
             class: self.class,
             fragments: self.sequence,
         })
@@ -456,6 +470,20 @@ impl OpenClip {
     fn forget(&self, inner: &Inner) {
         if let Some(id) = self.slot.id() {
             inner.catalog.write().recording.remove(&id);
+        }
+    }
+}
+
+impl Inner {
+    /// What is overdue when the store is opened goes before anything new comes in. A store that
+    /// cannot expire records all the same.
+    fn expire_before_first_append(&self) {
+        if self.swept.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match self.sweep() {
+            Ok(report) => report.problems.into_iter().for_each(|error| self.survived(error)),
+            Err(error) => self.survived(error),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The sweep: puts on record what expires, and lets it go.
 //!
-//! `retention::plan` decides with a reason for each item; this executes. For each segment that goes:
+//! `retention::plan` decides with a reason for each item; this executes. For a segment that goes:
 //!
 //! 1. With the ledger in hand, the clips that a hold covers are found and spared; the expiry of the
-//!    segment is put on record, durable. A hold is before this entry (its clips are spared) or after
-//!    it (they are gone), never neither. From here on the others cannot be read.
+//!    segment is put on record, durable. A hold is before this entry (its clips are spared) or
+//!    after it (they are gone), never neither. From here on the others cannot be read.
 //! 2. The spared clips are copied to an evidence segment, checked, and the move is put on record
 //!    (see `relocate`). Until then they are read from where they are.
 //! 3. The file is removed, through the gate.
@@ -22,8 +22,8 @@ use crate::log::Segment;
 use crate::retention::{KeptReason, PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
 
-use super::catalog::{Located, Shelved};
-use super::gate::Removal;
+use super::catalog::{Catalog, Located, Shelved};
+use super::gate::{Gone, Removal};
 use super::history::History;
 use super::{Inner, Store, SweepReport};
 
@@ -67,8 +67,6 @@ impl Inner {
         }
         let sweeping = self.sweeping.lock();
         self.end_holds(&mut report)?;
-        let unfinished: Vec<SegmentId> = self.catalog.read().spared.keys().copied().collect();
-        self.finish_expired(&unfinished, &mut report)?;
         self.execute(0, &mut report)?;
         self.punch_around_held(&mut report);
         self.erase_waiting(&mut report);
@@ -84,6 +82,7 @@ impl Inner {
         let mut report = SweepReport::default();
         self.end_holds(&mut report)?;
         self.execute(wanted, &mut report)?;
+        self.erase_waiting(&mut report);
         for problem in &report.problems {
             self.survived(problem.clone());
         }
@@ -119,6 +118,7 @@ impl Inner {
         let mut blocked = BTreeSet::new();
         let recording: BTreeSet<SegmentId> =
             catalog.recording.iter().map(|clip| clip.home).collect();
+        let oldest = oldest_segments(&catalog, space.short_bytes());
         for shelved in catalog.segments.values() {
             let segment = &shelved.segment;
             // A recording that has been silent for longer than any clip pins nothing.
@@ -132,7 +132,8 @@ impl Inner {
                 continue;
             }
             let due = history.retention_of(segment.class).due(shelved.newest_received) <= now;
-            let examined = due || space.short_bytes() > 0 || segment.class == ClassId::EVIDENCE;
+            let examined =
+                due || oldest.contains(&segment.id) || segment.class == ClassId::EVIDENCE;
             segments.push(if examined {
                 self.examine(&history, &catalog, shelved, now)?
             } else {
@@ -153,7 +154,7 @@ impl Inner {
     fn examine(
         &self,
         history: &History,
-        catalog: &super::Catalog,
+        catalog: &Catalog,
         shelved: &Shelved,
         now: crate::types::Timestamp,
     ) -> Result<SegmentView> {
@@ -174,7 +175,7 @@ impl Inner {
         view.pinned_by_clips = segment.parts(&self.footers)?.iter().any(|found| {
             !view.evidence
                 && found.part.clip.home != segment.id
-                && catalog.is_live(found.part.clip, segment)
+                && catalog.is_needed(found.part.clip, segment)
         });
         Ok(view)
     }
@@ -185,9 +186,9 @@ impl Inner {
         let mut ledger = self.ledger.lock();
         let plan = self.plan(wanted)?;
         report.segments_deferred += plan.deferred();
-        let expired = self.record_expiries(&mut ledger, &plan, report)?;
+        self.record_expiries(&mut ledger, &plan, report)?;
         drop(ledger);
-        self.finish_expired(&expired, report)?;
+        self.finish_expired(report);
         for item in plan.items().iter().filter(|item| item.action() == PlanAction::ExpireClips) {
             self.expire_evidence(item.segment(), report)?;
         }
@@ -201,7 +202,7 @@ impl Inner {
         ledger: &mut MutexGuard<'_, Ledger>,
         plan: &SweepPlan,
         report: &mut SweepReport,
-    ) -> Result<Vec<SegmentId>> {
+    ) -> Result<()> {
         let mut decisions = Vec::new();
         let mut spared = BTreeMap::new();
         for item in plan.items().iter().filter(|item| item.action() != PlanAction::ExpireClips) {
@@ -229,51 +230,60 @@ impl Inner {
             spared.insert(item.segment(), held);
         }
         self.decide_locked(ledger, decisions)?;
-        let expired = spared.keys().copied().collect();
         self.catalog.write().spared.extend(spared);
-        Ok(expired)
+        Ok(())
     }
 
-    /// Steps 2 and 3 for segments whose expiry is on record. What cannot be finished now is tried
-    /// again by the next sweep.
-    pub(super) fn finish_expired(
-        &self,
-        segments: &[SegmentId],
-        report: &mut SweepReport,
-    ) -> Result<()> {
+    /// Steps 2 and 3 for every segment whose expiry is on record. Each is done by itself; what
+    /// cannot be finished now is tried again by the next sweep.
+    pub(super) fn finish_expired(&self, report: &mut SweepReport) {
+        // Whole files first: they may make the room that moving needs.
+        self.remove_gone(report);
         let mut spared = Vec::new();
-        let mut files = Vec::new();
-        {
-            let catalog = self.catalog.read();
-            for id in segments {
-                let Some(shelved) = catalog.segments.get(id) else { continue };
-                spared.extend(catalog.clips_of(&self.footers, &shelved.segment)?);
-                files.push(Arc::clone(&shelved.segment));
-            }
-        }
-        match self.relocate(&spared) {
-            Ok((clips, bytes)) => {
-                report.clips_moved += clips;
-                report.bytes_moved += bytes;
-            }
-            // The held clips stay where they are. What nobody holds is punched out around them, which
-            // needs no room.
-            Err(error) => report.problems.push(error),
-        }
-        let (mut gone, mut staying) = (Vec::new(), Vec::new());
-        for segment in files {
-            match self.check_gone(Removal::File(Arc::clone(&segment))) {
-                Ok(proof) => gone.push(proof),
-                // It has clips that could not be moved, or the tail of one that lives elsewhere.
-                Err(error) if error.kind() == ErrorKind::Held => staying.push(segment),
+        for segment in self.expired_segments() {
+            match self.catalog.read().clips_of(&self.footers, &segment) {
+                Ok(clips) => spared.extend(clips),
                 Err(error) => report.problems.push(error),
             }
         }
-        let count = u64::try_from(gone.len()).unwrap_or(0);
-        self.remove(gone)?;
+        if !spared.is_empty() {
+            let moved = self.relocate(&spared);
+            report.clips_moved += moved.clips;
+            report.bytes_moved += moved.bytes;
+            report.problems.extend(moved.problems);
+            self.remove_gone(report);
+        }
+        // What stays has clips that could not be moved, or the tail of one that lives elsewhere.
+        // What nobody holds is punched out around them, which needs no room.
+        self.punch_around(&self.expired_segments(), report);
+    }
+
+    /// The segments whose expiry is on record and whose files are still there.
+    fn expired_segments(&self) -> Vec<Arc<Segment>> {
+        let catalog = self.catalog.read();
+        let ids = catalog.spared.keys();
+        let found = ids.filter_map(|id| catalog.segments.get(id));
+        found.map(|shelved| Arc::clone(&shelved.segment)).collect()
+    }
+
+    /// Removes the expired segments in which nothing is left.
+    fn remove_gone(&self, report: &mut SweepReport) {
+        let mut gone = Vec::new();
+        for segment in self.expired_segments() {
+            match self.check_gone(Removal::File(segment)) {
+                Ok(proof) => gone.push(proof),
+                // It has clips that must be moved, or the tail of one that lives elsewhere.
+                Err(error) if error.kind() == ErrorKind::Held => {}
+                Err(error) => report.problems.push(error),
+            }
+        }
+        self.remove_and_tell(gone, report);
+    }
+
+    fn remove_and_tell(&self, gone: Vec<Gone>, report: &mut SweepReport) {
+        let (count, problems) = self.remove(gone);
         report.segments_dropped += count;
-        self.punch_around(&staying, report);
-        Ok(())
+        report.problems.extend(problems);
     }
 
     /// Punches what is gone out of segments that stay because everything that is left in them is
@@ -291,11 +301,18 @@ impl Inner {
 
     /// Punches everything that is gone out of segments that must stay.
     fn punch_around(&self, segments: &[Arc<Segment>], report: &mut SweepReport) {
-        if segments.is_empty() {
-            return;
-        }
         for segment in segments {
-            match self.gone_in(segment) {
+            let waiting = || -> Result<BTreeSet<ClipId>> {
+                let parts = segment.parts(&self.footers)?;
+                let history = self.history.read();
+                let catalog = self.catalog.read();
+                let clips = parts.iter().map(|found| found.part.clip);
+                Ok(clips
+                    .filter(|clip| !catalog.is_needed(*clip, segment))
+                    .filter(|clip| !history.erased.contains(&(segment.id, *clip)))
+                    .collect())
+            };
+            match waiting() {
                 Ok(clips) if clips.is_empty() => {}
                 Ok(clips) => {
                     self.catalog.write().to_erase.entry(segment.id).or_default().extend(clips);
@@ -304,25 +321,6 @@ impl Inner {
             }
         }
         self.erase_waiting(report);
-    }
-
-    /// The clips that are gone and still have bytes in `segment`.
-    fn gone_in(&self, segment: &Arc<Segment>) -> Result<BTreeSet<ClipId>> {
-        let now = self.now();
-        let parts = segment.parts(&self.footers)?;
-        let (history, catalog) = (self.history.read(), self.catalog.read());
-        let gone = parts.iter().filter(|found| {
-            let part = &found.part;
-            // The beginning may be missing because it expired, or because somebody lost the file,
-            // and that authorises nothing: such a tail goes when its own time is up.
-            let overdue = history.retention_of(part.class).due(part.received) <= now;
-            let known =
-                catalog.segments.contains_key(&part.clip.home) || catalog.gone.contains(&part.clip);
-            (known || overdue)
-                && !catalog.is_live(part.clip, segment)
-                && !history.erased.contains(&(segment.id, part.clip))
-        });
-        Ok(gone.map(|found| found.part.clip).collect())
     }
 
     /// Expires the clips of an evidence segment that no hold covers any more and whose own time is
@@ -351,11 +349,10 @@ impl Inner {
         self.decide_locked(&mut ledger, decisions)?;
         report.clips_expired += u64::try_from(clips.len()).unwrap_or(0);
         report.bytes_expired += bytes;
-        // Still with the ledger in hand: the receipt of the next hold must not count them.
+        // Before the ledger is let go: a hold that comes next must find them gone.
         let mut catalog = self.catalog.write();
         catalog.gone.extend(&clips);
         catalog.to_erase.entry(id).or_default().extend(clips);
-        drop((catalog, ledger));
         Ok(())
     }
 
@@ -381,7 +378,6 @@ impl Inner {
                     report.problems.push(error);
                     continue;
                 }
-                report.segments_dropped += 1;
                 whole
             } else {
                 let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
@@ -392,7 +388,10 @@ impl Inner {
                 }
                 self.check_gone(Removal::Clips(segment, free))
             };
-            report.problems.extend(proof.and_then(|proof| self.remove(vec![proof])).err());
+            match proof {
+                Ok(proof) => self.remove_and_tell(vec![proof], report),
+                Err(error) => report.problems.push(error),
+            }
         }
     }
 }
@@ -405,6 +404,29 @@ impl SweepReport {
             self.clips_expired_early += clips;
         }
     }
+}
+
+/// The oldest segments that are worth a look when `short_bytes` of room are wanted: with the
+/// others' clips not looked at, making room costs the same however large the store is. What a plan
+/// says of those is checked again before it is put on record.
+fn oldest_segments(catalog: &Catalog, short_bytes: u64) -> BTreeSet<SegmentId> {
+    /// Looked at even if they are large.
+    const SEGMENTS_MIN: usize = 8;
+    if short_bytes == 0 {
+        return BTreeSet::new();
+    }
+    let mut by_age: Vec<&Shelved> = catalog.segments.values().collect();
+    by_age.sort_unstable_by_key(|shelved| (shelved.newest_received, shelved.segment.id));
+    let mut bytes = 0_u64;
+    let mut oldest = BTreeSet::new();
+    for shelved in by_age {
+        if oldest.len() >= SEGMENTS_MIN && bytes > short_bytes.saturating_mul(2) {
+            break;
+        }
+        bytes = bytes.saturating_add(shelved.file_bytes);
+        oldest.insert(shelved.segment.id);
+    }
+    oldest
 }
 
 /// The entry for a segment whose clips went one by one.

@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use crate::scenarios::{self, Scenario};
 use crate::world::{LONG, World};
 
-/// How many seeds an ordinary run tries for each scenario: about a second each.
-const SEEDS_DEFAULT: u64 = 24;
+/// How many seeds an ordinary run tries for each scenario.
+const SEEDS_DEFAULT: u64 = 12;
 
 /// A small generator: where to pull the plug.
 pub(crate) fn below(seed: u64, salt: u64, bound: u64) -> u64 {
@@ -88,6 +88,8 @@ fn crash_once(scenario: Scenario, seed: u64, changes: u64) {
 
 /// Life afterwards: recording, sweeping, and the same checks.
 pub(crate) fn go_on(world: &mut World) {
+    // By now a full quota has clips that may go.
+    world.wait(LONG);
     world.add("porch", 500, 30_000).expect("recording goes on");
     world.wait(LONG);
     world.sweep().expect("sweeping goes on");

@@ -1,4 +1,4 @@
-//! The integration tests: one binary, so that what they share is built once.
+//! The tests of what the outside can see, in one binary.
 #![cfg(test)]
 
 #[cfg(feature = "cli")]
@@ -24,6 +24,7 @@ mod reopen;
 mod retention;
 mod scenarios;
 mod store_kit;
+mod tidy;
 mod together;
 mod trouble;
 mod world;

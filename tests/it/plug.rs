@@ -7,10 +7,10 @@
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use clipkeep::vfs::sim::SimVfs;
+use clipkeep::vfs::sim::{SimOp, SimVfs};
 use clipkeep::vfs::{Lock, Map, Space, Vfs, VfsFile};
 
 /// The file system of one process; clones share the plug.
@@ -24,6 +24,8 @@ pub(crate) struct Plug {
 struct Changes {
     done: AtomicU64,
     allowed: AtomicU64,
+    /// Syncs of files made under this name fail so many times.
+    bad_syncs: Mutex<(&'static str, u64)>,
 }
 
 impl Changes {
@@ -40,7 +42,11 @@ impl Changes {
 impl Plug {
     /// A process on `disk` that dies after `allowed` changes.
     pub(crate) fn new(disk: &SimVfs, allowed: u64) -> Self {
-        let changes = Changes { done: AtomicU64::new(0), allowed: AtomicU64::new(allowed) };
+        let changes = Changes {
+            done: AtomicU64::new(0),
+            allowed: AtomicU64::new(allowed),
+            bad_syncs: Mutex::new(("", 0)),
+        };
         Self { disk: disk.clone(), changes: Arc::new(changes) }
     }
 
@@ -49,24 +55,30 @@ impl Plug {
         self.changes.allowed.store(0, Ordering::SeqCst);
     }
 
+    /// Lets the next `times` syncs of files whose name began with `path` when they were opened fail.
+    pub(crate) fn fail_syncs(&self, path: &'static str, times: u64) {
+        *self.changes.bad_syncs.lock().unwrap() = (path, times);
+    }
+
     /// How many changes reached the disk.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.done.load(Ordering::SeqCst)
     }
 
-    fn file(&self, file: Arc<dyn VfsFile>) -> Arc<dyn VfsFile> {
-        Arc::new(PlugFile { file, changes: Arc::clone(&self.changes) })
+    fn file(&self, path: &str, file: Arc<dyn VfsFile>) -> Arc<dyn VfsFile> {
+        let (path, disk) = (path.to_owned(), self.disk.clone());
+        Arc::new(PlugFile { path, file, disk, changes: Arc::clone(&self.changes) })
     }
 }
 
 impl Vfs for Plug {
     fn open(&self, path: &str, write: bool) -> io::Result<Arc<dyn VfsFile>> {
-        self.disk.open(path, write).map(|file| self.file(file))
+        self.disk.open(path, write).map(|file| self.file(path, file))
     }
 
     fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
         self.changes.next()?;
-        self.disk.create(path, len).map(|file| self.file(file))
+        self.disk.create(path, len).map(|file| self.file(path, file))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -116,7 +128,9 @@ impl Vfs for Plug {
 
 #[derive(Debug)]
 struct PlugFile {
+    path: String,
     file: Arc<dyn VfsFile>,
+    disk: SimVfs,
     changes: Arc<Changes>,
 }
 
@@ -132,6 +146,12 @@ impl VfsFile for PlugFile {
 
     fn sync(&self) -> io::Result<()> {
         self.changes.next()?;
+        let mut bad = self.changes.bad_syncs.lock().unwrap();
+        if bad.1 > 0 && self.path.starts_with(bad.0) {
+            bad.1 -= 1;
+            // The disk itself fails it, so that it also forgets what was to be synced.
+            self.disk.fail_after(SimOp::Sync, 1, io::ErrorKind::Other);
+        }
         self.file.sync()
     }
 

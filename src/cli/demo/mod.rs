@@ -1,8 +1,9 @@
-//! `clipkeep demo`: twelve days of four cameras in a few seconds, told to somebody who knows nothing
-//! of the project.
+//! `clipkeep demo`: twelve days of four cameras in a few seconds, told to somebody who knows
+//! nothing of the project.
 //!
 //! Real H.264 clips go through the real store on a clock that we turn by hand. Every claim of the
-//! story is checked against the store as it is made; a claim that fails ends the demo with an error.
+//! story is checked against the store as it is made; a claim that fails ends the demo with an
+//! error.
 //!
 //! The days in between are recorded `Buffered`, because two thousand waits for the disk show
 //! nothing. From the moment of the hold on, everything that the story claims is recorded `Synced`

@@ -17,8 +17,8 @@ use super::output::Out;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  clipkeep hold place --dir /srv/clips --camera front-door --from \"yesterday 18:00\" \
---to \"yesterday 22:00\" --cause request --reference \"case 19-4471\" --actor desk --for 14d
+  clipkeep hold place --dir /srv/clips --camera front-door --from \"yesterday 18:00\" \\
+      --to \"yesterday 22:00\" --cause request --reference \"case 19-4471\" --actor desk --for 14d
   clipkeep hold list --dir /srv/clips
   clipkeep hold release h7 --dir /srv/clips --because denied --actor resident")]
 pub(super) struct Args {

@@ -14,8 +14,8 @@ use crate::{HoldId, Release, ReleaseCause};
 #[command(after_help = "\
 Examples:
   clipkeep hold release h7 --dir /srv/clips --because denied --actor resident
-  clipkeep hold release h9 --dir /srv/clips --because ended --actor j.doe --second-actor m.roe \
---reason \"order 19-CV-12 expired\"")]
+  clipkeep hold release h9 --dir /srv/clips --because ended --actor j.doe --second-actor m.roe \\
+      --reason \"order 19-CV-12 expired\"")]
 pub(super) struct Args {
     #[command(flatten)]
     store: StoreArgs,

@@ -24,9 +24,9 @@ use crate::{CameraId, Durability, Result};
 /// Store recordings that are files already
 ///
 /// Fragmented MP4 is cut into clips at its fragments, each of them playable by itself; plain MP4,
-/// MPEG-TS and JPEG are stored as they are. A file that cannot be stored is reported, and the others
-/// go on. A clip that is in the store already (same camera, start and bytes) is skipped, so an
-/// import that was cut off can simply be run again.
+/// MPEG-TS and JPEG are stored as they are. A file that cannot be stored is reported, and the
+/// others go on. A clip that is in the store already (same camera, start and bytes) is skipped, so
+/// an import that was cut off can simply be run again.
 ///
 /// Who says when a recording began, the most trustworthy first: --start, --pattern, the recorder's
 /// own box in the file, media time that counts from 1970, the file's name in the form of a known

@@ -28,9 +28,9 @@ use crate::{CameraId, Durability, Media, NewClip, Recorder, Store, SystemClock, 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  ffmpeg -i rtsp://CAMERA/stream -map 0:v -c copy -f mp4 \
--movflags +frag_keyframe+empty_moov+default_base_moof+delay_moov - | \
-clipkeep record --dir /srv/clips --camera front-door
+  ffmpeg -i rtsp://CAMERA/stream -map 0:v -c copy -f mp4 \\
+      -movflags +frag_keyframe+empty_moov+default_base_moof+delay_moov - | \\
+      clipkeep record --dir /srv/clips --camera front-door
   clipkeep record --dir /srv/clips --camera garage --start \"2026-11-23 18:30\" < garage.mp4
 
 The fragments must come as they are recorded, about a second or two each. Without --start the time

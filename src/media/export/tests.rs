@@ -1,3 +1,5 @@
+//! Tests of exports: what a window becomes, and that no picture is changed on the way.
+
 use bytes::Bytes;
 
 use super::*;

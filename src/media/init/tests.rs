@@ -1,3 +1,5 @@
+//! Tests of init segments: what is taken from them, and what is refused.
+
 use super::*;
 use crate::media::fixtures;
 use crate::types::ErrorKind;

@@ -1,6 +1,8 @@
-use super::*;
+//! Tests of plain MP4: its samples become fragments, and damage becomes errors.
+
 use bytes::Bytes;
 
+use super::*;
 use crate::media::boxes::boxes;
 use crate::media::{ClipFacts, fixtures};
 use crate::types::ErrorKind;

@@ -1,3 +1,5 @@
+//! Tests of the push parser: any chunking gives the same pieces.
+
 use super::*;
 use crate::media::fixtures;
 use crate::types::ErrorKind;

@@ -74,3 +74,20 @@ fn a_folder_that_is_no_store_is_left_alone() {
     assert_eq!(std::fs::read(bench.store().join("letters.txt")).unwrap(), b"mine");
     assert_eq!(std::fs::read_dir(bench.store()).unwrap().count(), 1);
 }
+
+#[test]
+fn a_store_that_keeps_its_promise_says_that_it_is_full() {
+    let bench = Bench::with_clip();
+    let picture = bench.path("large.jpg");
+    let mut bytes = vec![0x5A; 20 << 20];
+    bytes[..3].copy_from_slice(&[0xFF, 0xD8, 0xFF]);
+    std::fs::write(&picture, bytes).unwrap();
+    let mut call = vec!["import", "--camera", "front", "--start", "2024-01-02", "--json"];
+    call.extend(["--quota", "12MiB", "--when-full", "refuse", picture.to_str().unwrap()]);
+    let ran = bench.run(&call).exits(1);
+    assert_eq!(ran.json()["files"][0]["error"]["kind"], "full", "{}", ran.stdout);
+    // What was there before is there still.
+    let ids = bench.ids();
+    let out = bench.path("out.mp4");
+    bench.run(&["get", &ids[0], "--output", out.to_str().unwrap()]).ok();
+}

@@ -108,3 +108,27 @@ fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     }
     panic!("nothing happened for a minute");
 }
+
+/// A live push, from the tool that people have. Where there is none there is nothing to test.
+#[test]
+fn ffmpeg_pipes_into_a_recording() {
+    let bench = Bench::with_store();
+    let mut sender = std::process::Command::new("ffmpeg");
+    sender.args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=128x96:rate=10"]);
+    sender.args(["-t", "6", "-c:v", "libx264", "-g", "20", "-f", "mp4", "-movflags"]);
+    sender.args(["+frag_keyframe+empty_moov+default_base_moof+delay_moov", "-"]);
+    let Ok(mut sender) = sender.stdout(Stdio::piped()).spawn() else { return };
+    let stream = sender.stdout.take().unwrap();
+    let call = ["record", "--camera", "live", "--split", "4s", "--json"];
+    let output = bench.command(&call).stdin(Stdio::from(stream)).output().unwrap();
+    if !sender.wait().unwrap().success() {
+        return;
+    }
+    let ran = super::Ran::new(&output).ok().json();
+    assert_eq!((&ran["fragments"], &ran["lost_bytes"]), (&json!(3), &json!(0)));
+    let clips = bench.json(&["ls"])["clips"].clone();
+    assert_eq!(clips[0]["duration_seconds"], json!(4));
+    // What comes faster than it plays still follows on, and says that its time is not certain.
+    assert_eq!(clips[0]["end"], clips[1]["start"]);
+    assert!(clips[0]["uncertainty_seconds"].as_f64().unwrap() >= 1.0);
+}
