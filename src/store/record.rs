@@ -29,9 +29,9 @@ impl Store {
     ///
     /// `InvalidInput` for an empty clip, one above 4 GiB, or one longer than
     /// `StoreOptions::clip_duration_max`; `Full` when there is no room; `ReadOnly`; `Poisoned`
-    /// after two failed writes in a row; `Io`. After an error nothing of a clip of up to 1 MiB can
-    /// be found; of a longer one its beginning may be, [`crate::ClipState::Truncated`]: a hold may
-    /// cover it already, so it is not taken back.
+    /// after two failed writes in a row; `Io`. After an error nothing of the clip can be found,
+    /// unless it was partly written and a hold covers it: that part stays, as a
+    /// [`crate::ClipState::Truncated`] clip.
     ///
     /// # Durability
     ///
@@ -61,7 +61,7 @@ impl Store {
             .and_then(|()| open.settle(&self.inner));
         if let Err(error) = stored {
             // What is already in the log must not count as being recorded for ever: it would hold
-            // back the expiry of its class. Nor may anybody find the part of it.
+            // back the expiry of its class. Nor may anybody find a part of it that nobody holds.
             open.forget(&self.inner);
             if let Some(id) = open.slot.id() {
                 self.inner.discard(id);

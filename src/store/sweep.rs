@@ -254,7 +254,7 @@ impl Inner {
             self.remove_gone(report);
         }
         // What stays has clips that could not be moved, or the tail of one that lives elsewhere.
-        // What nobody holds is punched out around them, which needs no room.
+        // What nobody holds will be punched out around them, which needs no room.
         self.punch_around(&self.expired_segments(), report);
     }
 
@@ -299,7 +299,8 @@ impl Inner {
         self.punch_around(&held, report);
     }
 
-    /// Punches everything that is gone out of segments that must stay.
+    /// Marks everything that is gone in segments that must stay to be punched out by
+    /// [`Inner::erase_waiting`].
     fn punch_around(&self, segments: &[Arc<Segment>], report: &mut SweepReport) {
         for segment in segments {
             let waiting = || -> Result<BTreeSet<ClipId>> {
@@ -320,7 +321,6 @@ impl Inner {
                 Err(error) => report.problems.push(error),
             }
         }
-        self.erase_waiting(report);
     }
 
     /// Expires the clips of an evidence segment that no hold covers any more and whose own time is
