@@ -27,5 +27,6 @@ mod retention;
 mod scenarios;
 mod store_kit;
 mod tidy;
+mod together;
 mod trouble;
 mod world;
