@@ -45,11 +45,12 @@ impl Store {
 }
 
 impl Inner {
-    /// Takes the written part of a clip that could not be stored off again. If even that cannot be
-    /// put on record, it stays as a truncated clip.
+    /// Takes the written part of a clip that could not be stored off again. Where a hold covers it,
+    /// or if even that cannot be put on record, it stays as a truncated clip.
     pub(super) fn discard(&self, id: ClipId) {
-        if let Err(error) = self.delete(id, "", "it could not be stored whole", true) {
-            self.survived(error);
+        match self.delete(id, "", "it could not be stored whole", false) {
+            Err(error) if error.kind() != ErrorKind::Held => self.survived(error),
+            _ => {}
         }
     }
 

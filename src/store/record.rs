@@ -1,5 +1,6 @@
 //! Getting clips in: whole ones, and ones that are still being recorded.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,9 +29,9 @@ impl Store {
     ///
     /// `InvalidInput` for an empty clip, one above 4 GiB, or one longer than
     /// `StoreOptions::clip_duration_max`; `Full` when there is no room; `ReadOnly`; `Poisoned`
-    /// after two failed writes in a row; `Io`. After an error nothing of a clip of up to 1 MiB can
-    /// be found; of a longer one its beginning may be, [`crate::ClipState::Truncated`]: a hold may
-    /// cover it already, so it is not taken back.
+    /// after two failed writes in a row; `Io`. After an error nothing of the clip can be found,
+    /// unless it was partly written and a hold covers it: that part stays, as a
+    /// [`crate::ClipState::Truncated`] clip.
     ///
     /// # Durability
     ///
@@ -60,7 +61,7 @@ impl Store {
             .and_then(|()| open.settle(&self.inner));
         if let Err(error) = stored {
             // What is already in the log must not count as being recorded for ever: it would hold
-            // back the expiry of its class. Nor may anybody find the part of it.
+            // back the expiry of its class. Nor may anybody find a part of it that nobody holds.
             open.forget(&self.inner);
             if let Some(id) = open.slot.id() {
                 self.inner.discard(id);
@@ -116,7 +117,6 @@ impl Store {
 ///
 /// A clip that would get longer than `StoreOptions::clip_duration_max` (or 4 GiB) is ended, and the
 /// recording goes on as another clip, which begins with the init bytes again.
-#[derive(Debug)]
 pub struct Recorder {
     store: Store,
     template: NewClip,
@@ -299,6 +299,17 @@ impl Recorder {
     }
 }
 
+impl fmt::Debug for Recorder {
+    /// Without the segment it writes to: that has megabytes to say.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder")
+            .field("camera", &self.template.camera)
+            .field("clips", &self.clips())
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.abandon();
@@ -316,7 +327,6 @@ fn check_init(init: Option<&Bytes>) -> Result<()> {
 }
 
 /// A clip on its way into the log.
-#[derive(Debug)]
 struct OpenClip {
     clip: NewClip,
     class: ClassId,

@@ -19,7 +19,7 @@ use parking_lot::MutexGuard;
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision, ExpiryReason};
 use crate::ledger::Ledger;
 use crate::log::Segment;
-use crate::retention::{PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
+use crate::retention::{KeptReason, PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
 
 use super::catalog::{Catalog, Located, Shelved};
@@ -68,6 +68,7 @@ impl Inner {
         let sweeping = self.sweeping.lock();
         self.end_holds(&mut report)?;
         self.execute(0, &mut report)?;
+        self.punch_around_held(&mut report);
         self.erase_waiting(&mut report);
         drop(sweeping);
         self.keep_reserve();
@@ -245,20 +246,16 @@ impl Inner {
                 Err(error) => report.problems.push(error),
             }
         }
-        if spared.is_empty() {
-            return;
+        if !spared.is_empty() {
+            let moved = self.relocate(&spared);
+            report.clips_moved += moved.clips;
+            report.bytes_moved += moved.bytes;
+            report.problems.extend(moved.problems);
+            self.remove_gone(report);
         }
-        let moved = self.relocate(&spared);
-        report.clips_moved += moved.clips;
-        report.bytes_moved += moved.bytes;
-        let stays = !moved.problems.is_empty();
-        report.problems.extend(moved.problems);
-        self.remove_gone(report);
-        if stays {
-            // The valve: what nobody holds is punched out, which needs no room, and the held clips
-            // stay where they are.
-            self.punch_around(&self.expired_segments(), report);
-        }
+        // What stays has clips that could not be moved, or the tail of one that lives elsewhere.
+        // What nobody holds will be punched out around them, which needs no room.
+        self.punch_around(&self.expired_segments(), report);
     }
 
     /// The segments whose expiry is on record and whose files are still there.
@@ -289,7 +286,21 @@ impl Inner {
         report.problems.extend(problems);
     }
 
-    /// Punches everything that is gone out of segments that must stay.
+    /// Punches what is gone out of segments that stay because everything that is left in them is
+    /// held: they may have tails of clips that expired with an older segment.
+    fn punch_around_held(&self, report: &mut SweepReport) {
+        let kept = report.plan.iter().flat_map(SweepPlan::kept);
+        let held = kept.filter(|kept| kept.reason() == KeptReason::AllHeld);
+        let held: Vec<Arc<Segment>> = {
+            let catalog = self.catalog.read();
+            let shelved = held.filter_map(|kept| catalog.segments.get(&kept.segment()));
+            shelved.map(|shelved| Arc::clone(&shelved.segment)).collect()
+        };
+        self.punch_around(&held, report);
+    }
+
+    /// Marks everything that is gone in segments that must stay to be punched out by
+    /// [`Inner::erase_waiting`].
     fn punch_around(&self, segments: &[Arc<Segment>], report: &mut SweepReport) {
         for segment in segments {
             let waiting = || -> Result<BTreeSet<ClipId>> {
@@ -303,13 +314,13 @@ impl Inner {
                     .collect())
             };
             match waiting() {
+                Ok(clips) if clips.is_empty() => {}
                 Ok(clips) => {
                     self.catalog.write().to_erase.entry(segment.id).or_default().extend(clips);
                 }
                 Err(error) => report.problems.push(error),
             }
         }
-        self.erase_waiting(report);
     }
 
     /// Expires the clips of an evidence segment that no hold covers any more and whose own time is

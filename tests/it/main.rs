@@ -28,5 +28,6 @@ mod scenarios;
 mod store_kit;
 mod street;
 mod tidy;
+mod together;
 mod trouble;
 mod world;
