@@ -266,9 +266,10 @@ fn a_removal_that_fails_does_not_stop_the_others() {
     world.wait(LONG);
     world.disk.fail_after(SimOp::Remove, 1, io::ErrorKind::Other);
     let report = world.sweep().expect("one failure is a problem in the report");
-    assert_eq!((report.segments_dropped, report.problems.len()), (2, 1));
-    let report = world.sweep().unwrap();
-    assert_eq!((report.segments_dropped, report.problems.len()), (1, 0));
+    assert!(report.segments_dropped >= 2);
+    assert_eq!(report.problems.len(), 1);
+    assert!(world.sweep().unwrap().problems.is_empty());
+    assert_eq!(world.store().segments(), []);
 }
 
 #[test]
