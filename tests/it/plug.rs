@@ -55,7 +55,8 @@ impl Plug {
         self.changes.allowed.store(0, Ordering::SeqCst);
     }
 
-    /// Lets the next `times` syncs of files whose name began with `path` when they were opened fail.
+    /// Lets the next `times` syncs fail of files whose name began with `path` when they were
+    /// opened.
     pub(crate) fn fail_syncs(&self, path: &'static str, times: u64) {
         *self.changes.bad_syncs.lock().unwrap() = (path, times);
     }
