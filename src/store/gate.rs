@@ -84,7 +84,8 @@ impl Inner {
     }
 
     /// Removes what the proofs are for, and puts it on record. Answers how many files went, and
-    /// what could not be removed: one failure does not stop the rest, and the next sweep tries again.
+    /// what could not be removed: one failure does not stop the rest, and the next sweep tries
+    /// again.
     ///
     /// 1. Files lose their names; punched stretches are zeroed and synced.
     /// 2. The folder is synced. A crash before it may bring a file back: its expiry is on record,
