@@ -11,7 +11,7 @@ use clipkeep::{
 
 use crate::world::{always, camera, footage};
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 const MIB: u64 = 1 << 20;
 
 fn options(clock: &ManualClock) -> StoreOptions {
@@ -19,7 +19,7 @@ fn options(clock: &ManualClock) -> StoreOptions {
         .clock(clock.clone())
         .retention(Retention::new(HOUR, 2 * HOUR).unwrap())
         .segment_bytes(16 << 20)
-        .segment_age(Duration::from_secs(600))
+        .segment_age(Duration::from_mins(10))
         .sweep_share(100)
         .free_space_floor(0)
 }

@@ -24,8 +24,8 @@ use crate::world::{camera, footage};
 const ROUNDS_DEFAULT: u64 = 10;
 const CAMERAS: u64 = 8;
 const FRAGMENT_BYTES: usize = 20_000;
-const AT_MOST: Duration = Duration::from_secs(600);
-const MINUTE: Duration = Duration::from_secs(60);
+const AT_MOST: Duration = Duration::from_mins(10);
+const MINUTE: Duration = Duration::from_mins(1);
 /// Tells the recorder its folder, round and time, in this order.
 const TASK: &str = "CLIPKEEP_TEST_RECORDER";
 

@@ -119,12 +119,12 @@ pub(crate) fn release(world: &mut World) -> Result<()> {
     world.open()?;
     world.add("porch", 0, 60_000)?;
     world.add("garage", 0, 60_000)?;
-    world.wait(Duration::from_secs(600));
+    world.wait(Duration::from_mins(10));
     let asked = world.request("garage", minute(0))?;
     let own = world.hold("porch", minute(0))?;
     world.wait(LONG);
     world.sweep()?;
-    let grace = Duration::from_secs(24 * 3600);
+    let grace = Duration::from_hours(24);
     world.release(asked, ReleaseCause::Denied, grace)?;
     world.wait(LONG);
     world.sweep()?;
@@ -155,7 +155,7 @@ pub(crate) fn quota(world: &mut World) -> Result<()> {
         world.add("garage", at, 300_000)?;
     }
     world.hold("garage", minute(1))?;
-    world.wait(Duration::from_secs(90 * 60));
+    world.wait(Duration::from_mins(90));
     for at in 100..112 {
         world.add("porch", at, 900_000)?;
         world.note_gone();

@@ -16,9 +16,9 @@ use clipkeep::{
 use crate::plug::Plug;
 
 /// Long enough for every clip of every scenario to be due, holds' graces included.
-pub(crate) const LONG: Duration = Duration::from_secs(3 * 3600);
-const AT_LEAST: Duration = Duration::from_secs(3600);
-const AT_MOST: Duration = Duration::from_secs(2 * 3600);
+pub(crate) const LONG: Duration = Duration::from_hours(3);
+const AT_LEAST: Duration = Duration::from_hours(1);
+const AT_MOST: Duration = Duration::from_hours(2);
 /// Where all scenarios begin.
 const START_US: i64 = 1_700_000_000_000_000;
 
@@ -30,7 +30,7 @@ pub(crate) fn camera(name: &str) -> CameraId {
 pub(crate) fn minute(number: u32) -> Window {
     let start = Timestamp::from_micros(START_US)
         .saturating_add(Duration::from_secs(60 * u64::from(number)));
-    Window::starting(start, Duration::from_secs(60)).unwrap()
+    Window::starting(start, Duration::from_mins(1)).unwrap()
 }
 
 /// All of time that a scenario has.
@@ -107,7 +107,7 @@ impl World {
             .clock(self.clock.clone())
             .retention(Retention::new(AT_LEAST, AT_MOST).unwrap())
             .segment_bytes(4 << 20)
-            .segment_age(Duration::from_secs(600))
+            .segment_age(Duration::from_mins(10))
             .evidence_reserve(4 << 20)
             .free_space_floor(0)
             .when_full(WhenFull::Refuse);
