@@ -24,7 +24,8 @@ Exit codes:
   7  bytes are damaged, or are not the media they should be, or of a later version
 
 Errors are one line on standard error, then their causes. With --json they are one object:
-  {\"error\": {\"kind\": \"held\", \"message\": \"..\", \"causes\": [], \"path\": null, \"offset\": null}}
+  {\"error\": {\"kind\": \"held\", \"message\": \"..\", \"causes\": [], \"path\": null, \
+\"offset\": null}}
 
 Times may be given as RFC 3339 (2026-11-23T18:30:00Z), as local time (2026-11-23 18:30, 18:30,
 yesterday 18:30), or counted back (2h ago, 3 days ago, now). Sizes: 64GiB, 500MB. Durations: 90s,

@@ -21,8 +21,8 @@ use crate::{CameraId, Clip, ClipId, ClipReader, Result, Store, Timestamp, Window
 /// Write a clip, or all that a camera recorded in a window, to a file
 ///
 /// A clip is written byte for byte as it was received. A window becomes ONE file that plays and
-/// seeks over all its clips; the pictures and sounds in it are copied, never made anew. It begins at
-/// the key frame before the window, and gaps stay gaps: what it really covers is printed.
+/// seeks over all its clips; the pictures and sounds in it are copied, never made anew. It begins
+/// at the key frame before the window, and gaps stay gaps: what it really covers is printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,7 +36,10 @@ pub(super) struct Args {
     dir: Dir,
 
     /// The clip, as `ls` names it
-    #[arg(required_unless_present = "camera", conflicts_with_all = ["camera", "from", "to", "format"])]
+    #[arg(
+        required_unless_present = "camera",
+        conflicts_with_all = ["camera", "from", "to", "format"]
+    )]
     id: Option<ClipId>,
 
     /// The camera of a window

@@ -2,7 +2,7 @@
 //!
 //! Owns words for people and shapes for scripts, and no rule of its own: what may be deleted, held
 //! or read is the store's to say. Nothing here panics on a closed pipe, and nothing is printed
-//! except through [`output::Out`].
+//! except through `output::Out`.
 
 mod args;
 mod camera;

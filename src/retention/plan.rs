@@ -41,8 +41,9 @@ pub(crate) struct SegmentView {
     pub(crate) held_bytes: u64,
     /// When the newest bytes of the clips that began here came, wherever these bytes are.
     pub(crate) newest_received: Timestamp,
-    /// It holds parts of live clips that began in an older segment of its class. If that one stays,
-    /// the file does: dropping it expires its own clips, and its room is given back around the tail.
+    /// It holds parts of live clips that began in an older segment of its class. If that one
+    /// stays, the file does: dropping it expires its own clips, and its room is given back around
+    /// the tail.
     pub(crate) pinned_by_clips: bool,
     /// It is an evidence segment.
     pub(crate) evidence: bool,

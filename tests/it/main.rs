@@ -1,5 +1,10 @@
 //! The tests of what the outside can see, in one binary.
 #![cfg(test)]
+#![expect(clippy::similar_names, reason = "hold and held are the words of the trade")]
+#![expect(
+    clippy::unchecked_time_subtraction,
+    reason = "spans of a test's own making; one that does not fit is a test that fails"
+)]
 
 #[cfg(feature = "cli")]
 mod cli;

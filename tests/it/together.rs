@@ -73,8 +73,9 @@ fn recording_reading_holding_deleting_and_sweeping_do_not_disturb_one_another() 
                 read(t, "gate");
             }
         });
-        let held: Vec<_> = holders.into_iter().map(|thread| thread.join()).collect();
-        let recorded: Vec<_> = recorders.into_iter().map(|thread| thread.join()).collect();
+        let held: Vec<_> = holders.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        let recorded: Vec<_> =
+            recorders.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         // Before anybody's panic is passed on: the others wait for it.
         done.store(true, Ordering::Relaxed);
         recorded.into_iter().for_each(Result::unwrap);

@@ -11,7 +11,8 @@ use crate::{CameraId, HoldId, Release, ReleaseCause};
 #[command(after_help = "\
 Examples:
   clipkeep hold narrow h7 --dir /srv/clips --camera front-door --from \"2026-11-23 19:00\" \\
-      --to \"2026-11-23 20:00\" --because withdrawn --actor desk --reason \"the hour is known now\"")]
+      --to \"2026-11-23 20:00\" --because withdrawn --actor desk \\
+      --reason \"the hour is known now\"")]
 pub(super) struct Args {
     #[command(flatten)]
     store: StoreArgs,

@@ -15,8 +15,9 @@ use crate::{CameraId, HoldCause, NewHold, Window};
 #[command(after_help = "\
 Examples:
   clipkeep hold place --dir /srv/clips --camera front-door --camera street \\
-      --from \"2026-11-23 18:00\" --to \"2026-11-23 22:00\" --cause request --reference \"case 19-4471\" \\
-      --agency \"Northside PD\" --actor desk --for 14d --key case-19-4471-a
+      --from \"2026-11-23 18:00\" --to \"2026-11-23 22:00\" --cause request \\
+      --reference \"case 19-4471\" --agency \"Northside PD\" --actor desk \\
+      --for 14d --key case-19-4471-a
   clipkeep hold place --dir /srv/clips --camera street --from \"3 days ago\" --to \"2 days ago\" \\
       --cause order --reference 19-CV-12 --for 90d --grace 7d")]
 pub(super) struct Args {
