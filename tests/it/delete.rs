@@ -115,7 +115,9 @@ fn deleting_the_last_clip_of_a_segment_removes_its_file() {
     }
     assert!(t.segment_files().is_empty());
     let t = t.reopen();
-    clips.iter().for_each(|clip| t.assert_gone(clip));
+    for clip in &clips {
+        t.assert_gone(clip);
+    }
     assert!(t.store.opening().problems.is_empty(), "{:?}", t.store.opening().problems);
 }
 

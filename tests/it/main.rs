@@ -1,5 +1,7 @@
 //! The tests of what the outside can see, in one binary.
 #![cfg(test)]
+#![expect(clippy::similar_names, reason = "a hold and what is held are the words of the trade")]
+#![expect(clippy::unchecked_time_subtraction, reason = "a test that underflows has failed")]
 
 #[cfg(feature = "cli")]
 mod cli;

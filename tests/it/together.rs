@@ -77,7 +77,9 @@ fn recording_reading_holding_deleting_and_sweeping_do_not_disturb_one_another() 
         let recorded: Vec<_> = recorders.into_iter().map(|thread| thread.join()).collect();
         // Before anybody's panic is passed on: the others wait for it.
         done.store(true, Ordering::Relaxed);
-        recorded.into_iter().for_each(Result::unwrap);
+        for recorder in recorded {
+            recorder.unwrap();
+        }
         held.into_iter().flat_map(Result::unwrap).collect()
     });
     let check = |t: &TestStore| {

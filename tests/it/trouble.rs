@@ -147,7 +147,9 @@ fn a_sweep_that_cannot_remove_a_file_removes_it_the_next_time() {
             t.pass(10 * DAY);
             t.disk.fail_after(op, nth, IoKind::Other);
             drop(t.store.sweep());
-            clips.iter().for_each(|clip| t.assert_gone(clip));
+            for clip in &clips {
+                t.assert_gone(clip);
+            }
             t.disk.clear_faults();
             t.sweep();
             assert!(t.segment_files().is_empty(), "{op:?} {nth}");
