@@ -128,7 +128,9 @@ impl Inner {
             let removal = Removal::File(Arc::clone(&segment));
             let removed = self.check_gone(removal).map(|proof| self.remove(vec![proof]));
             let problems = removed.map_or_else(|error| vec![error], |(_, problems)| problems);
-            problems.into_iter().for_each(|problem| self.survived(problem));
+            for problem in problems {
+                self.survived(problem);
+            }
             return Err(error);
         }
         Ok(())

@@ -10,12 +10,14 @@ mod crash;
 mod damage;
 mod delete;
 mod faults;
+mod figures;
 mod find;
 mod full;
 mod holds;
 mod holds_gate;
 mod holds_limits;
 mod holds_receipt;
+mod kernel;
 #[cfg(feature = "media")]
 mod media;
 mod plug;
