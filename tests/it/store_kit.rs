@@ -15,7 +15,7 @@ use clipkeep::{
 
 /// The segments of the tests: the smallest there are.
 pub(crate) const SEGMENT_BYTES: u64 = 4 << 20;
-pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
 pub(crate) const DAY: Duration = Duration::from_hours(24);
 
