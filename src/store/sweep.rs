@@ -255,7 +255,12 @@ impl Inner {
         }
         // What stays has clips that could not be moved, or the tail of one that lives elsewhere.
         // What nobody holds will be punched out around them, which needs no room.
-        self.punch_around(&self.expired_segments(), report);
+        let mut staying = self.expired_segments();
+        staying.retain(|segment| {
+            let whole = self.check_gone(Removal::File(Arc::clone(segment)));
+            whole.is_err_and(|error| error.kind() == ErrorKind::Held)
+        });
+        self.punch_around(&staying, report);
     }
 
     /// The segments whose expiry is on record and whose files are still there.

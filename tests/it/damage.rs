@@ -23,7 +23,9 @@ fn sealed(t: &TestStore) -> (String, Clip, Vec<u8>, u64) {
 }
 
 fn scramble(t: &TestStore, path: &str, range: Range<u64>) {
-    range.for_each(|offset| t.disk.corrupt(path, offset, 0x5a));
+    for offset in range {
+        t.disk.corrupt(path, offset, 0x5a);
+    }
 }
 
 /// What a check of every byte finds.

@@ -1,10 +1,7 @@
 //! The tests of what the outside can see, in one binary.
 #![cfg(test)]
-#![expect(clippy::similar_names, reason = "hold and held are the words of the trade")]
-#![expect(
-    clippy::unchecked_time_subtraction,
-    reason = "spans of a test's own making; one that does not fit is a test that fails"
-)]
+#![expect(clippy::similar_names, reason = "a hold and what is held are the words of the trade")]
+#![expect(clippy::unchecked_time_subtraction, reason = "a test that underflows has failed")]
 
 #[cfg(feature = "cli")]
 mod cli;
@@ -31,7 +28,6 @@ mod reopen;
 mod retention;
 mod scenarios;
 mod store_kit;
-mod street;
 mod tidy;
 mod together;
 mod trouble;

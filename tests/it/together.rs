@@ -1,7 +1,7 @@
 //! Everything at the same time, on threads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use clipkeep::{Clip, ErrorKind, NewClip};
 
@@ -73,12 +73,13 @@ fn recording_reading_holding_deleting_and_sweeping_do_not_disturb_one_another() 
                 read(t, "gate");
             }
         });
-        let held: Vec<_> = holders.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
-        let recorded: Vec<_> =
-            recorders.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        let held: Vec<_> = holders.into_iter().map(ScopedJoinHandle::join).collect();
+        let recorded: Vec<_> = recorders.into_iter().map(ScopedJoinHandle::join).collect();
         // Before anybody's panic is passed on: the others wait for it.
         done.store(true, Ordering::Relaxed);
-        recorded.into_iter().for_each(Result::unwrap);
+        for recorder in recorded {
+            recorder.unwrap();
+        }
         held.into_iter().flat_map(Result::unwrap).collect()
     });
     let check = |t: &TestStore| {
