@@ -112,8 +112,7 @@ impl Draft {
     pub(crate) fn part_of(&self, clip: ClipId) -> Option<(FoundPart, PartRecords)> {
         let (camera, start) = self.by_clip.get(&clip)?;
         let draft = self.parts.get(&(camera.clone(), *start, clip))?;
-        let records =
-            PartRecords { records: draft.records.clone(), chunk_crcs: draft.chunk_crcs.clone() };
+        let records = PartRecords::of_draft(draft.records.clone(), draft.chunk_crcs.clone());
         Some((draft.found(camera), records))
     }
 

@@ -10,8 +10,8 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
-use super::{Draft, FoundPart, Lease, Leases, Mapping, PartRecords, Scan, scan};
-use crate::format::footer::{Footer, Part, RecordRef};
+use super::{Draft, FoundPart, Lease, Leases, Mapping, PartRecords, Scan, SealedParts, scan};
+use crate::format::footer::{Footer, RecordRef};
 use crate::format::segment::{SegmentHeader, Trailer};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey, name};
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
@@ -36,7 +36,7 @@ enum State {
     /// Being written, or found unsealed.
     Open(Draft),
     /// Immutable; the footer is loaded when asked for.
-    Sealed { trailer: Box<Trailer>, footer: Option<Arc<Footer>> },
+    Sealed { trailer: Box<Trailer>, parts: Option<Arc<SealedParts>> },
 }
 
 /// What opening a segment's file gave.
@@ -93,8 +93,8 @@ impl Segment {
         let mut no_footer = None;
         let (state, scanned) = match (trailer, footer) {
             (Some(trailer), Some(Ok(footer))) => {
-                let footer = Some(Arc::new(footer));
-                (State::Sealed { trailer: Box::new(trailer), footer }, None)
+                let parts = Some(Arc::new(SealedParts::new(footer)));
+                (State::Sealed { trailer: Box::new(trailer), parts }, None)
             }
             (_, footer) => {
                 no_footer = footer.and_then(Result::err).map(|error| error.at(&path));
@@ -168,32 +168,47 @@ impl Segment {
 
     /// Makes it sealed: its footer and trailer are durable.
     pub(crate) fn set_sealed(&self, trailer: Trailer, footer: Footer) {
-        let footer = Some(Arc::new(footer));
-        *self.state.write() = State::Sealed { trailer: Box::new(trailer), footer };
+        let parts = Some(Arc::new(SealedParts::new(footer)));
+        *self.state.write() = State::Sealed { trailer: Box::new(trailer), parts };
     }
 
     /// Lets go of the footer in memory; it is read again when needed.
     fn forget_footer(&self) {
-        if let State::Sealed { footer, .. } = &mut *self.state.write() {
-            *footer = None;
+        if let State::Sealed { parts, .. } = &mut *self.state.write() {
+            *parts = None;
         }
     }
 
-    /// The footer of a sealed segment, `None` for an open one.
-    fn footer(self: &Arc<Self>, cache: &FooterCache) -> Result<Option<Arc<Footer>>> {
+    /// What `in_draft` says of an open segment, or `in_footer` of a sealed one. Which of them it is
+    /// is asked once: between two questions a leader may seal it, and neither would find anything.
+    fn look<T>(
+        self: &Arc<Self>,
+        cache: &FooterCache,
+        in_draft: impl FnOnce(&Draft) -> T,
+        in_footer: impl FnOnce(&Arc<SealedParts>) -> T,
+    ) -> Result<T> {
         let trailer = match &*self.state.read() {
-            State::Open(_) => return Ok(None),
-            State::Sealed { footer: Some(footer), .. } => return Ok(Some(Arc::clone(footer))),
+            State::Open(draft) => return Ok(in_draft(draft)),
+            State::Sealed { parts: Some(parts), .. } => return Ok(in_footer(parts)),
             State::Sealed { trailer, .. } => trailer.clone(),
         };
-        let footer = read_footer(&*self.file, &self.header.key, &trailer)
+        Ok(in_footer(&self.load_footer(cache, &trailer)?))
+    }
+
+    /// Reads the footer of a sealed segment again.
+    fn load_footer(
+        self: &Arc<Self>,
+        cache: &FooterCache,
+        trailer: &Trailer,
+    ) -> Result<Arc<SealedParts>> {
+        let footer = read_footer(&*self.file, &self.header.key, trailer)
             .map_err(|error| error.at(&self.path))?;
-        let footer = Arc::new(footer);
-        if let State::Sealed { footer: slot, .. } = &mut *self.state.write() {
-            *slot = Some(Arc::clone(&footer));
+        let loaded = Arc::new(SealedParts::new(footer));
+        if let State::Sealed { parts, .. } = &mut *self.state.write() {
+            *parts = Some(Arc::clone(&loaded));
         }
         cache.keep(self, trailer.footer_bytes);
-        Ok(Some(footer))
+        Ok(loaded)
     }
 
     /// The parts of `camera` that start exactly at `start`.
@@ -203,26 +218,13 @@ impl Segment {
         camera: &CameraId,
         start: Timestamp,
     ) -> Result<Vec<FoundPart>> {
-        let Some(footer) = self.footer(cache)? else {
-            return Ok(self.with_draft(|draft| draft.parts_at(camera, start)).unwrap_or_default());
-        };
-        let Ok(index) = footer.cameras.binary_search(camera) else { return Ok(Vec::new()) };
-        let from = footer
-            .parts
-            .partition_point(|part| (position(part.camera), part.start) < (index, start));
-        let here = footer.parts.get(from..).unwrap_or_default().iter();
-        Ok(here
-            .take_while(|part| position(part.camera) == index && part.start == start)
-            .filter_map(|part| found(&footer, part))
-            .collect())
+        let in_draft = |draft: &Draft| draft.parts_at(camera, start);
+        self.look(cache, in_draft, |parts| parts.at(camera, start))
     }
 
     /// Every part, in footer order.
     pub(crate) fn parts(self: &Arc<Self>, cache: &FooterCache) -> Result<Vec<FoundPart>> {
-        let Some(footer) = self.footer(cache)? else {
-            return Ok(self.with_draft(|draft| draft.parts().collect()).unwrap_or_default());
-        };
-        Ok(footer.parts.iter().filter_map(|part| found(&footer, part)).collect())
+        self.look(cache, |draft| draft.parts().collect(), |parts| parts.all())
     }
 
     /// The part of clip `clip` with its records; `None` when it has none.
@@ -231,29 +233,18 @@ impl Segment {
         cache: &FooterCache,
         clip: ClipId,
     ) -> Result<Option<(FoundPart, PartRecords)>> {
-        let Some(footer) = self.footer(cache)? else {
-            return Ok(self.with_draft(|draft| draft.part_of(clip)).flatten());
-        };
-        let Some(part) = footer.parts.iter().find(|part| part.clip == clip) else {
-            return Ok(None);
-        };
-        let start = position(part.records_start);
-        let end = start.saturating_add(position(part.records_count));
-        let records = footer.records.get(start..end).unwrap_or_default().to_vec();
-        let records = PartRecords { records, chunk_crcs: footer.chunk_crcs.clone() };
-        Ok(found(&footer, part).map(|found| (found, records)))
+        self.look(cache, |draft| draft.part_of(clip), |parts| parts.of(clip))
     }
 
     /// The map of this segment, if it is sealed and `leases` allow one more.
-    /// `chunks` is the number of chunk CRCs in its footer.
-    pub(crate) fn mapping(&self, leases: &Arc<Leases>, chunks: usize) -> Option<Arc<Mapping>> {
+    pub(crate) fn mapping(&self, leases: &Arc<Leases>) -> Option<Arc<Mapping>> {
         let trailer = self.trailer()?;
         let mut slot = self.mapping.lock();
         if let Some(mapping) = slot.upgrade() {
             return Some(mapping);
         }
         let map = || self.file.map(trailer.footer_offset);
-        let mapping = leases.mapping(map, trailer.footer_offset, chunks).ok().flatten()?;
+        let mapping = leases.mapping(map, trailer.footer_offset).ok().flatten()?;
         *slot = Arc::downgrade(&mapping);
         Some(mapping)
     }
@@ -310,10 +301,10 @@ impl Segment {
         })?;
         let start = usize::try_from(range.start).unwrap_or(usize::MAX);
         let end = usize::try_from(range.end).unwrap_or(usize::MAX);
-        let number = position(record.chunks_start).saturating_add(index);
-        if !mapping.is_verified(number) {
+        // No two chunks begin in the same block, wherever the record's place was taken from.
+        if !mapping.is_verified(range.start / BLOCK_BYTES) {
             self.check_chunk(mapping.bytes(start..end), crcs, index, range.start)?;
-            mapping.set_verified(number);
+            mapping.set_verified(range.start / BLOCK_BYTES);
         }
         let (mapping, lease) = (Arc::clone(mapping), Arc::clone(lease));
         Ok(Bytes::from_owner(MappedChunk { mapping, start, end, _lease: lease }))
@@ -357,18 +348,6 @@ fn chunk_range(record: &RecordRef, index: usize) -> std::ops::Range<u64> {
     let to = from.saturating_add(u64::try_from(CHUNK_BYTES).unwrap_or(0));
     let end = u64::from(record.payload_bytes);
     payload + from.min(end)..payload + to.min(end)
-}
-
-fn found(footer: &Footer, part: &Part) -> Option<FoundPart> {
-    let camera = footer.cameras.get(position(part.camera))?.clone();
-    let last = position(part.records_start) + position(part.records_count).checked_sub(1)?;
-    let record = footer.records.get(last)?;
-    let end_offset = record.clip_offset + u64::from(record.payload_bytes);
-    Some(FoundPart { part: part.clone(), camera, end_offset })
-}
-
-fn position(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// The header from block 0, or else from its copy in the last block, and the trailer if there is

@@ -72,8 +72,7 @@ impl Inner {
             let Some((_, records)) = segment.part_of(&self.footers, found.part.clip)? else {
                 continue;
             };
-            let chunks = records.chunk_crcs.len();
-            let mapping = if mapped { segment.mapping(&self.leases, chunks) } else { None };
+            let mapping = if mapped { segment.mapping(&self.leases) } else { None };
             let records = Arc::new(records);
             pieces.extend(records.records.iter().filter(|record| record.payload_bytes > 0).map(
                 |record| Piece {

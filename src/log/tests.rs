@@ -1,0 +1,139 @@
+//! Segments on a simulated disk: what is found in them again, and by whom.
+
+use std::sync::Arc;
+
+use crate::format::record::{RecordHeader, chunk_crcs};
+use crate::format::segment::SegmentHeader;
+use crate::format::{BLOCK_BYTES, SegmentKey, name};
+use crate::types::{ClassId, ClipId, ErrorKind, SegmentId, Timestamp};
+use crate::vfs::Vfs;
+use crate::vfs::sim::SimVfs;
+
+use super::{FooterCache, Leases, Segment, seal_segment};
+
+const STORE: [u8; 16] = [7; 16];
+const SEGMENT_BYTES: u64 = 4 << 20;
+const HOME: SegmentId = SegmentId(7);
+
+/// One open segment and who writes to it.
+struct Written {
+    disk: SimVfs,
+    segment: Arc<Segment>,
+    next_block: u32,
+    durable_block: u32,
+    footers: FooterCache,
+    leases: Arc<Leases>,
+}
+
+/// The name of the segment's file.
+fn file_name() -> String {
+    name::segment(ClassId(0), HOME)
+}
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
+/// `len` bytes of which no two chunks are alike.
+fn footage(seed: u8, len: usize) -> Vec<u8> {
+    let bytes = (0_u64..).map(|at| at.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[7] ^ seed);
+    bytes.take(len).collect()
+}
+
+impl Written {
+    fn new() -> Self {
+        let disk = SimVfs::new(1);
+        let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+        for dir in [name::SEGMENTS, name::SPARE] {
+            vfs.create_dir(dir).unwrap();
+        }
+        let header = SegmentHeader {
+            key: SegmentKey { store: STORE, segment: HOME, salt: [9; 16] },
+            class: ClassId(0),
+            segment_bytes: SEGMENT_BYTES,
+            created: time(0),
+            boot_id: [0; 16],
+            since_boot_us: 0,
+        };
+        let file = vfs.create(&file_name(), SEGMENT_BYTES).unwrap();
+        file.write_at(0, &[&header.encode()]).unwrap();
+        file.write_at(SEGMENT_BYTES - BLOCK_BYTES, &[&header.encode()]).unwrap();
+        let segment = Segment::fresh(&*vfs, file_name(), file, header);
+        let footers = FooterCache::new(1 << 20);
+        let leases = Leases::new(4);
+        Self { disk, segment, next_block: 1, durable_block: 1, footers, leases }
+    }
+
+    /// Writes the record `sequence` of clip `ordinal`, all of them of `payload`'s length; answers
+    /// its block.
+    fn write(&mut self, ordinal: u32, sequence: u32, payload: &[u8]) -> u32 {
+        let block = self.next_block;
+        let header = RecordHeader {
+            clip: ClipId::new(HOME, ordinal),
+            camera: "porch".parse().unwrap(),
+            class: ClassId(0),
+            first: sequence == 0,
+            last: false,
+            media: 0,
+            sequence,
+            clip_offset: u64::from(sequence) * u64::try_from(payload.len()).unwrap(),
+            payload_bytes: u32::try_from(payload.len()).unwrap(),
+            start: time(i64::from(sequence)),
+            end: time(i64::from(sequence) + 1),
+            received: time(100),
+            uncertainty_us: 0,
+            previous: (sequence > 0).then_some((HOME, 1)),
+            digest: [0; 32],
+            durable_block: self.durable_block,
+        };
+        let crcs = chunk_crcs(payload);
+        let head = header.encode(&crcs, &self.segment.header.key, block);
+        let offset = u64::from(block) * BLOCK_BYTES;
+        self.segment.file.write_at(offset, &[&head, payload]).unwrap();
+        self.segment.with_draft(|draft| draft.add(&header, &crcs, block));
+        self.next_block += header.blocks();
+        block
+    }
+
+    fn seal(&self) {
+        seal_segment(&self.segment, self.next_block, time(200)).unwrap();
+    }
+}
+
+#[test]
+fn a_segment_that_is_sealed_while_it_is_asked_still_answers() {
+    for _ in 0..50 {
+        let mut written = Written::new();
+        written.write(0, 0, b"one");
+        let clip = ClipId::new(HOME, 0);
+        std::thread::scope(|scope| {
+            let sealing = scope.spawn(|| written.seal());
+            while !sealing.is_finished() {
+                let found = written.segment.part_of(&written.footers, clip).unwrap();
+                assert!(found.is_some(), "neither the draft nor the footer had it");
+                assert_eq!(written.segment.parts(&written.footers).unwrap().len(), 1);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_chunk_checked_through_the_draft_vouches_for_no_other() {
+    let mut written = Written::new();
+    let block = written.write(0, 0, &footage(1, 70_000));
+    written.write(1, 0, &footage(2, 70_000));
+    let (before, after) = (ClipId::new(HOME, 0), ClipId::new(HOME, 1));
+    let in_draft = written.segment.part_of(&written.footers, after).unwrap().unwrap().1;
+    written.seal();
+    written.disk.corrupt(&file_name(), u64::from(block) * BLOCK_BYTES + 4_000, 1);
+    let mapping = written.segment.mapping(&written.leases).unwrap();
+    let lease = written.leases.lease(after);
+    let record = in_draft.records[0];
+    let crcs = in_draft.crcs_of(&record);
+    written.segment.map_chunk(&mapping, &lease, &record, crcs, 0).unwrap();
+    let in_footer = written.segment.part_of(&written.footers, before).unwrap().unwrap().1;
+    let record = in_footer.records[0];
+    let crcs = in_footer.crcs_of(&record);
+    let damaged = written.segment.map_chunk(&mapping, &lease, &record, crcs, 0).unwrap_err();
+    assert_eq!(damaged.kind(), ErrorKind::Corrupt);
+}
