@@ -14,11 +14,11 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use appender::{Appender, ClipSlot, Host, Published, Submission, Ticket};
+pub(crate) use appender::{Appender, ClipSlot, Host, Published, Reached, Submission, Ticket};
 pub(crate) use draft::Draft;
 pub(crate) use lease::{Lease, Leases, Mapping};
 pub(crate) use parts::{PartRecords, SealedParts};
-pub(crate) use scan::{Scan, scan};
+pub(crate) use scan::{Known, Scan, scan};
 pub(crate) use seal::{seal_copy, seal_segment};
 pub(crate) use segment::{FooterCache, Opened, Segment};
 

@@ -10,7 +10,9 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
-use super::{Draft, FoundPart, Lease, Leases, Mapping, PartRecords, Scan, SealedParts, scan};
+use super::{
+    Draft, FoundPart, Known, Lease, Leases, Mapping, PartRecords, Scan, SealedParts, scan,
+};
 use crate::format::footer::{Footer, RecordRef};
 use crate::format::segment::{SegmentHeader, Trailer};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey, name};
@@ -63,8 +65,8 @@ impl Segment {
         Self::with(vfs, name, file, header, State::Open(Draft::default()))
     }
 
-    /// Opens the file called `name`, sealed or not. `durable_bytes` is where the ledger says that
-    /// the acknowledged part of a suspect segment ends.
+    /// Opens the file called `name`, sealed or not; one that is not is scanned with what is
+    /// `known` of it.
     ///
     /// # Errors
     ///
@@ -74,7 +76,7 @@ impl Segment {
         vfs: &dyn Vfs,
         name: &str,
         store: &[u8; 16],
-        durable_bytes: Option<u64>,
+        known: Known,
         writable: bool,
     ) -> Result<Opened> {
         let path = vfs.display_path(name);
@@ -98,9 +100,8 @@ impl Segment {
             }
             (_, footer) => {
                 no_footer = footer.and_then(Result::err).map(|error| error.at(&path));
-                let mut found =
-                    scan(&*file, &header.key, len.min(header.segment_bytes), durable_bytes)
-                        .map_err(|error| Error::io("scan segment", &path, error))?;
+                let mut found = scan(&*file, &header.key, len.min(header.segment_bytes), known)
+                    .map_err(|error| Error::io("scan segment", &path, error))?;
                 problems.extend(found.problems.drain(..).map(|error| error.at(&path)));
                 (State::Open(found.draft.clone()), Some(found))
             }

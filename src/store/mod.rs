@@ -298,7 +298,10 @@ impl Inner {
         if self.options.read_only {
             return Ok(());
         }
-        let synced = self.sync();
+        let synced = self.sync().and_then(|()| {
+            self.note_durable();
+            self.flush_ledger()
+        });
         self.save_time().and(synced)
     }
 }

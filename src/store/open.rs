@@ -6,12 +6,13 @@
 //! 1. Lock, STORE slots, trusted time.
 //! 2. The ledger is replayed; one damaged copy is repaired from the other.
 //! 3. Every segment is opened: sealed ones by trailer and footer, the others by a scan. What the
-//!    scan found torn is wiped, so that no later scan can find it.
+//!    scan found torn does not count, and is told.
 //! 4. What the ledger says is gone is taken off the catalog.
-//! 5. The newest open segment of each class is written to again; the other open ones are sealed.
+//! 5. The newest open segment of each class is written to again, once what is torn in it is wiped,
+//!    so that no later scan can find it; the other open ones are sealed.
 //! 6. Half-done drops are finished: held clips moved, files removed, bytes erased.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::format::name::{self, SpareName};
 use crate::format::slot::{STORE_BYTES, StoreSlot};
 use crate::format::{BLOCK_BYTES, Damage};
 use crate::ledger::{Ledger, Replay};
-use crate::log::{FooterCache, Leases, Opened, Scan, Segment, seal_segment};
+use crate::log::{FooterCache, Known, Leases, Opened, Scan, Segment, seal_segment};
 use crate::retention::TrustedTime;
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::{Lock, Vfs};
@@ -244,16 +245,7 @@ struct Unsealed {
 
 impl Recovery<'_> {
     fn run(&self, report: &mut OpenReport) -> Result<()> {
-        let opened = self.open_segments(report)?;
-        let mut unsealed = Vec::new();
-        for Opened { segment, scan, problems, no_footer } in opened {
-            report.problems.extend(problems);
-            if let Some(error) = no_footer {
-                self.tell_of_footer(segment.id, error, report);
-            }
-            self.shelve(&segment, report)?;
-            unsealed.extend(scan.map(|scan| Unsealed { segment, scan }));
-        }
+        let unsealed = self.open_segments(report)?;
         self.never_back_in_time();
         self.take_off_what_is_gone(report)?;
         if self.writable {
@@ -280,8 +272,9 @@ impl Recovery<'_> {
         }
     }
 
-    /// Opens every file in the segments folder whose name is one of ours, oldest first.
-    fn open_segments(&self, report: &mut OpenReport) -> Result<Vec<Opened>> {
+    /// Opens every file in the segments folder whose name is one of ours, oldest first, and puts
+    /// each into the catalog before the next: no more footers are in memory than the cache keeps.
+    fn open_segments(&self, report: &mut OpenReport) -> Result<Vec<Unsealed>> {
         let inner = self.inner;
         let vfs = &inner.vfs;
         let names = vfs
@@ -300,13 +293,11 @@ impl Recovery<'_> {
         ids.sort_unstable();
         let newest = ids.last().map(|(id, _)| *id).max(inner.history.read().newest_segment);
         *inner.next_segment.lock() = newest.map_or(SegmentId(1), SegmentId::next);
-        let suspect = inner.history.read().suspect.clone();
-        let mut opened = Vec::new();
+        let mut unsealed = Vec::new();
         for (id, class) in ids {
             let name = name::segment(class, id);
-            let durable = suspect.get(&id).copied();
-            match Segment::open(&**vfs, &name, &inner.uuid, durable, self.writable) {
-                Ok(segment) => opened.push(segment),
+            match Segment::open(&**vfs, &name, &inner.uuid, self.known_of(id), self.writable) {
+                Ok(opened) => unsealed.extend(self.take_in(opened, report)?),
                 Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
                 Err(error) => {
                     inner.catalog.write().unopened.insert(id);
@@ -314,7 +305,43 @@ impl Recovery<'_> {
                 }
             }
         }
-        Ok(opened)
+        Ok(unsealed)
+    }
+
+    /// What the ledger knows of a segment's records.
+    fn known_of(&self, segment: SegmentId) -> Known {
+        let history = self.inner.history.read();
+        let failed_at = history.suspect.get(&segment).copied();
+        if history.sealed.contains_key(&segment) {
+            return Known { failed_at, ..Known::SEALED };
+        }
+        let durable_bytes = history.durable.get(&segment).copied().unwrap_or(0);
+        Known { durable_bytes, failed_at }
+    }
+
+    /// Tells what was found in a segment and puts it into the catalog; answers it if it is not
+    /// sealed.
+    fn take_in(&self, opened: Opened, report: &mut OpenReport) -> Result<Option<Unsealed>> {
+        let Opened { segment, scan, problems, no_footer } = opened;
+        report.problems.extend(problems);
+        if let Some(error) = no_footer {
+            self.tell_of_footer(segment.id, error, report);
+        }
+        self.shelve(&segment, report)?;
+        let Some(scan) = scan else { return Ok(None) };
+        let mut torn: BTreeMap<ClipId, u32> = BTreeMap::new();
+        // A copy that was cut off is removed as a whole: its clips are where they were.
+        for record in scan.torn.iter().filter(|_| segment.class != ClassId::EVIDENCE) {
+            *torn.entry(record.clip).or_default() += 1;
+        }
+        report.repairs.extend(torn.into_iter().map(|(clip, records)| {
+            format!(
+                "segment {}: dropped {records} torn records of clip {clip}; they were never \
+                 acknowledged as far as is known",
+                segment.id
+            )
+        }));
+        Ok(Some(Unsealed { segment, scan }))
     }
 
     /// Puts a segment and its parts into the catalog.
@@ -468,9 +495,6 @@ impl Recovery<'_> {
                     continue;
                 }
                 report.repairs.push(format!("segment {}: wrote its footer again", segment.id));
-            } else if let Err(error) = wipe_and_sync(&segment, &scan) {
-                report.problems.push(error);
-                continue;
             }
             let history = inner.history.read();
             let whole = segment.file.len().is_ok_and(|len| len == segment.header.segment_bytes);
@@ -479,7 +503,12 @@ impl Recovery<'_> {
                 && !history.sealed.contains_key(&segment.id)
                 && !history.suspect.contains_key(&segment.id);
             drop(history);
-            if ours && resumed.insert(segment.class) {
+            if ours && !resumed.contains(&segment.class) {
+                if let Err(error) = wipe_and_sync(&segment, &scan) {
+                    report.problems.push(error);
+                    continue;
+                }
+                resumed.insert(segment.class);
                 let next_ordinal = self.next_ordinal(&segment)?;
                 inner.catalog.write().writing.insert(segment.id);
                 inner.appender(segment.class).resume(segment, scan.end_block, next_ordinal);
@@ -577,8 +606,8 @@ impl Recovery<'_> {
 fn wipe_and_sync(segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
     let zeros = [0; 4096];
     let fail = |error| Error::io("wipe torn records", &segment.path, error);
-    for block in &scan.stale_blocks {
-        let offset = u64::from(*block) * BLOCK_BYTES;
+    for torn in &scan.torn {
+        let offset = u64::from(torn.block) * BLOCK_BYTES;
         segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
     }
     segment.file.sync().map_err(fail)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::format::record::{HEADER_BYTES_MAX, RecordHeader};
 use crate::format::{BLOCK_BYTES, name};
-use crate::log::Segment;
+use crate::log::{Known, Segment};
 use crate::types::{ClipId, Error, Result, SegmentId};
 
 use super::{Fault, Inner, Store, VerifyDepth, VerifyReport};
@@ -144,7 +144,13 @@ impl Verifier<'_> {
 
     /// Header, trailer and footer read as they did, and the Merkle root is the one on record.
     fn check_root(&self, segment: &Arc<Segment>) -> Result<()> {
-        let again = Segment::open(&*self.inner.vfs, &segment.name, &self.inner.uuid, None, false)?;
+        let again = Segment::open(
+            &*self.inner.vfs,
+            &segment.name,
+            &self.inner.uuid,
+            Known::default(),
+            false,
+        )?;
         if let Some(error) = again.problems.into_iter().next() {
             return Err(error);
         }

@@ -25,5 +25,6 @@ mod retention;
 mod scenarios;
 mod store_kit;
 mod tidy;
+mod torn;
 mod trouble;
 mod world;
