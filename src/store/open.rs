@@ -474,6 +474,14 @@ impl Recovery<'_> {
                 }
             }
         }
+        // The files are gone, but perhaps only in the page cache: a name that comes back after its
+        // segment is on record as dropped would bring back what is expired.
+        if !missing.is_empty()
+            && let Err(error) = inner.vfs.sync_dir(name::SEGMENTS)
+        {
+            report.problems.push(inner.io("sync folder", name::SEGMENTS, error));
+            missing.clear();
+        }
         for decision in missing {
             inner.note(decision);
         }
