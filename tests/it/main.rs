@@ -23,6 +23,7 @@ mod record_stream;
 mod reopen;
 mod retention;
 mod scenarios;
+mod spare;
 mod store_kit;
 mod tidy;
 mod torn;
