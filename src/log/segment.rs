@@ -2,7 +2,7 @@
 //!
 //! Owns the file handle and, while the segment is open, its draft. Never writes: the appender does.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -174,7 +174,7 @@ impl Segment {
     }
 
     /// Lets go of the footer in memory; it is read again when needed.
-    fn forget_footer(&self) {
+    pub(super) fn forget_footer(&self) {
         if let State::Sealed { parts, .. } = &mut *self.state.write() {
             *parts = None;
         }
@@ -196,20 +196,37 @@ impl Segment {
         Ok(in_footer(&self.load_footer(cache, &trailer)?))
     }
 
-    /// Reads the footer of a sealed segment again.
+    /// Reads the footer of a sealed segment again, or makes it again from the records, which say the
+    /// same: one bad sector must neither hide clips nor stop a sweep.
     fn load_footer(
         self: &Arc<Self>,
         cache: &FooterCache,
         trailer: &Trailer,
     ) -> Result<Arc<SealedParts>> {
-        let footer = read_footer(&*self.file, &self.header.key, trailer)
-            .map_err(|error| error.at(&self.path))?;
+        let footer = match read_footer(&*self.file, &self.header.key, trailer) {
+            Ok(footer) => footer,
+            Err(error) => {
+                let footer = self.footer_from_records(trailer)?;
+                cache.note_problem(self.id, error.at(&self.path));
+                footer
+            }
+        };
         let loaded = Arc::new(SealedParts::new(footer));
         if let State::Sealed { parts, .. } = &mut *self.state.write() {
             *parts = Some(Arc::clone(&loaded));
         }
         cache.keep(self, trailer.footer_bytes);
         Ok(loaded)
+    }
+
+    /// The footer that a scan of the sealed records gives.
+    fn footer_from_records(&self, trailer: &Trailer) -> Result<Footer> {
+        // The scan leaves out the last block, which is a trailer elsewhere and a footer's here.
+        let len = trailer.footer_offset.saturating_add(BLOCK_BYTES);
+        let known = Known { durable_bytes: trailer.footer_offset, failed_at: None };
+        let found = scan(&*self.file, &self.header.key, len, known)
+            .map_err(|error| Error::io("scan segment", &self.path, error))?;
+        Ok(found.draft.footer())
     }
 
     /// The parts of `camera` that start exactly at `start`.
@@ -432,11 +449,23 @@ struct KeptFooters {
     segments: VecDeque<(Weak<Segment>, u64)>,
     /// The sum of them.
     bytes: u64,
+    /// Footers that could not be read, each told once.
+    problems: BTreeMap<SegmentId, Error>,
 }
 
 impl FooterCache {
     pub(crate) fn new(bytes_max: u64) -> Self {
         Self { bytes_max, kept: Mutex::default() }
+    }
+
+    /// Footers that could not be read since the store was opened; what they list was found by
+    /// scanning the records.
+    pub(crate) fn problems(&self) -> Vec<Error> {
+        self.kept.lock().problems.values().cloned().collect()
+    }
+
+    fn note_problem(&self, segment: SegmentId, error: Error) {
+        self.kept.lock().problems.entry(segment).or_insert(error);
     }
 
     /// Counts the footer of `segment`, just loaded or made, and lets the oldest ones go.

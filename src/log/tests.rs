@@ -137,3 +137,32 @@ fn a_chunk_checked_through_the_draft_vouches_for_no_other() {
     let damaged = written.segment.map_chunk(&mapping, &lease, &record, crcs, 0).unwrap_err();
     assert_eq!(damaged.kind(), ErrorKind::Corrupt);
 }
+
+#[test]
+fn a_footer_that_became_unreadable_is_made_again_from_the_records() {
+    let mut written = Written::new();
+    for ordinal in 0..3 {
+        written.write(ordinal, 0, &footage(4, 70_000));
+        written.write(ordinal, 1, &footage(5, 70_000));
+    }
+    written.seal();
+    let trailer = written.segment.trailer().unwrap();
+    let before = written.segment.parts(&written.footers).unwrap();
+    written.segment.forget_footer();
+    let footer = trailer.footer_offset..trailer.footer_offset + trailer.footer_bytes;
+    written.disk.bad_sector(&file_name(), footer);
+    for _ in 0..2 {
+        let after = written.segment.parts(&written.footers).unwrap();
+        let parts = |found: &[super::FoundPart]| -> Vec<_> {
+            found.iter().map(|found| (found.part.clone(), found.end_offset)).collect()
+        };
+        assert_eq!(parts(&after), parts(&before));
+        written.segment.forget_footer();
+    }
+    let (_, part) =
+        written.segment.part_of(&written.footers, before[2].part.clip).unwrap().unwrap();
+    let record = part.records[1];
+    let chunk = written.segment.read_chunk(&record, part.crcs_of(&record), 1).unwrap();
+    assert_eq!(chunk[..], footage(5, 70_000)[65_536..]);
+    assert_eq!(written.footers.problems().len(), 1, "it is told once");
+}

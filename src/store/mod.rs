@@ -154,6 +154,7 @@ impl Store {
     pub fn problems(&self) -> Vec<Error> {
         let mut problems = self.inner.problems.lock().clone();
         problems.extend(self.inner.ledger.lock().problems().iter().cloned());
+        problems.extend(self.inner.footers.problems());
         problems
     }
 

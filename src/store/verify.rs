@@ -151,7 +151,8 @@ impl Verifier<'_> {
             Known::default(),
             false,
         )?;
-        if let Some(error) = again.problems.into_iter().next() {
+        let no_footer = again.no_footer.filter(|_| segment.is_sealed());
+        if let Some(error) = again.problems.into_iter().chain(no_footer).next() {
             return Err(error);
         }
         let recorded = self.inner.history.read().sealed.get(&segment.id).copied();

@@ -4,7 +4,7 @@
 use std::io;
 
 use clipkeep::vfs::sim::SimOp;
-use clipkeep::{Clip, Durability, ErrorKind, NewClip};
+use clipkeep::{Clip, Durability, ErrorKind, NewClip, VerifyDepth};
 
 use crate::store_kit::{TestStore, camera, marked, minutes};
 
@@ -97,4 +97,17 @@ fn what_was_published_before_a_failed_write_is_found_again() {
     assert!(store.reads_as(&clip, "published"));
     let store = store.reopen();
     assert!(store.reads_as(&clip, "published"), "{:?}", store.store.opening());
+}
+
+#[test]
+fn a_sealed_segment_whose_footer_is_lost_is_read_and_reported_by_verify() {
+    let store = TestStore::new();
+    let clip = store.sealed_clip("porch", 0, "sealed");
+    let path = store.segment_files().pop().unwrap();
+    let bytes = store.disk.contents(&path).unwrap();
+    let footer = bytes.windows(8).position(|window| window == b"CLIPFTR\0").unwrap();
+    store.disk.corrupt(&path, u64::try_from(footer).unwrap() + 40, 1);
+    let report = store.store.verify(VerifyDepth::Headers, &mut |_| ()).unwrap();
+    assert_eq!(report.faults.len(), 1, "{report:?}");
+    assert!(store.reads_as(&clip, "sealed"));
 }
