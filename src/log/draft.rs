@@ -64,6 +64,14 @@ impl Draft {
         known.is_none().then_some(start)
     }
 
+    /// Makes the part of each clip that `is_home` here the clip's beginning, also where its first
+    /// record was lost: otherwise one bad sector would hide all that the clip has behind it.
+    pub(crate) fn mark_beginnings(&mut self, is_home: impl Fn(ClipId) -> bool) {
+        for ((.., clip), draft) in &mut self.parts {
+            draft.part.first |= is_home(*clip);
+        }
+    }
+
     /// The most bytes that the footer may take once one more record with `chunks` chunks of camera
     /// `camera` is in.
     pub(crate) fn footer_bytes_with(&self, camera: &CameraId, chunks: usize) -> u64 {

@@ -103,6 +103,7 @@ impl Segment {
                 let mut found = scan(&*file, &header.key, len.min(header.segment_bytes), known)
                     .map_err(|error| Error::io("scan segment", &path, error))?;
                 problems.extend(found.problems.drain(..).map(|error| error.at(&path)));
+                found.draft.mark_beginnings(|clip| header.is_home_of(clip));
                 (State::Open(found.draft.clone()), Some(found))
             }
         };
@@ -224,8 +225,9 @@ impl Segment {
         // The scan leaves out the last block, which is a trailer elsewhere and a footer's here.
         let len = trailer.footer_offset.saturating_add(BLOCK_BYTES);
         let known = Known { durable_bytes: trailer.footer_offset, failed_at: None };
-        let found = scan(&*self.file, &self.header.key, len, known)
+        let mut found = scan(&*self.file, &self.header.key, len, known)
             .map_err(|error| Error::io("scan segment", &self.path, error))?;
+        found.draft.mark_beginnings(|clip| self.header.is_home_of(clip));
         Ok(found.draft.footer())
     }
 

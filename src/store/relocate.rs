@@ -269,7 +269,7 @@ impl Copier<'_> {
             clip: part.clip,
             camera: self.found.camera.clone(),
             class: part.class,
-            first: part.first && self.index == 0,
+            first: sequence == 0,
             last: part.last && is_last,
             media: part.media,
             sequence,

@@ -6,7 +6,7 @@ use std::io;
 use clipkeep::vfs::sim::SimOp;
 use clipkeep::{Clip, Durability, ErrorKind, NewClip, VerifyDepth};
 
-use crate::store_kit::{TestStore, camera, marked, minutes};
+use crate::store_kit::{DAY, TestStore, camera, marked, minutes};
 
 /// Where the first byte of `marker` stands in the only segment.
 fn place_of(store: &TestStore, marker: &str) -> (String, u64) {
@@ -110,4 +110,37 @@ fn a_sealed_segment_whose_footer_is_lost_is_read_and_reported_by_verify() {
     let report = store.store.verify(VerifyDepth::Headers, &mut |_| ()).unwrap();
     assert_eq!(report.faults.len(), 1, "{report:?}");
     assert!(store.reads_as(&clip, "sealed"));
+}
+
+#[test]
+fn a_clip_that_lost_its_first_header_is_found_and_its_rest_is_kept() {
+    let store = TestStore::new();
+    let clip = store.sized_clip("porch", 0, "headless", 1_500_000);
+    store.sized_clip("garage", 0, "other", 2_200_000);
+    let (path, at) = place_of(&store, "headless");
+    let disk = store.disk.clone();
+    let store = store.reopen_with(|options| {
+        disk.corrupt(&path, at - at % 4096 + 40, 1);
+        options
+    });
+    let rest = |store: &TestStore| {
+        let reader = store.store.read(clip.id()).unwrap();
+        let chunks: Vec<_> = reader.chunks(0..reader.clip().len()).unwrap().collect();
+        assert!(chunks[0].is_err(), "the lost bytes are an error");
+        let good = chunks.iter().flatten().map(|chunk| chunk.len()).sum::<usize>();
+        assert!(good > 400_000, "{good} bytes");
+        good
+    };
+    assert_eq!(store.listed(clip.camera()), [clip.id()]);
+    let good = rest(&store);
+    store.store.seal().unwrap();
+    let store = store.reopen();
+    assert_eq!(rest(&store), good, "from the footer");
+    store.keep("porch", minutes(0, 1));
+    store.pass(11 * DAY);
+    store.sweep();
+    assert_ne!(store.segment_files(), [path], "it was moved");
+    assert_eq!(rest(&store), good, "from its copy");
+    let store = store.reopen();
+    assert_eq!(store.listed(clip.camera()), [clip.id()]);
 }
