@@ -5,6 +5,7 @@
 
 mod appender;
 mod draft;
+mod handle;
 mod lease;
 mod parts;
 mod scan;
@@ -16,6 +17,7 @@ mod tests;
 
 pub(crate) use appender::{Appender, ClipSlot, Host, Published, Reached, Submission, Ticket};
 pub(crate) use draft::Draft;
+pub(crate) use handle::Handles;
 pub(crate) use lease::{Lease, Leases, Mapping};
 pub(crate) use parts::{PartRecords, SealedParts};
 pub(crate) use scan::{Known, Scan, scan};

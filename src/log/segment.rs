@@ -10,8 +10,9 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
+use super::handle::SegmentFile;
 use super::{
-    Draft, FoundPart, Known, Lease, Leases, Mapping, PartRecords, Scan, SealedParts, scan,
+    Draft, FoundPart, Handles, Known, Lease, Leases, Mapping, PartRecords, Scan, SealedParts, scan,
 };
 use crate::format::footer::{Footer, RecordRef};
 use crate::format::segment::{SegmentHeader, Trailer};
@@ -29,6 +30,8 @@ pub(crate) struct Segment {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn VfsFile>,
+    /// The same, as what may be closed and opened again.
+    handle: Arc<SegmentFile>,
     state: RwLock<State>,
     mapping: Mutex<Weak<Mapping>>,
 }
@@ -57,12 +60,13 @@ pub(crate) struct Opened {
 impl Segment {
     /// A new, empty segment whose header is durable.
     pub(crate) fn fresh(
-        vfs: &dyn Vfs,
+        handles: &Arc<Handles>,
         name: String,
         file: Arc<dyn VfsFile>,
         header: SegmentHeader,
     ) -> Arc<Self> {
-        Self::with(vfs, name, file, header, State::Open(Draft::default()))
+        let file = SegmentFile::pinned(handles, &name, true, file);
+        Self::with(handles.vfs(), name, file, header, State::Open(Draft::default()))
     }
 
     /// Opens the file called `name`, sealed or not; one that is not is scanned with what is
@@ -73,12 +77,13 @@ impl Segment {
     /// `Corrupt` when no copy of its header is readable, or when it is another store's or another
     /// segment's; `Unsupported` when it is of a later version; `Io`.
     pub(crate) fn open(
-        vfs: &dyn Vfs,
+        handles: &Arc<Handles>,
         name: &str,
         store: &[u8; 16],
         known: Known,
         writable: bool,
     ) -> Result<Opened> {
+        let vfs = handles.vfs();
         let path = vfs.display_path(name);
         let fail = |error| Error::io("open segment", &path, error);
         let file = vfs.open(name, writable).map_err(fail)?;
@@ -107,6 +112,10 @@ impl Segment {
                 (State::Open(found.draft.clone()), Some(found))
             }
         };
+        let file = SegmentFile::pinned(handles, name, writable, file);
+        if matches!(state, State::Sealed { .. }) {
+            file.unpin();
+        }
         let segment = Self::with(vfs, name.to_owned(), file, header, state);
         let problems = problems.into_iter().map(|error| error.at(&path)).collect();
         Ok(Opened { segment, scan: scanned, problems, no_footer })
@@ -115,16 +124,18 @@ impl Segment {
     fn with(
         vfs: &dyn Vfs,
         name: String,
-        file: Arc<dyn VfsFile>,
+        handle: Arc<SegmentFile>,
         header: SegmentHeader,
         state: State,
     ) -> Arc<Self> {
+        let file: Arc<dyn VfsFile> = Arc::<SegmentFile>::clone(&handle);
         Arc::new(Self {
             id: header.key.segment,
             class: header.class,
             path: vfs.display_path(&name),
             name,
             file,
+            handle,
             header,
             state: RwLock::new(state),
             mapping: Mutex::new(Weak::new()),
@@ -172,6 +183,7 @@ impl Segment {
     pub(crate) fn set_sealed(&self, trailer: Trailer, footer: Footer) {
         let parts = Some(Arc::new(SealedParts::new(footer)));
         *self.state.write() = State::Sealed { trailer: Box::new(trailer), parts };
+        self.handle.unpin();
     }
 
     /// Lets go of the footer in memory; it is read again when needed.
@@ -267,6 +279,34 @@ impl Segment {
         let mapping = leases.mapping(map, trailer.footer_offset).ok().flatten()?;
         *slot = Arc::downgrade(&mapping);
         Some(mapping)
+    }
+
+    /// Its open file: readable for as long as the answer lives, whatever becomes of the name.
+    ///
+    /// # Errors
+    ///
+    /// `Expired` when the name is gone already: nothing is removed that is not expired.
+    pub(crate) fn keep_open(&self) -> Result<Arc<dyn VfsFile>> {
+        self.handle.handle().map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                Error::new(ErrorKind::Expired, "read clip: it has just expired").at(&self.path)
+            } else {
+                Error::io("open segment", &self.path, error)
+            }
+        })
+    }
+
+    /// Whether its file is open now.
+    #[cfg(test)]
+    pub(super) fn is_open(&self) -> bool {
+        self.handle.is_open()
+    }
+
+    /// Keeps the file open for as long as the segment is known, because its name is about to go:
+    /// what is in it must still be told when the removal has to be tried again.
+    pub(crate) fn note_removing(&self) {
+        // Where it cannot be opened there is nothing to keep.
+        self.handle.pin().ok();
     }
 
     /// Tells a live map that the file's name is gone.

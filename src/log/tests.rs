@@ -9,7 +9,7 @@ use crate::types::{ClassId, ClipId, ErrorKind, SegmentId, Timestamp};
 use crate::vfs::Vfs;
 use crate::vfs::sim::SimVfs;
 
-use super::{FooterCache, Leases, Segment, seal_segment};
+use super::{FooterCache, Handles, Leases, Segment, seal_segment};
 
 const STORE: [u8; 16] = [7; 16];
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -43,25 +43,31 @@ fn footage(seed: u8, len: usize) -> Vec<u8> {
 impl Written {
     fn new() -> Self {
         let disk = SimVfs::new(1);
-        let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+        let handles = Handles::new(Arc::new(disk.clone()), 1);
+        Self::on(&disk, &handles, HOME)
+    }
+
+    fn on(disk: &SimVfs, handles: &Arc<Handles>, id: SegmentId) -> Self {
+        let vfs = handles.vfs();
+        let file_name = name::segment(ClassId(0), id);
         for dir in [name::SEGMENTS, name::SPARE] {
             vfs.create_dir(dir).unwrap();
         }
         let header = SegmentHeader {
-            key: SegmentKey { store: STORE, segment: HOME, salt: [9; 16] },
+            key: SegmentKey { store: STORE, segment: id, salt: [9; 16] },
             class: ClassId(0),
             segment_bytes: SEGMENT_BYTES,
             created: time(0),
             boot_id: [0; 16],
             since_boot_us: 0,
         };
-        let file = vfs.create(&file_name(), SEGMENT_BYTES).unwrap();
+        let file = vfs.create(&file_name, SEGMENT_BYTES).unwrap();
         file.write_at(0, &[&header.encode()]).unwrap();
         file.write_at(SEGMENT_BYTES - BLOCK_BYTES, &[&header.encode()]).unwrap();
-        let segment = Segment::fresh(&*vfs, file_name(), file, header);
+        let segment = Segment::fresh(handles, file_name, file, header);
         let footers = FooterCache::new(1 << 20);
         let leases = Leases::new(4);
-        Self { disk, segment, next_block: 1, durable_block: 1, footers, leases }
+        Self { disk: disk.clone(), segment, next_block: 1, durable_block: 1, footers, leases }
     }
 
     /// Writes the record `sequence` of clip `ordinal`, all of them of `payload`'s length; answers
@@ -69,7 +75,7 @@ impl Written {
     fn write(&mut self, ordinal: u32, sequence: u32, payload: &[u8]) -> u32 {
         let block = self.next_block;
         let header = RecordHeader {
-            clip: ClipId::new(HOME, ordinal),
+            clip: ClipId::new(self.segment.id, ordinal),
             camera: "porch".parse().unwrap(),
             class: ClassId(0),
             first: sequence == 0,
@@ -82,7 +88,7 @@ impl Written {
             end: time(i64::from(sequence) + 1),
             received: time(100),
             uncertainty_us: 0,
-            previous: (sequence > 0).then_some((HOME, 1)),
+            previous: (sequence > 0).then_some((self.segment.id, 1)),
             digest: [0; 32],
             durable_block: self.durable_block,
         };
@@ -165,4 +171,45 @@ fn a_footer_that_became_unreadable_is_made_again_from_the_records() {
     let chunk = written.segment.read_chunk(&record, part.crcs_of(&record), 1).unwrap();
     assert_eq!(chunk[..], footage(5, 70_000)[65_536..]);
     assert_eq!(written.footers.problems().len(), 1, "it is told once");
+}
+
+#[test]
+fn sealed_segments_share_a_bounded_number_of_open_files() {
+    let disk = SimVfs::new(1);
+    let mut segments: Vec<Written> = Vec::new();
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let handles = Handles::new(vfs, 2);
+    for number in 1..=4 {
+        let mut written = Written::on(&disk, &handles, SegmentId(number));
+        written.write(0, 0, &footage(6, 70_000));
+        written.seal();
+        segments.push(written);
+    }
+    let open = |segments: &[Written]| segments.iter().filter(|of| of.segment.is_open()).count();
+    assert_eq!(open(&segments), 2);
+    for written in &segments {
+        let clip = ClipId::new(written.segment.id, 0);
+        let (_, part) = written.segment.part_of(&written.footers, clip).unwrap().unwrap();
+        let record = part.records[0];
+        written.segment.read_chunk(&record, part.crcs_of(&record), 0).unwrap();
+        assert!(open(&segments) <= 2);
+    }
+}
+
+#[test]
+fn a_segment_whose_name_is_gone_is_read_on_by_those_who_have_it_open() {
+    let disk = SimVfs::new(1);
+    let handles = Handles::new(Arc::new(disk.clone()), 0);
+    let mut written = Written::on(&disk, &handles, HOME);
+    written.write(0, 0, &footage(6, 70_000));
+    written.seal();
+    let (_, part) =
+        written.segment.part_of(&written.footers, ClipId::new(HOME, 0)).unwrap().unwrap();
+    let record = part.records[0];
+    let reader = written.segment.keep_open().unwrap();
+    disk.remove(&written.segment.name).unwrap();
+    written.segment.read_chunk(&record, part.crcs_of(&record), 0).unwrap();
+    drop(reader);
+    let late = written.segment.keep_open().unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Expired);
 }

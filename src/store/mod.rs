@@ -52,7 +52,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::format::entry::{Decision, Entry};
 use crate::ledger::Ledger;
-use crate::log::{Appender, FooterCache, Leases};
+use crate::log::{Appender, FooterCache, Handles, Leases};
 use crate::types::{ClassId, Clip, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::{Lock, Vfs};
 
@@ -91,6 +91,7 @@ pub struct Store {
 struct Inner {
     options: StoreOptions,
     vfs: Arc<dyn Vfs>,
+    handles: Arc<Handles>,
     /// The store's own id.
     uuid: [u8; 16],
     time: Mutex<TimeKeeper>,

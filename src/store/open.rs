@@ -13,6 +13,7 @@
 //! 6. Half-done drops are finished: held clips moved, files removed, bytes erased.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::format::name::{self, SpareName};
 use crate::format::slot::{STORE_BYTES, StoreSlot};
 use crate::format::{BLOCK_BYTES, Damage};
 use crate::ledger::{Ledger, Replay};
-use crate::log::{FooterCache, Known, Leases, Opened, Scan, Segment, seal_segment};
+use crate::log::{FooterCache, Handles, Known, Leases, Opened, Scan, Segment, seal_segment};
 use crate::retention::TrustedTime;
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::{Lock, Vfs};
@@ -40,6 +41,8 @@ use super::{Inner, OpenReport, Session, Store, StoreOptions, SweepReport, policy
 const STORE_NEW: &str = "STORE.new";
 /// Footers of sealed segments that stay in memory: what a lookup over some hours needs.
 const FOOTER_CACHE_BYTES: u64 = 16 << 20;
+/// Sealed segments whose files stay open: half of the files that a process may commonly have.
+const OPEN_SEGMENTS_MAX: usize = 512;
 
 impl Store {
     pub(super) fn open_with(options: StoreOptions, vfs: Arc<dyn Vfs>) -> Result<Self> {
@@ -65,6 +68,7 @@ impl Store {
             history: RwLock::new(history),
             catalog: RwLock::new(Catalog::new(options.clip_duration_max)),
             footers: FooterCache::new(FOOTER_CACHE_BYTES),
+            handles: Handles::new(Arc::clone(&vfs), OPEN_SEGMENTS_MAX),
             leases: Leases::new(options.lease_segments_max),
             appenders: Mutex::default(),
             next_segment: Mutex::new(SegmentId(0)),
@@ -296,9 +300,17 @@ impl Recovery<'_> {
         let mut unsealed = Vec::new();
         for (id, class) in ids {
             let name = name::segment(class, id);
-            match Segment::open(&**vfs, &name, &inner.uuid, self.known_of(id), self.writable) {
+            match Segment::open(
+                &inner.handles,
+                &name,
+                &inner.uuid,
+                self.known_of(id),
+                self.writable,
+            ) {
                 Ok(opened) => unsealed.extend(self.take_in(opened, report)?),
                 Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
+                // It says nothing of the segment, and would be said of all that follow.
+                Err(error) if is_out_of_files(&error) => return Err(error),
                 Err(error) => {
                     inner.catalog.write().unopened.insert(id);
                     report.problems.push(error);
@@ -607,6 +619,14 @@ impl Recovery<'_> {
             }
         }
     }
+}
+
+/// Whether the process or the machine has as many files open as it may.
+fn is_out_of_files(error: &Error) -> bool {
+    /// `ENFILE` and `EMFILE`, the same on every Unix.
+    const CODES: [i32; 2] = [23, 24];
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    source.and_then(io::Error::raw_os_error).is_some_and(|code| CODES.contains(&code))
 }
 
 /// Overwrites the headers of records that do not count, so that they are never found again, and

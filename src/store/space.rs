@@ -82,7 +82,7 @@ impl Inner {
             self.vfs.remove(&name).and_then(|()| self.vfs.sync_dir(name::SEGMENTS)).ok();
             return Err(fail(error));
         }
-        Ok(Segment::fresh(&*self.vfs, name, Arc::clone(file), header))
+        Ok(Segment::fresh(&self.handles, name, Arc::clone(file), header))
     }
 
     /// Makes both copies of a new segment's header durable.

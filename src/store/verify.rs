@@ -145,7 +145,7 @@ impl Verifier<'_> {
     /// Header, trailer and footer read as they did, and the Merkle root is the one on record.
     fn check_root(&self, segment: &Arc<Segment>) -> Result<()> {
         let again = Segment::open(
-            &*self.inner.vfs,
+            &self.inner.handles,
             &segment.name,
             &self.inner.uuid,
             Known::default(),
