@@ -14,6 +14,7 @@
 
 mod catalog;
 mod delete;
+mod folder;
 mod gate;
 mod history;
 mod holds;
