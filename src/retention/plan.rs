@@ -41,7 +41,8 @@ pub(crate) struct SegmentView {
     pub(crate) held_bytes: u64,
     /// When the newest bytes of the clips that began here came, wherever these bytes are.
     pub(crate) newest_received: Timestamp,
-    /// It holds parts of live clips that began in an older segment of its class.
+    /// It holds parts of live clips that began in an older segment of its class. If that one stays,
+    /// the file does: dropping it expires its own clips, and its room is given back around the tail.
     pub(crate) pinned_by_clips: bool,
     /// It is an evidence segment.
     pub(crate) evidence: bool,
@@ -137,7 +138,8 @@ impl<'a> Class<'a> {
     fn head(&mut self) -> Option<&'a SegmentView> {
         while let Some((view, fate)) = self.segments.get_mut(self.head) {
             if *fate == Fate::Open {
-                if view.pinned_by_clips && self.has_stayed {
+                let nothing_expires = view.held_clips >= view.clips;
+                if view.pinned_by_clips && self.has_stayed && nothing_expires {
                     *fate = Fate::Stays(KeptReason::HoldsTail);
                 } else if view.clips > 0 && view.held_clips >= view.clips {
                     *fate = Fate::Stays(KeptReason::AllHeld);

@@ -336,6 +336,26 @@ fn neighbours_whose_tail_is_in_a_wholly_held_segment_leave_no_byte() {
 
 // HOLDS 2, rule 16
 #[test]
+fn neighbours_beside_the_tail_of_a_held_clip_expire_and_leave_no_byte() {
+    let t = TestStore::new();
+    let held = t.sized_clip("door", 10, "held", 6_000_000);
+    let neighbour = t.sealed_clip("door", 20, "neighbour");
+    let younger = t.sealed_clip("door", 30, "younger");
+    t.keep("door", minutes(10, 11));
+    t.pass(10 * DAY);
+    t.sweep();
+    assert!(t.reads_as(&held, "held"));
+    t.assert_gone(&neighbour);
+    t.assert_gone(&younger);
+    assert_eq!(t.files_with("neighbour"), [""; 0]);
+    assert_eq!(t.files_with("younger"), [""; 0]);
+    let t = t.reopen();
+    assert!(t.reads_as(&held, "held"));
+    t.assert_gone(&neighbour);
+}
+
+// HOLDS 2, rule 16
+#[test]
 fn neighbours_go_with_the_next_sweep_when_moving_the_held_failed() {
     use clipkeep::vfs::sim::SimOp;
     let t = TestStore::new();
