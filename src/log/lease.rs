@@ -58,7 +58,7 @@ impl Leases {
         match mapped {
             Ok(Some(map)) => Ok(Some(Arc::new(Mapping {
                 map,
-                verified: (0..file_bytes / BLOCK_BYTES / 64 + 1)
+                verified: (0..=file_bytes / BLOCK_BYTES / 64)
                     .map(|_| AtomicU64::default())
                     .collect(),
                 file_bytes,
