@@ -94,8 +94,8 @@ pub(crate) struct SegmentHeader {
 }
 
 impl SegmentHeader {
-    /// Whether what this segment has of `clip` is the beginning of all that there is of it: it began
-    /// here, or it was moved here as a whole.
+    /// Whether what this segment has of `clip` is the beginning of all that there is of it: it
+    /// began here, or it was moved here as a whole.
     pub(crate) fn is_home_of(&self, clip: ClipId) -> bool {
         self.class == ClassId::EVIDENCE || clip.home == self.key.segment
     }

@@ -209,8 +209,8 @@ impl Segment {
         Ok(in_footer(&self.load_footer(cache, &trailer)?))
     }
 
-    /// Reads the footer of a sealed segment again, or makes it again from the records, which say the
-    /// same: one bad sector must neither hide clips nor stop a sweep.
+    /// Reads the footer of a sealed segment again, or makes it again from the records, which say
+    /// the same: one bad sector must neither hide clips nor stop a sweep.
     fn load_footer(
         self: &Arc<Self>,
         cache: &FooterCache,
