@@ -58,8 +58,8 @@
 //! start, clip), a record in no part or in two, records of a part that overlap, go back, or do not
 //! add up to its payload, sequence 0 without flag 1 or at another clip offset than 0, and a camera
 //! listed twice. Flag 1 may stand at a later sequence: when a clip's first record was lost before
-//! the seal, the part in its home segment is where the clip begins, so that the rest of it is found.
-//! A writer must zero the reserved bytes and the rest of the last block.
+//! the seal, the part in its home segment is where the clip begins, so that the rest is found. A
+//! writer must zero the reserved bytes and the rest of the last block.
 //!
 //! # The Merkle root
 //!

@@ -72,18 +72,14 @@ fn a_file_is_on_record_as_dropped_only_once_its_folder_is_synced() {
     let store = TestStore::new();
     let clip = store.sealed_clip("porch", 0, "gone");
     store.pass(11 * DAY);
-    store.disk.fail_after(SimOp::SyncDir, 1, io::ErrorKind::Other);
+    store.disk.fail_from(SimOp::SyncDir, 1, io::ErrorKind::Other);
     drop(store.store.sweep());
     assert_eq!(store.files_with("gone"), Vec::<String>::new());
     let dropped = |store: &TestStore| {
         store.ledger().iter().filter(|line| line.kind == "segment-dropped").count()
     };
     assert_eq!(dropped(&store), 0);
-    let disk = store.disk.clone();
-    let store = store.reopen_with(|options| {
-        disk.fail_from(SimOp::SyncDir, 1, io::ErrorKind::Other);
-        options
-    });
+    let store = store.reopen();
     assert_eq!(dropped(&store), 0, "the name may come back");
     assert!(!store.store.opening().problems.is_empty());
     store.disk.clear_faults();
