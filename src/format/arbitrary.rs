@@ -161,6 +161,8 @@ pub(crate) fn sample_decisions() -> Vec<Decision> {
     decisions.extend(sample_log_decisions());
     decisions.push(Decision::ClockConfirmed { trusted: time(90), actor });
     decisions.push(Decision::Application { kind: 7, bytes: b"a layer above".to_vec() });
+    // Kinds that came later go to the end: what stands before must stay the same bytes.
+    decisions.push(Decision::SegmentDurable { segment: SegmentId(45), durable_bytes: 16_384 });
     decisions
 }
 

@@ -147,8 +147,15 @@ pub(crate) enum Decision {
         payload_bytes: u64,
         newest_received: Timestamp,
     },
-    /// A write to it failed: what stands behind `durable_bytes` was never acknowledged.
+    /// A write to it failed: what stands behind `durable_bytes` was never acknowledged. What stands
+    /// before was, though with buffered durability it may not have been synced.
     SegmentSuspect {
+        segment: SegmentId,
+        durable_bytes: u64,
+    },
+    /// Everything before `durable_bytes` was made durable and acknowledged, so what is unreadable
+    /// there is damage and no torn write. What stands behind may have come later.
+    SegmentDurable {
         segment: SegmentId,
         durable_bytes: u64,
     },
@@ -456,7 +463,7 @@ mod tests {
     #[test]
     fn unknown_decision_is_a_newer_build_not_damage() {
         assert_eq!(forged(ended(), 56, &999u16.to_le_bytes()), Damage::Version(999));
-        for kind in [0_u16, 5, 15, 22, 31, 40, 47, 49, 63, 65, u16::MAX] {
+        for kind in [0_u16, 5, 15, 22, 31, 41, 47, 49, 63, 65, u16::MAX] {
             let damage = forged(ended(), 56, &kind.to_le_bytes());
             assert_eq!(damage, Damage::Version(kind));
         }

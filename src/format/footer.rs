@@ -28,7 +28,7 @@
 //! |      4 |    4 | ordinal          | clip id: its number there                             |
 //! |      8 |    4 | camera           | index into the camera directory                       |
 //! |     12 |    2 | class            | class under which the clip was recorded               |
-//! |     14 |    1 | flags            | 1 has the clip's first record, 2 its last             |
+//! |     14 |    1 | flags            | 1 the clip begins in it, 2 has the clip's last record |
 //! |     15 |    1 | media            | `Media` code                                          |
 //! |     16 |    4 | sequence         | of its first record                                   |
 //! |     20 |    4 | `records_start`  | index of its first record                             |
@@ -56,8 +56,10 @@
 //! another magic, version or key, a length that is not the counts' sum in whole blocks, nonzero
 //! reserved bytes, an index or range that leaves its table, parts out of the order (camera index,
 //! start, clip), a record in no part or in two, records of a part that overlap, go back, or do not
-//! add up to its payload, `first` at any sequence but 0, and a camera listed twice. A writer must
-//! zero the reserved bytes and the rest of the last block.
+//! add up to its payload, sequence 0 without flag 1 or at another clip offset than 0, and a camera
+//! listed twice. Flag 1 may stand at a later sequence: when a clip's first record was lost before
+//! the seal, the part in its home segment is where the clip begins, so that the rest is found. A
+//! writer must zero the reserved bytes and the rest of the last block.
 //!
 //! # The Merkle root
 //!
@@ -102,7 +104,7 @@ pub(crate) struct Part {
     /// Index into [`Footer::cameras`].
     pub(crate) camera: u32,
     pub(crate) class: ClassId,
-    /// Has the clip's first record.
+    /// The clip begins in this part: it has its first record, or that one was lost.
     pub(crate) first: bool,
     /// Has the clip's last record.
     pub(crate) last: bool,
@@ -341,9 +343,9 @@ impl Footer {
         field(to_usize(part.camera) < self.cameras.len(), "camera")?;
         field(part.records_count > 0, "records_count")?;
         let records = self.records_of(part).ok_or(Damage::Field("records_start"))?;
-        field(part.first == (part.sequence == 0), "sequence")?;
+        field(part.first || part.sequence > 0, "sequence")?;
         field(part.sequence.checked_add(part.records_count - 1).is_some(), "sequence")?;
-        field(!part.first || part.clip_offset == 0, "clip_offset")?;
+        field(part.sequence > 0 || part.clip_offset == 0, "clip_offset")?;
         field(part.start <= part.end, "end")?;
         // A record that was lost to a bad sector before the seal leaves a gap, never an overlap.
         let mut next = part.clip_offset;
@@ -465,7 +467,7 @@ fn slice<T>(table: &[T], start: u32, count: u32) -> Option<&[T]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::arbitrary::sample_footer;
+    use crate::format::arbitrary::{KEY, sample_footer};
 
     /// What `check` names when `change` was made to the sample footer.
     fn damage(change: fn(&mut Footer)) -> &'static str {
@@ -513,9 +515,15 @@ mod tests {
         assert_eq!(damage(|footer| footer.parts[0].payload_bytes -= 1), "payload_bytes");
         assert_eq!(damage(|footer| footer.parts[1].clip_offset += 1), "clip_offset");
         assert_eq!(damage(|footer| footer.records[2].clip_offset -= 1), "clip_offset");
-        assert_eq!(damage(|footer| footer.parts[0].sequence = 1), "sequence");
         assert_eq!(damage(|footer| footer.parts[1].sequence = 0), "sequence");
         assert_eq!(damage(|footer| footer.parts[0].end = Timestamp::MIN), "end");
+    }
+
+    #[test]
+    fn clip_whose_first_record_was_lost_begins_at_a_later_one() {
+        let mut footer = sample_footer();
+        (footer.parts[0].sequence, footer.parts[1].first) = (1, true);
+        assert_eq!(Footer::decode(&footer.encode(&KEY), &KEY), Ok(footer));
     }
 
     #[test]

@@ -23,6 +23,7 @@
 //! |   37 | `ClipsMoved`     | to u32, clips                                                 |
 //! |   38 | `ClipsErased`    | segment u32, clips                                            |
 //! |   39 | `SegmentDropped` | segment u32, class u16                                        |
+//! |   40 | `SegmentDurable` | segment u32, durable bytes u64                                |
 //! |   48 | `ClockConfirmed` | trusted time, actor text                                      |
 //! |   64 | `Application`    | kind u16, length u32, bytes                                   |
 //!
@@ -87,6 +88,7 @@ mod kind {
     pub(super) const CLIPS_MOVED: u16 = 37;
     pub(super) const CLIPS_ERASED: u16 = 38;
     pub(super) const SEGMENT_DROPPED: u16 = 39;
+    pub(super) const SEGMENT_DURABLE: u16 = 40;
     pub(super) const CLOCK_CONFIRMED: u16 = 48;
     pub(super) const APPLICATION: u16 = 64;
 }
@@ -113,6 +115,7 @@ impl Decision {
             Self::ClipsMoved { .. } => kind::CLIPS_MOVED,
             Self::ClipsErased { .. } => kind::CLIPS_ERASED,
             Self::SegmentDropped { .. } => kind::SEGMENT_DROPPED,
+            Self::SegmentDurable { .. } => kind::SEGMENT_DURABLE,
             Self::ClockConfirmed { .. } => kind::CLOCK_CONFIRMED,
             Self::Application { .. } => kind::APPLICATION,
         }
@@ -160,7 +163,8 @@ impl Decision {
             | Self::SegmentSealed { .. }
             | Self::SegmentSuspect { .. }
             | Self::SegmentExpired { .. }
-            | Self::SegmentDropped { .. } => Ok(()),
+            | Self::SegmentDropped { .. }
+            | Self::SegmentDurable { .. } => Ok(()),
         }
     }
 
@@ -203,7 +207,8 @@ impl Decision {
             Self::SegmentSealed { .. }
             | Self::SegmentSuspect { .. }
             | Self::SegmentExpired { .. }
-            | Self::SegmentDropped { .. } => self.put_segment(&mut out),
+            | Self::SegmentDropped { .. }
+            | Self::SegmentDurable { .. } => self.put_segment(&mut out),
             Self::ClipsExpired { .. }
             | Self::ClipDeleted { .. }
             | Self::ClipsMoved { .. }
@@ -250,7 +255,7 @@ impl Decision {
         }
     }
 
-    /// Kinds 32 to 34 and 39.
+    /// Kinds 32 to 34, 39 and 40.
     fn put_segment(&self, out: &mut Writer) {
         match self {
             Self::SegmentSealed { segment, class, root, parts, payload_bytes, newest_received } => {
@@ -261,7 +266,8 @@ impl Decision {
                 out.put_u64(*payload_bytes);
                 out.put_timestamp(*newest_received);
             }
-            Self::SegmentSuspect { segment, durable_bytes } => {
+            Self::SegmentSuspect { segment, durable_bytes }
+            | Self::SegmentDurable { segment, durable_bytes } => {
                 out.put_u32(segment.0);
                 out.put_u64(*durable_bytes);
             }
@@ -403,6 +409,10 @@ fn take_log(kind: u16, fields: &mut Reader<'_>) -> Result<Decision, Damage> {
             newest_received: fields.take_timestamp("newest_received")?,
         },
         kind::SEGMENT_SUSPECT => Decision::SegmentSuspect {
+            segment: SegmentId(fields.take_u32()?),
+            durable_bytes: fields.take_u64()?,
+        },
+        kind::SEGMENT_DURABLE => Decision::SegmentDurable {
             segment: SegmentId(fields.take_u32()?),
             durable_bytes: fields.take_u64()?,
         },

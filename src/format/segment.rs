@@ -65,7 +65,7 @@
 
 use super::block::{self, BLOCK_LEN, Magic};
 use super::{BLOCK_BYTES, Damage, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES, SegmentKey};
-use crate::types::{ClassId, SegmentId, Timestamp};
+use crate::types::{ClassId, ClipId, SegmentId, Timestamp};
 
 const HEADER_MAGIC: Magic = *b"CLIPSEG\0";
 const TRAILER_MAGIC: Magic = *b"CLIPEND\0";
@@ -94,6 +94,12 @@ pub(crate) struct SegmentHeader {
 }
 
 impl SegmentHeader {
+    /// Whether what this segment has of `clip` is the beginning of all that there is of it: it
+    /// began here, or it was moved here as a whole.
+    pub(crate) fn is_home_of(&self, clip: ClipId) -> bool {
+        self.class == ClassId::EVIDENCE || clip.home == self.key.segment
+    }
+
     /// The header's 4 KiB.
     pub(crate) fn encode(&self) -> Vec<u8> {
         debug_assert!(is_segment_length(self.segment_bytes), "{} bytes", self.segment_bytes);

@@ -32,10 +32,19 @@ pub(crate) trait Host: Send + Sync {
     fn published(&self, segment: &Arc<Segment>, records: &[Published]);
     /// The segment is sealed.
     fn sealed(&self, segment: &Arc<Segment>, trailer: &Trailer);
-    /// A write failed; what stands behind `durable_bytes` was never acknowledged.
-    fn suspect(&self, segment: &Arc<Segment>, durable_bytes: u64, cause: &Error);
+    /// A write to it failed.
+    fn suspect(&self, segment: &Arc<Segment>, reached: Reached, cause: &Error);
     /// Trusted time.
     fn now(&self) -> Timestamp;
+}
+
+/// How far the writing of a segment got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// Everything below is published; what stands behind was never acknowledged.
+    pub(crate) published_bytes: u64,
+    /// Everything below survives power loss.
+    pub(crate) durable_bytes: u64,
 }
 
 /// A record that became part of the log.
@@ -125,6 +134,8 @@ struct State {
 struct OpenSegment {
     segment: Arc<Segment>,
     next_block: u32,
+    /// Everything below is published: written, and durable if its writers asked for that.
+    published_block: u32,
     /// Everything below is durable.
     durable_block: u32,
     next_ordinal: u32,
@@ -147,8 +158,15 @@ impl Appender {
     /// the next clip that begins there gets number `next_ordinal`.
     pub(crate) fn resume(&self, segment: Arc<Segment>, next_block: u32, next_ordinal: u32) {
         let created = segment.header.created;
-        let open =
-            OpenSegment { segment, next_block, durable_block: next_block, next_ordinal, created };
+        let (published_block, durable_block) = (next_block, next_block);
+        let open = OpenSegment {
+            segment,
+            next_block,
+            published_block,
+            durable_block,
+            next_ordinal,
+            created,
+        };
         self.state.lock().open = Some(open);
     }
 
@@ -271,6 +289,12 @@ impl Appender {
         self.state.lock().poisoned.clone()
     }
 
+    /// The open segment with how far it got, unless a leader is at work on it.
+    pub(crate) fn reached(&self) -> Option<(SegmentId, Reached)> {
+        let state = self.state.lock();
+        state.open.as_ref().map(|open| (open.segment.id, open.reached()))
+    }
+
     /// Bytes allocated for the open segment and not yet used.
     pub(crate) fn unused_bytes(&self) -> u64 {
         let state = self.state.lock();
@@ -326,8 +350,7 @@ impl Leader<'_> {
     /// again. Answers whether there was one.
     fn abandon(&mut self, cause: &Error) -> bool {
         let Some(open) = self.open.take() else { return false };
-        let durable_bytes = u64::from(open.durable_block) * BLOCK_BYTES;
-        self.host.suspect(&open.segment, durable_bytes, cause);
+        self.host.suspect(&open.segment, open.reached(), cause);
         true
     }
 
@@ -420,6 +443,7 @@ impl Leader<'_> {
             segment.file.sync().map_err(fail)?;
             open.durable_block = open.next_block;
         }
+        open.published_block = open.next_block;
         let published = publish(&segment, placed, submissions);
         self.host.published(&segment, &published);
         self.settled += placed.len();
@@ -463,8 +487,7 @@ impl Leader<'_> {
             }
             Err(error) => {
                 // Its records are safe if they were synced: the next opening scans them.
-                let durable_bytes = u64::from(open.durable_block) * BLOCK_BYTES;
-                self.host.suspect(&open.segment, durable_bytes, &error);
+                self.host.suspect(&open.segment, open.reached(), &error);
                 if open.durable_block == open.next_block { Ok(()) } else { Err(error) }
             }
         }
@@ -517,6 +540,20 @@ fn publish(segment: &Segment, placed: &[Placed], submissions: &[Submission]) -> 
 impl OpenSegment {
     fn new(segment: Arc<Segment>) -> Self {
         let created = segment.header.created;
-        Self { segment, next_block: 1, durable_block: 1, next_ordinal: 0, created }
+        Self {
+            segment,
+            next_block: 1,
+            published_block: 1,
+            durable_block: 1,
+            next_ordinal: 0,
+            created,
+        }
+    }
+
+    fn reached(&self) -> Reached {
+        Reached {
+            published_bytes: u64::from(self.published_block) * BLOCK_BYTES,
+            durable_bytes: u64::from(self.durable_block) * BLOCK_BYTES,
+        }
     }
 }

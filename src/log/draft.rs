@@ -64,6 +64,14 @@ impl Draft {
         known.is_none().then_some(start)
     }
 
+    /// Makes the part of each clip that `is_home` here the clip's beginning, also where its first
+    /// record was lost: otherwise one bad sector would hide all that the clip has behind it.
+    pub(crate) fn mark_beginnings(&mut self, is_home: impl Fn(ClipId) -> bool) {
+        for ((.., clip), draft) in &mut self.parts {
+            draft.part.first |= is_home(*clip);
+        }
+    }
+
     /// The most bytes that the footer may take once one more record with `chunks` chunks of camera
     /// `camera` is in.
     pub(crate) fn footer_bytes_with(&self, camera: &CameraId, chunks: usize) -> u64 {
@@ -112,8 +120,7 @@ impl Draft {
     pub(crate) fn part_of(&self, clip: ClipId) -> Option<(FoundPart, PartRecords)> {
         let (camera, start) = self.by_clip.get(&clip)?;
         let draft = self.parts.get(&(camera.clone(), *start, clip))?;
-        let records =
-            PartRecords { records: draft.records.clone(), chunk_crcs: draft.chunk_crcs.clone() };
+        let records = PartRecords::of_draft(draft.records.clone(), draft.chunk_crcs.clone());
         Some((draft.found(camera), records))
     }
 

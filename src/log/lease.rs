@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::format::BLOCK_BYTES;
 use crate::types::ClipId;
 use crate::vfs::Map;
 
@@ -51,15 +52,14 @@ impl Leases {
         self: &Arc<Self>,
         map: impl FnOnce() -> io::Result<Arc<dyn Map>>,
         file_bytes: u64,
-        chunks: usize,
     ) -> io::Result<Option<Arc<Mapping>>> {
         let taken = self.mappings.fetch_add(1, Ordering::Relaxed);
         let mapped = if taken < self.mappings_max { map().map(Some) } else { Ok(None) };
         match mapped {
             Ok(Some(map)) => Ok(Some(Arc::new(Mapping {
                 map,
-                verified: std::iter::repeat_with(AtomicU64::default)
-                    .take(chunks.div_ceil(64))
+                verified: (0..=file_bytes / BLOCK_BYTES / 64)
+                    .map(|_| AtomicU64::default())
                     .collect(),
                 file_bytes,
                 ghost: AtomicU64::new(0),
@@ -96,7 +96,8 @@ impl Drop for Lease {
 #[derive(Debug)]
 pub(crate) struct Mapping {
     map: Arc<dyn Map>,
-    /// One bit a chunk CRC of the segment's footer.
+    /// One bit a block: the chunk that begins in it is good. Not one a chunk CRC: those have other
+    /// numbers in a draft than in the footer, and a reader may have its records from either.
     verified: Vec<AtomicU64>,
     file_bytes: u64,
     /// `file_bytes` once the file is removed.
@@ -115,18 +116,20 @@ impl Mapping {
         self.map.bytes().get(range).unwrap_or(&[])
     }
 
-    /// Whether chunk `index` was found good in this map before.
-    pub(crate) fn is_verified(&self, index: usize) -> bool {
-        self.verified
-            .get(index / 64)
-            .is_some_and(|word| word.load(Ordering::Relaxed) >> (index % 64) & 1 == 1)
+    /// Whether the chunk that begins in `block` was found good in this map before.
+    pub(crate) fn is_verified(&self, block: u64) -> bool {
+        self.word(block).is_some_and(|word| word.load(Ordering::Relaxed) >> (block % 64) & 1 == 1)
     }
 
-    /// Remembers that chunk `index` is good.
-    pub(crate) fn set_verified(&self, index: usize) {
-        if let Some(word) = self.verified.get(index / 64) {
-            word.fetch_or(1 << (index % 64), Ordering::Relaxed);
+    /// Remembers that the chunk that begins in `block` is good.
+    pub(crate) fn set_verified(&self, block: u64) {
+        if let Some(word) = self.word(block) {
+            word.fetch_or(1 << (block % 64), Ordering::Relaxed);
         }
+    }
+
+    fn word(&self, block: u64) -> Option<&AtomicU64> {
+        self.verified.get(usize::try_from(block / 64).ok()?)
     }
 
     /// Counts the file's bytes as a ghost: its name is gone, this map keeps it.

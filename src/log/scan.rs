@@ -3,7 +3,7 @@
 //! Finds every record by its salted header, also behind damage, and decides which of them count.
 //! Reads only; what must be wiped before the segment is written to again is listed, not done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 
 use super::Draft;
@@ -12,18 +12,37 @@ use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey};
 use crate::types::{ClipId, Error};
 use crate::vfs::VfsFile;
 
+/// What is known of a segment before it is scanned.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// Everything below was acknowledged, as far as anything but the records themselves says so.
+    pub(crate) durable_bytes: u64,
+    /// A write at this place failed: nothing from here on was acknowledged.
+    pub(crate) failed_at: Option<u64>,
+}
+
+impl Known {
+    /// The seal is on record, so every record in it was acknowledged.
+    pub(crate) const SEALED: Self = Self { durable_bytes: u64::MAX, failed_at: None };
+}
+
 /// What a scan found.
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub(crate) draft: Draft,
-    /// The block behind the last record that counts.
+    /// The block behind the last record that counts, or that is known to have been acknowledged.
     pub(crate) end_block: u32,
-    /// Blocks where a header stands that does not count: to be wiped before writing goes on, so
-    /// that a later scan cannot find them.
-    pub(crate) stale_blocks: Vec<u32>,
-    /// Where the last record of each clip stands.
-    pub(crate) last_blocks: BTreeMap<ClipId, u32>,
+    /// The records that do not count: to be wiped before writing goes on, so that a later scan
+    /// cannot find them.
+    pub(crate) torn: Vec<Torn>,
     pub(crate) problems: Vec<Error>,
+}
+
+/// A record that does not count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Torn {
+    pub(crate) block: u32,
+    pub(crate) clip: ClipId,
 }
 
 struct Found {
@@ -32,13 +51,13 @@ struct Found {
     chunk_crcs: Vec<u32>,
 }
 
-/// Scans `len` bytes of a segment. Records behind `durable_bytes`, when the ledger gives it, were
-/// never acknowledged and do not count.
+/// Scans `len` bytes of a segment.
 ///
 /// Which records count: a record carries the position up to which the segment was durable when it
-/// was made. Whatever lies below the highest such position was acknowledged, so a bad payload there
-/// is damage: the record counts, and reading it gives an error. Above it, a bad payload is a write
-/// that the power cut tore: the record does not count, nor does what its clip has behind it.
+/// was made, and the ledger may know of a higher one. Whatever lies below the highest such position
+/// was acknowledged, so a bad payload there is damage: the record counts, and reading it gives an
+/// error. Above it, a bad payload is a write that the power cut tore: the record does not count,
+/// nor does what its clip has behind it.
 ///
 /// # Errors
 ///
@@ -47,50 +66,54 @@ pub(crate) fn scan(
     file: &dyn VfsFile,
     key: &SegmentKey,
     len: u64,
-    durable_bytes: Option<u64>,
+    known: Known,
 ) -> io::Result<Scan> {
-    let mut problems = Vec::new();
-    let limit = durable_bytes.unwrap_or(len).min(len);
+    let limit = known.failed_at.unwrap_or(len).min(len);
     // The last block is the header's copy or a trailer.
     let records_end = len.saturating_sub(BLOCK_BYTES);
     let found = find_records(file, key, records_end)?;
-    let witnessed = found.iter().map(|found| found.header.durable_block).max().unwrap_or(0);
-    let mut scan = Scan {
-        draft: Draft::default(),
-        end_block: 1,
-        stale_blocks: Vec::new(),
-        last_blocks: BTreeMap::new(),
-        problems: Vec::new(),
-    };
+    let by_records = found.iter().map(|found| found.header.durable_block).max().unwrap_or(0);
+    let on_record = u32::try_from(known.durable_bytes / BLOCK_BYTES).unwrap_or(u32::MAX);
+    let witnessed = by_records.max(on_record);
+    let mut scan =
+        Scan { draft: Draft::default(), end_block: 1, torn: Vec::new(), problems: Vec::new() };
     let mut cut = BTreeSet::new();
-    let mut expected_block = 1;
     for record in found {
-        let offset = u64::from(record.block) * BLOCK_BYTES;
         let acknowledged = record.block < witnessed;
-        if record.block > expected_block && expected_block < witnessed {
-            problems.push(
-                Error::corrupt(format!(
-                    "scan segment: {} blocks of records are damaged",
-                    record.block - expected_block
-                ))
-                .at_offset(u64::from(expected_block) * BLOCK_BYTES),
-            );
-        }
+        scan.note_damage(record.block.min(witnessed));
+        let offset = u64::from(record.block) * BLOCK_BYTES;
         let is_gap = !acknowledged && follows_a_gap(&record.header, &scan);
         let torn = !acknowledged && !payload_is_whole(file, &record);
         if offset >= limit || torn || is_gap || cut.contains(&record.header.clip) {
             cut.insert(record.header.clip);
-            scan.stale_blocks.push(record.block);
+            scan.torn.push(Torn { block: record.block, clip: record.header.clip });
             continue;
         }
         let end = record.block.saturating_add(record.header.blocks());
         scan.draft.add(&record.header, &record.chunk_crcs, record.block);
-        scan.last_blocks.insert(record.header.clip, record.block);
         scan.end_block = scan.end_block.max(end);
-        expected_block = end;
     }
-    scan.problems = problems;
+    if u64::from(witnessed) * BLOCK_BYTES <= records_end {
+        // What was acknowledged behind the last record that was found is not written over.
+        scan.note_damage(witnessed);
+    }
     Ok(scan)
+}
+
+impl Scan {
+    /// Tells of the blocks from the end of what was found up to `block`, which were acknowledged,
+    /// and passes over them.
+    fn note_damage(&mut self, block: u32) {
+        if block <= self.end_block {
+            return;
+        }
+        let blocks = block - self.end_block;
+        self.problems.push(
+            Error::corrupt(format!("scan segment: {blocks} blocks of records are damaged"))
+                .at_offset(u64::from(self.end_block) * BLOCK_BYTES),
+        );
+        self.end_block = block;
+    }
 }
 
 /// Whether the clip of `header` has a record in this segment, but not the one just before it.

@@ -52,8 +52,10 @@ fn write_ends(
 ) -> Result<Trailer> {
     let fail = |error| Error::io("seal segment", &segment.path, error);
     let key = &segment.header.key;
-    let facts = segment
-        .with_draft(|draft| (draft.footer(), draft.payload_bytes(), draft.newest_received()));
+    let facts = segment.with_draft(|draft| {
+        draft.mark_beginnings(|clip| segment.header.is_home_of(clip));
+        (draft.footer(), draft.payload_bytes(), draft.newest_received())
+    });
     let Some((footer, payload_bytes, newest_received)) = facts else {
         return Err(Error::corrupt("seal segment: it is sealed already").at(&segment.path));
     };

@@ -2,7 +2,7 @@
 //!
 //! Owns the file handle and, while the segment is open, its draft. Never writes: the appender does.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -10,8 +10,11 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
-use super::{Draft, FoundPart, Lease, Leases, Mapping, PartRecords, Scan, scan};
-use crate::format::footer::{Footer, Part, RecordRef};
+use super::handle::SegmentFile;
+use super::{
+    Draft, FoundPart, Handles, Known, Lease, Leases, Mapping, PartRecords, Scan, SealedParts, scan,
+};
+use crate::format::footer::{Footer, RecordRef};
 use crate::format::segment::{SegmentHeader, Trailer};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey, name};
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
@@ -27,6 +30,8 @@ pub(crate) struct Segment {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn VfsFile>,
+    /// The same, as what may be closed and opened again.
+    handle: Arc<SegmentFile>,
     state: RwLock<State>,
     mapping: Mutex<Weak<Mapping>>,
 }
@@ -36,7 +41,7 @@ enum State {
     /// Being written, or found unsealed.
     Open(Draft),
     /// Immutable; the footer is loaded when asked for.
-    Sealed { trailer: Box<Trailer>, footer: Option<Arc<Footer>> },
+    Sealed { trailer: Box<Trailer>, parts: Option<Arc<SealedParts>> },
 }
 
 /// What opening a segment's file gave.
@@ -55,28 +60,30 @@ pub(crate) struct Opened {
 impl Segment {
     /// A new, empty segment whose header is durable.
     pub(crate) fn fresh(
-        vfs: &dyn Vfs,
+        handles: &Arc<Handles>,
         name: String,
         file: Arc<dyn VfsFile>,
         header: SegmentHeader,
     ) -> Arc<Self> {
-        Self::with(vfs, name, file, header, State::Open(Draft::default()))
+        let file = SegmentFile::pinned(handles, &name, true, file);
+        Self::with(handles.vfs(), name, file, header, State::Open(Draft::default()))
     }
 
-    /// Opens the file called `name`, sealed or not. `durable_bytes` is where the ledger says that
-    /// the acknowledged part of a suspect segment ends.
+    /// Opens the file called `name`, sealed or not; one that is not is scanned with what is
+    /// `known` of it.
     ///
     /// # Errors
     ///
     /// `Corrupt` when no copy of its header is readable, or when it is another store's or another
     /// segment's; `Unsupported` when it is of a later version; `Io`.
     pub(crate) fn open(
-        vfs: &dyn Vfs,
+        handles: &Arc<Handles>,
         name: &str,
         store: &[u8; 16],
-        durable_bytes: Option<u64>,
+        known: Known,
         writable: bool,
     ) -> Result<Opened> {
+        let vfs = handles.vfs();
         let path = vfs.display_path(name);
         let fail = |error| Error::io("open segment", &path, error);
         let file = vfs.open(name, writable).map_err(fail)?;
@@ -93,18 +100,22 @@ impl Segment {
         let mut no_footer = None;
         let (state, scanned) = match (trailer, footer) {
             (Some(trailer), Some(Ok(footer))) => {
-                let footer = Some(Arc::new(footer));
-                (State::Sealed { trailer: Box::new(trailer), footer }, None)
+                let parts = Some(Arc::new(SealedParts::new(footer)));
+                (State::Sealed { trailer: Box::new(trailer), parts }, None)
             }
             (_, footer) => {
                 no_footer = footer.and_then(Result::err).map(|error| error.at(&path));
-                let mut found =
-                    scan(&*file, &header.key, len.min(header.segment_bytes), durable_bytes)
-                        .map_err(|error| Error::io("scan segment", &path, error))?;
+                let mut found = scan(&*file, &header.key, len.min(header.segment_bytes), known)
+                    .map_err(|error| Error::io("scan segment", &path, error))?;
                 problems.extend(found.problems.drain(..).map(|error| error.at(&path)));
+                found.draft.mark_beginnings(|clip| header.is_home_of(clip));
                 (State::Open(found.draft.clone()), Some(found))
             }
         };
+        let file = SegmentFile::pinned(handles, name, writable, file);
+        if matches!(state, State::Sealed { .. }) {
+            file.unpin();
+        }
         let segment = Self::with(vfs, name.to_owned(), file, header, state);
         let problems = problems.into_iter().map(|error| error.at(&path)).collect();
         Ok(Opened { segment, scan: scanned, problems, no_footer })
@@ -113,16 +124,18 @@ impl Segment {
     fn with(
         vfs: &dyn Vfs,
         name: String,
-        file: Arc<dyn VfsFile>,
+        handle: Arc<SegmentFile>,
         header: SegmentHeader,
         state: State,
     ) -> Arc<Self> {
+        let file: Arc<dyn VfsFile> = Arc::<SegmentFile>::clone(&handle);
         Arc::new(Self {
             id: header.key.segment,
             class: header.class,
             path: vfs.display_path(&name),
             name,
             file,
+            handle,
             header,
             state: RwLock::new(state),
             mapping: Mutex::new(Weak::new()),
@@ -168,32 +181,66 @@ impl Segment {
 
     /// Makes it sealed: its footer and trailer are durable.
     pub(crate) fn set_sealed(&self, trailer: Trailer, footer: Footer) {
-        let footer = Some(Arc::new(footer));
-        *self.state.write() = State::Sealed { trailer: Box::new(trailer), footer };
+        let parts = Some(Arc::new(SealedParts::new(footer)));
+        *self.state.write() = State::Sealed { trailer: Box::new(trailer), parts };
+        self.handle.unpin();
     }
 
     /// Lets go of the footer in memory; it is read again when needed.
-    fn forget_footer(&self) {
-        if let State::Sealed { footer, .. } = &mut *self.state.write() {
-            *footer = None;
+    pub(super) fn forget_footer(&self) {
+        if let State::Sealed { parts, .. } = &mut *self.state.write() {
+            *parts = None;
         }
     }
 
-    /// The footer of a sealed segment, `None` for an open one.
-    fn footer(self: &Arc<Self>, cache: &FooterCache) -> Result<Option<Arc<Footer>>> {
+    /// What `in_draft` says of an open segment, or `in_footer` of a sealed one. Which of them it is
+    /// is asked once: between two questions a leader may seal it, and neither would find anything.
+    fn look<T>(
+        self: &Arc<Self>,
+        cache: &FooterCache,
+        in_draft: impl FnOnce(&Draft) -> T,
+        in_footer: impl FnOnce(&Arc<SealedParts>) -> T,
+    ) -> Result<T> {
         let trailer = match &*self.state.read() {
-            State::Open(_) => return Ok(None),
-            State::Sealed { footer: Some(footer), .. } => return Ok(Some(Arc::clone(footer))),
+            State::Open(draft) => return Ok(in_draft(draft)),
+            State::Sealed { parts: Some(parts), .. } => return Ok(in_footer(parts)),
             State::Sealed { trailer, .. } => trailer.clone(),
         };
-        let footer = read_footer(&*self.file, &self.header.key, &trailer)
-            .map_err(|error| error.at(&self.path))?;
-        let footer = Arc::new(footer);
-        if let State::Sealed { footer: slot, .. } = &mut *self.state.write() {
-            *slot = Some(Arc::clone(&footer));
+        Ok(in_footer(&self.load_footer(cache, &trailer)?))
+    }
+
+    /// Reads the footer of a sealed segment again, or makes it again from the records, which say
+    /// the same: one bad sector must neither hide clips nor stop a sweep.
+    fn load_footer(
+        self: &Arc<Self>,
+        cache: &FooterCache,
+        trailer: &Trailer,
+    ) -> Result<Arc<SealedParts>> {
+        let footer = match read_footer(&*self.file, &self.header.key, trailer) {
+            Ok(footer) => footer,
+            Err(error) => {
+                let footer = self.footer_from_records(trailer)?;
+                cache.note_problem(self.id, error.at(&self.path));
+                footer
+            }
+        };
+        let loaded = Arc::new(SealedParts::new(footer));
+        if let State::Sealed { parts, .. } = &mut *self.state.write() {
+            *parts = Some(Arc::clone(&loaded));
         }
         cache.keep(self, trailer.footer_bytes);
-        Ok(Some(footer))
+        Ok(loaded)
+    }
+
+    /// The footer that a scan of the sealed records gives.
+    fn footer_from_records(&self, trailer: &Trailer) -> Result<Footer> {
+        // The scan leaves out the last block, which is a trailer elsewhere and a footer's here.
+        let len = trailer.footer_offset.saturating_add(BLOCK_BYTES);
+        let known = Known { durable_bytes: trailer.footer_offset, failed_at: None };
+        let mut found = scan(&*self.file, &self.header.key, len, known)
+            .map_err(|error| Error::io("scan segment", &self.path, error))?;
+        found.draft.mark_beginnings(|clip| self.header.is_home_of(clip));
+        Ok(found.draft.footer())
     }
 
     /// The parts of `camera` that start exactly at `start`.
@@ -203,26 +250,13 @@ impl Segment {
         camera: &CameraId,
         start: Timestamp,
     ) -> Result<Vec<FoundPart>> {
-        let Some(footer) = self.footer(cache)? else {
-            return Ok(self.with_draft(|draft| draft.parts_at(camera, start)).unwrap_or_default());
-        };
-        let Ok(index) = footer.cameras.binary_search(camera) else { return Ok(Vec::new()) };
-        let from = footer
-            .parts
-            .partition_point(|part| (position(part.camera), part.start) < (index, start));
-        let here = footer.parts.get(from..).unwrap_or_default().iter();
-        Ok(here
-            .take_while(|part| position(part.camera) == index && part.start == start)
-            .filter_map(|part| found(&footer, part))
-            .collect())
+        let in_draft = |draft: &Draft| draft.parts_at(camera, start);
+        self.look(cache, in_draft, |parts| parts.at(camera, start))
     }
 
     /// Every part, in footer order.
     pub(crate) fn parts(self: &Arc<Self>, cache: &FooterCache) -> Result<Vec<FoundPart>> {
-        let Some(footer) = self.footer(cache)? else {
-            return Ok(self.with_draft(|draft| draft.parts().collect()).unwrap_or_default());
-        };
-        Ok(footer.parts.iter().filter_map(|part| found(&footer, part)).collect())
+        self.look(cache, |draft| draft.parts().collect(), |parts| parts.all())
     }
 
     /// The part of clip `clip` with its records; `None` when it has none.
@@ -231,31 +265,48 @@ impl Segment {
         cache: &FooterCache,
         clip: ClipId,
     ) -> Result<Option<(FoundPart, PartRecords)>> {
-        let Some(footer) = self.footer(cache)? else {
-            return Ok(self.with_draft(|draft| draft.part_of(clip)).flatten());
-        };
-        let Some(part) = footer.parts.iter().find(|part| part.clip == clip) else {
-            return Ok(None);
-        };
-        let start = position(part.records_start);
-        let end = start.saturating_add(position(part.records_count));
-        let records = footer.records.get(start..end).unwrap_or_default().to_vec();
-        let records = PartRecords { records, chunk_crcs: footer.chunk_crcs.clone() };
-        Ok(found(&footer, part).map(|found| (found, records)))
+        self.look(cache, |draft| draft.part_of(clip), |parts| parts.of(clip))
     }
 
     /// The map of this segment, if it is sealed and `leases` allow one more.
-    /// `chunks` is the number of chunk CRCs in its footer.
-    pub(crate) fn mapping(&self, leases: &Arc<Leases>, chunks: usize) -> Option<Arc<Mapping>> {
+    pub(crate) fn mapping(&self, leases: &Arc<Leases>) -> Option<Arc<Mapping>> {
         let trailer = self.trailer()?;
         let mut slot = self.mapping.lock();
         if let Some(mapping) = slot.upgrade() {
             return Some(mapping);
         }
         let map = || self.file.map(trailer.footer_offset);
-        let mapping = leases.mapping(map, trailer.footer_offset, chunks).ok().flatten()?;
+        let mapping = leases.mapping(map, trailer.footer_offset).ok().flatten()?;
         *slot = Arc::downgrade(&mapping);
         Some(mapping)
+    }
+
+    /// Its open file: readable for as long as the answer lives, whatever becomes of the name.
+    ///
+    /// # Errors
+    ///
+    /// `Expired` when the name is gone already: nothing is removed that is not expired.
+    pub(crate) fn keep_open(&self) -> Result<Arc<dyn VfsFile>> {
+        self.handle.handle().map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                Error::new(ErrorKind::Expired, "read clip: it has just expired").at(&self.path)
+            } else {
+                Error::io("open segment", &self.path, error)
+            }
+        })
+    }
+
+    /// Whether its file is open now.
+    #[cfg(test)]
+    pub(super) fn is_open(&self) -> bool {
+        self.handle.is_open()
+    }
+
+    /// Keeps the file open for as long as the segment is known, because its name is about to go:
+    /// what is in it must still be told when the removal has to be tried again.
+    pub(crate) fn note_removing(&self) {
+        // Where it cannot be opened there is nothing to keep.
+        self.handle.pin().ok();
     }
 
     /// Tells a live map that the file's name is gone.
@@ -310,10 +361,10 @@ impl Segment {
         })?;
         let start = usize::try_from(range.start).unwrap_or(usize::MAX);
         let end = usize::try_from(range.end).unwrap_or(usize::MAX);
-        let number = position(record.chunks_start).saturating_add(index);
-        if !mapping.is_verified(number) {
+        // No two chunks begin in the same block, wherever the record's place was taken from.
+        if !mapping.is_verified(range.start / BLOCK_BYTES) {
             self.check_chunk(mapping.bytes(start..end), crcs, index, range.start)?;
-            mapping.set_verified(number);
+            mapping.set_verified(range.start / BLOCK_BYTES);
         }
         let (mapping, lease) = (Arc::clone(mapping), Arc::clone(lease));
         Ok(Bytes::from_owner(MappedChunk { mapping, start, end, _lease: lease }))
@@ -357,18 +408,6 @@ fn chunk_range(record: &RecordRef, index: usize) -> std::ops::Range<u64> {
     let to = from.saturating_add(u64::try_from(CHUNK_BYTES).unwrap_or(0));
     let end = u64::from(record.payload_bytes);
     payload + from.min(end)..payload + to.min(end)
-}
-
-fn found(footer: &Footer, part: &Part) -> Option<FoundPart> {
-    let camera = footer.cameras.get(position(part.camera))?.clone();
-    let last = position(part.records_start) + position(part.records_count).checked_sub(1)?;
-    let record = footer.records.get(last)?;
-    let end_offset = record.clip_offset + u64::from(record.payload_bytes);
-    Some(FoundPart { part: part.clone(), camera, end_offset })
-}
-
-fn position(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// The header from block 0, or else from its copy in the last block, and the trailer if there is
@@ -452,11 +491,23 @@ struct KeptFooters {
     segments: VecDeque<(Weak<Segment>, u64)>,
     /// The sum of them.
     bytes: u64,
+    /// Footers that could not be read, each told once.
+    problems: BTreeMap<SegmentId, Error>,
 }
 
 impl FooterCache {
     pub(crate) fn new(bytes_max: u64) -> Self {
         Self { bytes_max, kept: Mutex::default() }
+    }
+
+    /// Footers that could not be read since the store was opened; what they list was found by
+    /// scanning the records.
+    pub(crate) fn problems(&self) -> Vec<Error> {
+        self.kept.lock().problems.values().cloned().collect()
+    }
+
+    fn note_problem(&self, segment: SegmentId, error: Error) {
+        self.kept.lock().problems.entry(segment).or_insert(error);
     }
 
     /// Counts the footer of `segment`, just loaded or made, and lets the oldest ones go.

@@ -133,6 +133,7 @@ impl Inner {
 
     /// Takes a segment's name away; one that is gone already was removed by a try before.
     fn unlink(&self, segment: &Segment) -> Result<()> {
+        segment.note_removing();
         match self.vfs.remove(&segment.name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::io("remove segment", &segment.path, error))

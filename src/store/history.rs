@@ -27,6 +27,8 @@ pub(super) struct History {
     pub(super) sealed: BTreeMap<SegmentId, (ClassId, [u8; 32])>,
     /// Suspect segments, with the end of their acknowledged bytes.
     pub(super) suspect: BTreeMap<SegmentId, u64>,
+    /// Open segments, with the end of what is known to be durable in each.
+    pub(super) durable: BTreeMap<SegmentId, u64>,
     /// Expired segments that were not dropped, with the holds at each of their expiry entries: a
     /// clip that began there lives on only if every one of these covers it.
     pub(super) expired: BTreeMap<SegmentId, Vec<Arc<HoldSet>>>,
@@ -76,10 +78,16 @@ impl History {
             }
             Decision::SegmentSealed { segment, class, root, .. } => {
                 self.sealed.insert(*segment, (*class, *root));
+                self.durable.remove(segment);
                 self.note_segment(*segment);
             }
             Decision::SegmentSuspect { segment, durable_bytes } => {
                 self.suspect.insert(*segment, *durable_bytes);
+                self.note_segment(*segment);
+            }
+            Decision::SegmentDurable { segment, durable_bytes } => {
+                let known = self.durable.entry(*segment).or_default();
+                *known = (*known).max(*durable_bytes);
                 self.note_segment(*segment);
             }
             Decision::SegmentExpired { segment, reason, clips, newest_received, .. } => {
@@ -127,6 +135,7 @@ impl History {
         self.note_segment(segment);
         self.sealed.remove(&segment);
         self.suspect.remove(&segment);
+        self.durable.remove(&segment);
         self.expired.remove(&segment);
         self.erased.retain(|(erased, _)| *erased != segment);
         let moved = &self.moved;

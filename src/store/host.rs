@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::format::BLOCK_BYTES;
 use crate::format::entry::Decision;
 use crate::format::segment::Trailer;
-use crate::log::{Host, Published, Segment};
+use crate::log::{Host, Published, Reached, Segment};
 use crate::types::{ClassId, Error, Result, Timestamp};
 
 use super::Inner;
@@ -38,11 +39,16 @@ impl Host for Inner {
         self.note(sealed_entry(segment, trailer));
     }
 
-    fn suspect(&self, segment: &Arc<Segment>, durable_bytes: u64, cause: &Error) {
+    fn suspect(&self, segment: &Arc<Segment>, reached: Reached, cause: &Error) {
         self.survived(cause.clone());
         self.catalog.write().writing.remove(&segment.id);
-        let decision = Decision::SegmentSuspect { segment: segment.id, durable_bytes };
-        if let Err(error) = self.decide(vec![decision]) {
+        let segment = segment.id;
+        let Reached { published_bytes, durable_bytes } = reached;
+        let decisions = vec![
+            Decision::SegmentSuspect { segment, durable_bytes: published_bytes },
+            Decision::SegmentDurable { segment, durable_bytes },
+        ];
+        if let Err(error) = self.decide(decisions) {
             // The next opening then scans the segment to its end, and finds at most records that
             // nobody was promised.
             self.survived(error);
@@ -51,6 +57,20 @@ impl Host for Inner {
 
     fn now(&self) -> Timestamp {
         Self::now(self)
+    }
+}
+
+impl Inner {
+    /// Notes how far each open segment is durable, so that what is found unreadable there later is
+    /// known to be damage and no torn write.
+    pub(super) fn note_durable(&self) {
+        for (segment, reached) in self.all_appenders().iter().filter_map(|open| open.reached()) {
+            let durable_bytes = reached.durable_bytes;
+            let known = self.history.read().durable.get(&segment).copied();
+            if durable_bytes > known.unwrap_or(BLOCK_BYTES) {
+                self.note(Decision::SegmentDurable { segment, durable_bytes });
+            }
+        }
     }
 }
 

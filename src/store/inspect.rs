@@ -178,6 +178,10 @@ fn removal_words(decision: &Decision) -> (&'static str, String) {
             "segment-suspect",
             format!("a write to segment {segment} failed; {durable_bytes} bytes were safe"),
         ),
+        Decision::SegmentDurable { segment, durable_bytes } => (
+            "segment-durable",
+            format!("the first {durable_bytes} bytes of segment {segment} are durable"),
+        ),
         Decision::SegmentExpired { segment, reason, clips, bytes, .. } => (
             "segment-expired",
             format!("segment {segment}: {clips} clips, {bytes} bytes expired, {reason}"),

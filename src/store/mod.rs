@@ -14,6 +14,7 @@
 
 mod catalog;
 mod delete;
+mod folder;
 mod gate;
 mod history;
 mod holds;
@@ -53,7 +54,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::format::entry::{Decision, Entry};
 use crate::ledger::Ledger;
-use crate::log::{Appender, FooterCache, Leases};
+use crate::log::{Appender, FooterCache, Handles, Leases};
 use crate::types::{ClassId, Clip, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::{Lock, Vfs};
 
@@ -92,6 +93,7 @@ pub struct Store {
 struct Inner {
     options: StoreOptions,
     vfs: Arc<dyn Vfs>,
+    handles: Arc<Handles>,
     /// The store's own id.
     uuid: [u8; 16],
     time: Mutex<TimeKeeper>,
@@ -157,6 +159,7 @@ impl Store {
     pub fn problems(&self) -> Vec<Error> {
         let mut problems = self.inner.problems.lock().clone();
         problems.extend(self.inner.ledger.lock().problems().iter().cloned());
+        problems.extend(self.inner.footers.problems());
         problems
     }
 
@@ -301,7 +304,10 @@ impl Inner {
         if self.options.read_only {
             return Ok(());
         }
-        let synced = self.sync();
+        let synced = self.sync().and_then(|()| {
+            self.note_durable();
+            self.flush_ledger()
+        });
         self.save_time().and(synced)
     }
 }

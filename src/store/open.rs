@@ -6,40 +6,41 @@
 //! 1. Lock, STORE slots, trusted time.
 //! 2. The ledger is replayed; one damaged copy is repaired from the other.
 //! 3. Every segment is opened: sealed ones by trailer and footer, the others by a scan. What the
-//!    scan found torn is wiped, so that no later scan can find it.
+//!    scan found torn does not count, and is told.
 //! 4. What the ledger says is gone is taken off the catalog.
-//! 5. The newest open segment of each class is written to again; the other open ones are sealed.
+//! 5. The newest open segment of each class is written to again, once what is torn in it is wiped,
+//!    so that no later scan can find it; the other open ones are sealed.
 //! 6. Half-done drops are finished: held clips moved, files removed, bytes erased.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::format::BLOCK_BYTES;
 use crate::format::entry::Decision;
 use crate::format::name::{self, SpareName};
-use crate::format::slot::{STORE_BYTES, StoreSlot};
-use crate::format::{BLOCK_BYTES, Damage};
 use crate::ledger::{Ledger, Replay};
-use crate::log::{FooterCache, Leases, Opened, Scan, Segment, seal_segment};
+use crate::log::{FooterCache, Handles, Known, Leases, Opened, Scan, Segment, seal_segment};
 use crate::retention::TrustedTime;
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
-use crate::vfs::{Lock, Vfs};
+use crate::vfs::Vfs;
 
 use super::catalog::Catalog;
+use super::folder::Opener;
 use super::gate::Removal;
 use super::history::History;
 use super::host::sealed_entry;
 use super::threads::Threads;
-use super::time::TimeKeeper;
-use super::{Inner, OpenReport, Session, Store, StoreOptions, SweepReport, policy};
+use super::{Inner, OpenReport, Session, Store, StoreOptions, SweepReport};
 
-/// The STORE file while it is being made.
-const STORE_NEW: &str = "STORE.new";
 /// Footers of sealed segments that stay in memory: what a lookup over some hours needs.
 const FOOTER_CACHE_BYTES: u64 = 16 << 20;
+/// Sealed segments whose files stay open: half of the files that a process may commonly have.
+const OPEN_SEGMENTS_MAX: usize = 512;
 
 impl Store {
     pub(super) fn open_with(options: StoreOptions, vfs: Arc<dyn Vfs>) -> Result<Self> {
@@ -65,6 +66,7 @@ impl Store {
             history: RwLock::new(history),
             catalog: RwLock::new(Catalog::new(options.clip_duration_max)),
             footers: FooterCache::new(FOOTER_CACHE_BYTES),
+            handles: Handles::new(Arc::clone(&vfs), OPEN_SEGMENTS_MAX),
             leases: Leases::new(options.lease_segments_max),
             appenders: Mutex::default(),
             next_segment: Mutex::new(SegmentId(0)),
@@ -95,143 +97,6 @@ impl OpenReport {
     }
 }
 
-/// Steps 1: before there is a store to speak of.
-struct Opener<'a> {
-    options: &'a StoreOptions,
-    vfs: &'a dyn Vfs,
-}
-
-impl Opener<'_> {
-    fn io(&self, operation: &str, name: &str, error: io::Error) -> Error {
-        Error::io(operation, &self.vfs.display_path(name), error)
-    }
-
-    /// Locks the folder, and makes the store if there is none.
-    fn prepare_folder(&self, report: &mut OpenReport) -> Result<Box<dyn Lock>> {
-        let names = match self.vfs.list("") {
-            Ok(names) => names,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(self.io("open store", "", error)),
-        };
-        let exists = names.iter().any(|name| name == name::STORE);
-        if !exists && (!self.options.create || self.options.read_only) {
-            let error = Error::new(ErrorKind::NotFound, "open store: there is none in this folder");
-            return Err(error.at(&self.vfs.display_path("")));
-        }
-        if !exists {
-            self.check_empty(&names)?;
-            self.vfs.create_dir("").map_err(|error| self.io("make store", "", error))?;
-        }
-        let lock = self.vfs.lock(name::LOCK, !self.options.read_only).map_err(|error| {
-            if error.kind() != io::ErrorKind::WouldBlock {
-                return self.io("lock store", name::LOCK, error);
-            }
-            let holder = self.vfs.lock_holder(name::LOCK);
-            let who = holder.map_or_else(String::new, |pid| format!(" (process {pid})"));
-            let message = format!("open store: another process has it open{who}");
-            Error::new(ErrorKind::Locked, message).at(&self.vfs.display_path(name::LOCK))
-        })?;
-        if !exists {
-            self.make_store()?;
-            report.created = true;
-        }
-        Ok(lock)
-    }
-
-    /// A new store is made only where nothing else is, so that a wrong path does no harm.
-    fn check_empty(&self, names: &[String]) -> Result<()> {
-        const OURS: [&str; 5] = [name::LOCK, STORE_NEW, "ledger/", "segments/", "spare/"];
-        let foreign =
-            names.iter().find(|name| !OURS.contains(&name.as_str()) && *name != "lost+found/");
-        foreign.map_or(Ok(()), |name| {
-            let message = format!("make store: the folder is not empty, it has {name:?}");
-            Err(Error::invalid(message).at(&self.vfs.display_path("")))
-        })
-    }
-
-    /// Makes a store. Its STORE file comes last: a crash before leaves none, and the next opening
-    /// begins again.
-    fn make_store(&self) -> Result<()> {
-        let mut uuid = [0; 16];
-        let fail = |error| self.io("make store", "", error);
-        self.vfs.random(&mut uuid).map_err(fail)?;
-        for dir in [name::SEGMENTS, name::SPARE, "ledger"] {
-            self.vfs.create_dir(dir).and_then(|()| self.vfs.sync_dir(dir)).map_err(fail)?;
-        }
-        let clock = &self.options.clock;
-        let (now, uptime) = (clock.wall(), clock.uptime());
-        let vfs = self.options.vfs.clone();
-        let vfs = vfs.ok_or_else(|| Error::invalid("make store: no file system"))?;
-        let class = ClassId(0);
-        let retention = self.options.retention.unwrap_or_default();
-        let defaults = vec![
-            policy::class_set(class, retention),
-            Decision::CameraClass { camera: None, class },
-        ];
-        // One batch with the ledger itself: a crash before STORE is there leaves what the next try
-        // knows to be of no store.
-        let ledger = Ledger::create(vfs, uuid, now, defaults)?;
-        let slot = StoreSlot {
-            store: uuid,
-            generation: 0,
-            created: now,
-            high_water: now,
-            boot_id: uptime.boot_id,
-            since_boot_us: uptime.since_boot_us,
-            wall: now,
-            ledger_position: ledger.durable_position(),
-        };
-        match self.vfs.remove(STORE_NEW) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
-            _ => {}
-        }
-        let file = self.vfs.create(STORE_NEW, STORE_BYTES).map_err(fail)?;
-        file.write_at(StoreSlot::offset(slot.generation), &[&slot.encode()])
-            .and_then(|()| file.sync())
-            .and_then(|()| self.vfs.rename(STORE_NEW, name::STORE))
-            .and_then(|()| self.vfs.sync_dir(""))
-            .map_err(fail)
-    }
-
-    /// Reads the STORE file and takes trusted time up from it.
-    fn open_time(&self) -> Result<TimeKeeper> {
-        let path = self.vfs.display_path(name::STORE);
-        let fail = |error| Error::io("open store", &path, error);
-        let file = self.vfs.open(name::STORE, !self.options.read_only).map_err(fail)?;
-        let mut slots = Vec::new();
-        for generation in 0..2 {
-            let mut slot = vec![0; usize::try_from(BLOCK_BYTES).unwrap_or(0)];
-            // A slot that cannot be read is like one that was torn: the other one counts.
-            if file.read_at(StoreSlot::offset(generation), &mut slot).is_err() {
-                slot.fill(0);
-            }
-            slots.extend(slot);
-        }
-        let slot = StoreSlot::newest(&slots).map_err(|damage| match damage {
-            Damage::Version(version) => Error::new(
-                ErrorKind::Unsupported,
-                format!("open store: it is of version {version}, which this build does not know"),
-            )
-            .at(&path),
-            damage => {
-                Error::corrupt("open store: neither slot can be read").at(&path).caused_by(damage)
-            }
-        })?;
-        let clock = Arc::clone(&self.options.clock);
-        let trusted = TrustedTime::resume(
-            slot.high_water,
-            slot.boot_id,
-            slot.since_boot_us,
-            slot.wall,
-            self.options.clock_step_max,
-            clock.wall(),
-            clock.uptime(),
-        );
-        let file = (!self.options.read_only).then_some(file);
-        Ok(TimeKeeper { clock, trusted, slot, file })
-    }
-}
-
 /// Steps 3 to 6.
 struct Recovery<'a> {
     inner: &'a Arc<Inner>,
@@ -246,16 +111,7 @@ struct Unsealed {
 
 impl Recovery<'_> {
     fn run(&self, report: &mut OpenReport) -> Result<()> {
-        let opened = self.open_segments(report)?;
-        let mut unsealed = Vec::new();
-        for Opened { segment, scan, problems, no_footer } in opened {
-            report.problems.extend(problems);
-            if let Some(error) = no_footer {
-                self.tell_of_footer(segment.id, error, report);
-            }
-            self.shelve(&segment, report)?;
-            unsealed.extend(scan.map(|scan| Unsealed { segment, scan }));
-        }
+        let unsealed = self.open_segments(report)?;
         self.never_back_in_time();
         self.take_off_what_is_gone(report)?;
         if self.writable {
@@ -282,8 +138,9 @@ impl Recovery<'_> {
         }
     }
 
-    /// Opens every file in the segments folder whose name is one of ours, oldest first.
-    fn open_segments(&self, report: &mut OpenReport) -> Result<Vec<Opened>> {
+    /// Opens every file in the segments folder whose name is one of ours, oldest first, and puts
+    /// each into the catalog before the next: no more footers are in memory than the cache keeps.
+    fn open_segments(&self, report: &mut OpenReport) -> Result<Vec<Unsealed>> {
         let inner = self.inner;
         let vfs = &inner.vfs;
         let names = vfs
@@ -302,21 +159,63 @@ impl Recovery<'_> {
         ids.sort_unstable();
         let newest = ids.last().map(|(id, _)| *id).max(inner.history.read().newest_segment);
         *inner.next_segment.lock() = newest.map_or(SegmentId(1), SegmentId::next);
-        let suspect = inner.history.read().suspect.clone();
-        let mut opened = Vec::new();
+        let mut unsealed = Vec::new();
         for (id, class) in ids {
             let name = name::segment(class, id);
-            let durable = suspect.get(&id).copied();
-            match Segment::open(&**vfs, &name, &inner.uuid, durable, self.writable) {
-                Ok(segment) => opened.push(segment),
+            match Segment::open(
+                &inner.handles,
+                &name,
+                &inner.uuid,
+                self.known_of(id),
+                self.writable,
+            ) {
+                Ok(opened) => unsealed.extend(self.take_in(opened, report)?),
                 Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
+                // It says nothing of the segment, and would be said of all that follow.
+                Err(error) if is_out_of_files(&error) => return Err(error),
                 Err(error) => {
                     inner.catalog.write().unopened.insert(id);
                     report.problems.push(error);
                 }
             }
         }
-        Ok(opened)
+        Ok(unsealed)
+    }
+
+    /// What the ledger knows of a segment's records.
+    fn known_of(&self, segment: SegmentId) -> Known {
+        let history = self.inner.history.read();
+        let failed_at = history.suspect.get(&segment).copied();
+        if history.sealed.contains_key(&segment) {
+            return Known { failed_at, ..Known::SEALED };
+        }
+        let durable_bytes = history.durable.get(&segment).copied().unwrap_or(0);
+        Known { durable_bytes, failed_at }
+    }
+
+    /// Tells what was found in a segment and puts it into the catalog; answers it if it is not
+    /// sealed.
+    fn take_in(&self, opened: Opened, report: &mut OpenReport) -> Result<Option<Unsealed>> {
+        let Opened { segment, scan, problems, no_footer } = opened;
+        report.problems.extend(problems);
+        if let Some(error) = no_footer {
+            self.tell_of_footer(segment.id, error, report);
+        }
+        self.shelve(&segment, report)?;
+        let Some(scan) = scan else { return Ok(None) };
+        let mut torn: BTreeMap<ClipId, u32> = BTreeMap::new();
+        // A copy that was cut off is removed as a whole: its clips are where they were.
+        for record in scan.torn.iter().filter(|_| segment.class != ClassId::EVIDENCE) {
+            *torn.entry(record.clip).or_default() += 1;
+        }
+        report.repairs.extend(torn.into_iter().map(|(clip, records)| {
+            format!(
+                "segment {}: dropped {records} torn records of clip {clip}; they were never \
+                 acknowledged as far as is known",
+                segment.id
+            )
+        }));
+        Ok(Some(Unsealed { segment, scan }))
     }
 
     /// Puts a segment and its parts into the catalog.
@@ -449,6 +348,14 @@ impl Recovery<'_> {
                 }
             }
         }
+        // The files are gone, but perhaps only in the page cache: a name that comes back after its
+        // segment is on record as dropped would bring back what is expired.
+        if !missing.is_empty()
+            && let Err(error) = inner.vfs.sync_dir(name::SEGMENTS)
+        {
+            report.problems.push(inner.io("sync folder", name::SEGMENTS, error));
+            missing.clear();
+        }
         for decision in missing {
             inner.note(decision);
         }
@@ -470,9 +377,6 @@ impl Recovery<'_> {
                     continue;
                 }
                 report.repairs.push(format!("segment {}: wrote its footer again", segment.id));
-            } else if let Err(error) = wipe_and_sync(&segment, &scan) {
-                report.problems.push(error);
-                continue;
             }
             let history = inner.history.read();
             let whole = segment.file.len().is_ok_and(|len| len == segment.header.segment_bytes);
@@ -481,7 +385,12 @@ impl Recovery<'_> {
                 && !history.sealed.contains_key(&segment.id)
                 && !history.suspect.contains_key(&segment.id);
             drop(history);
-            if ours && resumed.insert(segment.class) {
+            if ours && !resumed.contains(&segment.class) {
+                if let Err(error) = wipe_and_sync(&segment, &scan) {
+                    report.problems.push(error);
+                    continue;
+                }
+                resumed.insert(segment.class);
                 let next_ordinal = self.next_ordinal(&segment)?;
                 inner.catalog.write().writing.insert(segment.id);
                 inner.appender(segment.class).resume(segment, scan.end_block, next_ordinal);
@@ -573,13 +482,21 @@ impl Recovery<'_> {
     }
 }
 
+/// Whether the process or the machine has as many files open as it may.
+fn is_out_of_files(error: &Error) -> bool {
+    /// `ENFILE` and `EMFILE`, the same on every Unix.
+    const CODES: [i32; 2] = [23, 24];
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    source.and_then(io::Error::raw_os_error).is_some_and(|code| CODES.contains(&code))
+}
+
 /// Overwrites the headers of records that do not count, so that they are never found again, and
 /// makes the others durable: a process that was killed may have left them in the page cache.
 fn wipe_and_sync(segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
     let zeros = [0; 4096];
     let fail = |error| Error::io("wipe torn records", &segment.path, error);
-    for block in &scan.stale_blocks {
-        let offset = u64::from(*block) * BLOCK_BYTES;
+    for torn in &scan.torn {
+        let offset = u64::from(torn.block) * BLOCK_BYTES;
         segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
     }
     segment.file.sync().map_err(fail)

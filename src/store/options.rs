@@ -192,8 +192,8 @@ impl StoreOptions {
         self
     }
 
-    /// Bytes kept allocated so that held clips can be moved when the disk is full. Default:
-    /// 16 MiB.
+    /// Bytes kept allocated so that held clips can be moved when the disk is full: up to 1 GiB,
+    /// rounded up to 4 MiB; 0 keeps none. Default: 16 MiB.
     #[must_use]
     pub fn evidence_reserve(mut self, bytes: u64) -> Self {
         self.evidence_reserve = bytes;
@@ -285,6 +285,9 @@ impl StoreOptions {
         }
         if !(1..=100).contains(&self.sweep_share_percent) {
             return Err(Error::invalid("sweep share: want 1 to 100 percent"));
+        }
+        if self.evidence_reserve > SEGMENT_BYTES_MAX {
+            return Err(Error::invalid("evidence reserve: want at most 1 GiB"));
         }
         if self.quota.is_some_and(|quota| quota < 2 * self.segment_bytes) {
             return Err(Error::invalid("quota: want at least two segments"));

@@ -12,6 +12,7 @@ use crate::format::CHUNK_BYTES;
 use crate::format::footer::RecordRef;
 use crate::log::{Lease, Mapping, PartRecords, Segment};
 use crate::types::{CameraId, Clip, ClipId, Error, ErrorKind, Result, Window};
+use crate::vfs::VfsFile;
 
 use super::catalog::Located;
 use super::{Inner, Store};
@@ -73,8 +74,8 @@ impl Inner {
             let Some((_, records)) = segment.part_of(&self.footers, found.part.clip)? else {
                 continue;
             };
-            let chunks = records.chunk_crcs.len();
-            let mapping = if mapped { segment.mapping(&self.leases, chunks) } else { None };
+            let file = segment.keep_open()?;
+            let mapping = if mapped { segment.mapping(&self.leases) } else { None };
             let records = Arc::new(records);
             pieces.extend(records.records.iter().filter(|record| record.payload_bytes > 0).map(
                 |record| Piece {
@@ -82,6 +83,7 @@ impl Inner {
                     record: *record,
                     records: Arc::clone(&records),
                     mapping: mapping.clone(),
+                    _file: Arc::clone(&file),
                 },
             ));
         }
@@ -133,6 +135,8 @@ struct Piece {
     record: RecordRef,
     records: Arc<PartRecords>,
     mapping: Option<Arc<Mapping>>,
+    /// Keeps the segment's file open when its name goes.
+    _file: Arc<dyn VfsFile>,
 }
 
 impl Piece {

@@ -18,7 +18,7 @@ use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision};
 use crate::format::footer::{Footer, RecordRef};
 use crate::format::record::{HEADER_BYTES_MAX, RecordHeader, chunk_count};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES};
-use crate::log::{FoundPart, PartRecords, Segment, seal_copy};
+use crate::log::{FoundPart, Known, PartRecords, Segment, seal_copy};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, Timestamp};
 
 use super::Inner;
@@ -157,7 +157,8 @@ impl Inner {
         self.footers.keep(segment, segment.trailer().map_or(0, |trailer| trailer.footer_bytes));
         segment.file.drop_cache(0..u64::from(block) * BLOCK_BYTES);
         // Opened anew: what counts is what the next opening of the store will find.
-        let copy = Segment::open(&*self.vfs, &segment.name, &self.uuid, None, false)?;
+        let copy =
+            Segment::open(&self.handles, &segment.name, &self.uuid, Known::default(), false)?;
         if let Some(problem) = copy.problems.into_iter().next() {
             return Err(problem);
         }
@@ -329,7 +330,7 @@ impl Copier<'_> {
             clip: part.clip,
             camera: self.found.camera.clone(),
             class: part.class,
-            first: part.first && self.index == 0,
+            first: sequence == 0,
             last: part.last && is_last,
             media: part.media,
             sequence,

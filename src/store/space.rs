@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::format::name::{self, SpareName};
 use crate::format::segment::SegmentHeader;
-use crate::format::{BLOCK_BYTES, SegmentKey};
+use crate::format::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES, SegmentKey};
 use crate::log::Segment;
 use crate::retention::SpaceView;
 use crate::types::{ClassId, Error, ErrorKind, Result, SegmentId};
@@ -52,7 +52,10 @@ impl Inner {
         id
     }
 
-    /// Writes the header of a spare file and moves it to its place among the segments.
+    /// Writes the header of a spare file and moves it to its place among the segments. When that
+    /// fails the file is removed again, as far as it goes: it holds no record, and space that a
+    /// failed try keeps would make the next one fail too. What is left over, opening removes or
+    /// finds empty.
     fn adopt_file(
         &self,
         class: ClassId,
@@ -61,8 +64,44 @@ impl Inner {
         file: &Arc<dyn VfsFile>,
         bytes: u64,
     ) -> Result<Arc<Segment>> {
+        let name = name::segment(class, id);
+        let fail = |error| self.io("create segment", &name, error);
+        let moved = self.write_header(class, id, file, bytes).and_then(|header| {
+            self.vfs.rename(spare, &name).map_err(fail)?;
+            Ok(header)
+        });
+        let header = match moved {
+            Ok(header) => header,
+            Err(error) => {
+                self.vfs.remove(spare).and_then(|()| self.vfs.sync_dir(name::SPARE)).ok();
+                return Err(error);
+            }
+        };
+        let named = self.vfs.sync_dir(name::SEGMENTS).and_then(|()| self.vfs.sync_dir(name::SPARE));
+        if let Err(error) = named {
+            self.vfs.remove(&name).and_then(|()| self.vfs.sync_dir(name::SEGMENTS)).ok();
+            return Err(fail(error));
+        }
+        Ok(Segment::fresh(&self.handles, name, Arc::clone(file), header))
+    }
+
+    /// Makes both copies of a new segment's header durable.
+    fn write_header(
+        &self,
+        class: ClassId,
+        id: SegmentId,
+        file: &Arc<dyn VfsFile>,
+        bytes: u64,
+    ) -> Result<SegmentHeader> {
+        let name = name::segment(class, id);
+        let fits = (SEGMENT_UNIT_BYTES..=SEGMENT_BYTES_MAX).contains(&bytes)
+            && bytes.is_multiple_of(SEGMENT_UNIT_BYTES);
+        if !fits {
+            let message = format!("create segment: a file of {bytes} bytes cannot be one");
+            return Err(Error::invalid(message).at(&self.vfs.display_path(&name)));
+        }
         let mut salt = [0; 16];
-        self.vfs.random(&mut salt).map_err(|error| self.io("create segment", spare, error))?;
+        self.vfs.random(&mut salt).map_err(|error| self.io("create segment", &name, error))?;
         let uptime = self.time.lock().clock.uptime();
         let header = SegmentHeader {
             key: SegmentKey { store: self.uuid, segment: id, salt },
@@ -72,17 +111,12 @@ impl Inner {
             boot_id: uptime.boot_id,
             since_boot_us: uptime.since_boot_us,
         };
-        let name = name::segment(class, id);
         let block = header.encode();
-        let written = file
-            .write_at(0, &[&block])
+        file.write_at(0, &[&block])
             .and_then(|()| file.write_at(bytes - BLOCK_BYTES, &[&block]))
             .and_then(|()| file.sync())
-            .and_then(|()| self.vfs.rename(spare, &name))
-            .and_then(|()| self.vfs.sync_dir(name::SEGMENTS))
-            .and_then(|()| self.vfs.sync_dir(name::SPARE));
-        written.map_err(|error| self.io("create segment", &name, error))?;
-        Ok(Segment::fresh(&*self.vfs, name, Arc::clone(file), header))
+            .map_err(|error| self.io("create segment", &name, error))?;
+        Ok(header)
     }
 
     /// Makes room for `wanted` bytes more, by dropping what retention allows.
@@ -157,11 +191,22 @@ impl Inner {
         self.keep_spare(SpareName::Ballast, BALLAST_BYTES);
     }
 
+    /// Makes a spare file of `bytes`, unless it is there already. One of another size, from other
+    /// options or an older build, is replaced; without bytes there is none.
     fn keep_spare(&self, spare: SpareName, bytes: u64) {
         let name = name::spare(spare);
-        let bytes = bytes.next_multiple_of(crate::format::SEGMENT_UNIT_BYTES);
-        let enough = self.vfs.space().is_ok_and(|space| space.free > bytes);
-        if !enough || self.vfs.open(&name, false).is_ok() {
+        let bytes = bytes.next_multiple_of(SEGMENT_UNIT_BYTES);
+        if let Ok(file) = self.vfs.open(&name, false) {
+            if file.len().is_ok_and(|len| len == bytes) {
+                return;
+            }
+            drop(file);
+            if let Err(error) = self.vfs.remove(&name).and_then(|()| self.vfs.sync_dir(name::SPARE))
+            {
+                return self.survived(self.io("remove reserve", &name, error));
+            }
+        }
+        if bytes == 0 || !self.vfs.space().is_ok_and(|space| space.free > bytes) {
             return;
         }
         let made = self.vfs.create(&name, bytes).and_then(|file| file.sync());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::format::record::{HEADER_BYTES_MAX, RecordHeader};
 use crate::format::{BLOCK_BYTES, name};
-use crate::log::Segment;
+use crate::log::{Known, Segment};
 use crate::types::{ClipId, Error, Result, SegmentId};
 
 use super::{Fault, Inner, Store, VerifyDepth, VerifyReport};
@@ -144,8 +144,15 @@ impl Verifier<'_> {
 
     /// Header, trailer and footer read as they did, and the Merkle root is the one on record.
     fn check_root(&self, segment: &Arc<Segment>) -> Result<()> {
-        let again = Segment::open(&*self.inner.vfs, &segment.name, &self.inner.uuid, None, false)?;
-        if let Some(error) = again.problems.into_iter().next() {
+        let again = Segment::open(
+            &self.inner.handles,
+            &segment.name,
+            &self.inner.uuid,
+            Known::default(),
+            false,
+        )?;
+        let no_footer = again.no_footer.filter(|_| segment.is_sealed());
+        if let Some(error) = again.problems.into_iter().chain(no_footer).next() {
             return Err(error);
         }
         let recorded = self.inner.history.read().sealed.get(&segment.id).copied();

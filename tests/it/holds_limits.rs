@@ -120,9 +120,9 @@ fn key_with_the_same_scope_answers_the_same_hold() {
     let t = budgeted(|options| options);
     let hold = || new_hold(HoldCause::Request, "door", minutes(0, 60)).idempotency_key("k1");
     let first = t.store.place_hold(hold()).unwrap();
-    let position = t.position();
     t.pass(DAY / 2);
     let t = t.reopen();
+    let position = t.position();
     let second = t.store.place_hold(hold()).unwrap();
     assert_eq!((second.id, second.position), (first.id, first.position));
     assert_eq!((second.placed, second.deadline), (first.placed, first.deadline));

@@ -1,0 +1,165 @@
+//! The open files of segments: a bounded number, opened again by name when needed.
+//!
+//! Owns the descriptors. A store may have more segments than a process may have files open. Only
+//! files of sealed segments are ever closed: nothing unsynced hangs on their descriptors.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use crate::vfs::{Map, Vfs, VfsFile};
+
+/// The descriptors of all segments of a store.
+#[derive(Debug)]
+pub(crate) struct Handles {
+    vfs: Arc<dyn Vfs>,
+    open_max: usize,
+    /// Sealed segments' files that are open, oldest first.
+    open: Mutex<VecDeque<Weak<SegmentFile>>>,
+}
+
+impl Handles {
+    pub(crate) fn new(vfs: Arc<dyn Vfs>, open_max: usize) -> Arc<Self> {
+        Arc::new(Self { vfs, open_max, open: Mutex::default() })
+    }
+
+    pub(crate) fn vfs(&self) -> &dyn Vfs {
+        &*self.vfs
+    }
+
+    /// Counts `file`, just opened or sealed, and closes the oldest ones.
+    fn note_open(&self, file: Weak<SegmentFile>) {
+        let mut close = Vec::new();
+        {
+            let mut open = self.open.lock();
+            open.push_back(file);
+            while open.len() > self.open_max {
+                close.extend(open.pop_front());
+            }
+        }
+        for file in close.iter().filter_map(Weak::upgrade) {
+            file.close();
+        }
+    }
+}
+
+/// The file of one segment, open or not.
+#[derive(Debug)]
+pub(crate) struct SegmentFile {
+    this: Weak<Self>,
+    handles: Arc<Handles>,
+    name: String,
+    writable: bool,
+    slot: Mutex<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// Open for as long as the cache likes.
+    open: Option<Arc<dyn VfsFile>>,
+    /// Open for as long as anybody uses it.
+    used: Weak<dyn VfsFile>,
+    /// Not to be closed: being written, or its name is gone.
+    pinned: bool,
+}
+
+impl SegmentFile {
+    /// A file that stays open until [`SegmentFile::unpin`].
+    pub(super) fn pinned(
+        handles: &Arc<Handles>,
+        name: &str,
+        writable: bool,
+        file: Arc<dyn VfsFile>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            handles: Arc::clone(handles),
+            name: name.to_owned(),
+            writable,
+            slot: Mutex::new(Slot { used: Arc::downgrade(&file), open: Some(file), pinned: true }),
+        })
+    }
+
+    /// Leaves it to the cache whether it stays open: it is sealed and synced.
+    pub(super) fn unpin(&self) {
+        self.slot.lock().pinned = false;
+        self.handles.note_open(Weak::clone(&self.this));
+    }
+
+    /// Keeps it open from now on, because its name is about to go.
+    pub(super) fn pin(&self) -> io::Result<()> {
+        let file = self.handle()?;
+        let mut slot = self.slot.lock();
+        (slot.open, slot.pinned) = (Some(file), true);
+        Ok(())
+    }
+
+    /// The open file, for as long as the answer lives, whatever becomes of its name.
+    pub(super) fn handle(&self) -> io::Result<Arc<dyn VfsFile>> {
+        let mut slot = self.slot.lock();
+        if let Some(file) = slot.open.clone().or_else(|| slot.used.upgrade()) {
+            return Ok(file);
+        }
+        let file = self.handles.vfs.open(&self.name, self.writable)?;
+        slot.used = Arc::downgrade(&file);
+        slot.open = Some(Arc::clone(&file));
+        drop(slot);
+        self.handles.note_open(Weak::clone(&self.this));
+        Ok(file)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_open(&self) -> bool {
+        self.slot.lock().open.is_some()
+    }
+
+    fn close(&self) {
+        let mut slot = self.slot.lock();
+        if !slot.pinned {
+            slot.open = None;
+        }
+    }
+}
+
+impl VfsFile for SegmentFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.handle()?.read_at(offset, buf)
+    }
+
+    fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
+        self.handle()?.write_at(offset, bufs)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.handle()?.sync()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.handle()?.len()
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        self.handle()?.allocated()
+    }
+
+    fn punch(&self, range: Range<u64>) -> io::Result<()> {
+        self.handle()?.punch(range)
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.handle()?.truncate(len)
+    }
+
+    fn map(&self, len: u64) -> io::Result<Arc<dyn Map>> {
+        self.handle()?.map(len)
+    }
+
+    fn drop_cache(&self, range: Range<u64>) {
+        if let Ok(file) = self.handle() {
+            file.drop_cache(range);
+        }
+    }
+}

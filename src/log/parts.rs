@@ -1,0 +1,97 @@
+//! The parts of a sealed segment, as its footer lists them.
+//!
+//! Owns the decoded footer, shared by all who read from it. Immutable.
+
+use std::sync::Arc;
+
+use crate::format::footer::{Footer, Part, RecordRef};
+use crate::types::{CameraId, ClipId, Timestamp};
+
+use super::FoundPart;
+
+/// A footer with what it takes to find a clip in it.
+#[derive(Debug)]
+pub(crate) struct SealedParts {
+    footer: Footer,
+    /// Indexes of its parts, by clip.
+    by_clip: Vec<usize>,
+}
+
+impl SealedParts {
+    pub(crate) fn new(footer: Footer) -> Self {
+        let mut by_clip: Vec<usize> = (0..footer.parts.len()).collect();
+        by_clip.sort_unstable_by_key(|index| footer.parts.get(*index).map(|part| part.clip));
+        Self { footer, by_clip }
+    }
+
+    /// Every part, in footer order.
+    pub(crate) fn all(&self) -> Vec<FoundPart> {
+        self.footer.parts.iter().filter_map(|part| self.found(part)).collect()
+    }
+
+    /// The parts of `camera` that start exactly at `start`.
+    pub(crate) fn at(&self, camera: &CameraId, start: Timestamp) -> Vec<FoundPart> {
+        let Ok(index) = self.footer.cameras.binary_search(camera) else { return Vec::new() };
+        let key = |part: &Part| (position(part.camera), part.start);
+        let from = self.footer.parts.partition_point(|part| key(part) < (index, start));
+        let here = self.footer.parts.get(from..).unwrap_or_default().iter();
+        here.take_while(|part| key(part) == (index, start))
+            .filter_map(|part| self.found(part))
+            .collect()
+    }
+
+    /// The part of `clip` with its records, which share this footer.
+    pub(crate) fn of(self: &Arc<Self>, clip: ClipId) -> Option<(FoundPart, PartRecords)> {
+        let clip_at = |index: &usize| self.footer.parts.get(*index).map(|part| part.clip);
+        let at = self.by_clip.binary_search_by_key(&Some(clip), clip_at).ok()?;
+        let part = self.footer.parts.get(*self.by_clip.get(at)?)?;
+        let records = self.footer.records_of(part).unwrap_or_default().to_vec();
+        let records = PartRecords { records, crcs: ChunkCrcs::OfSegment(Arc::clone(self)) };
+        Some((self.found(part)?, records))
+    }
+
+    fn found(&self, part: &Part) -> Option<FoundPart> {
+        let camera = self.footer.cameras.get(position(part.camera))?.clone();
+        let last = self.footer.records_of(part)?.last()?;
+        let end_offset = last.clip_offset + u64::from(last.payload_bytes);
+        Some(FoundPart { part: part.clone(), camera, end_offset })
+    }
+}
+
+/// The records of one part, with their chunk CRCs.
+#[derive(Clone, Debug)]
+pub(crate) struct PartRecords {
+    /// Their `chunks_start` means nothing outside: ask [`PartRecords::crcs_of`].
+    pub(crate) records: Vec<RecordRef>,
+    crcs: ChunkCrcs,
+}
+
+#[derive(Clone, Debug)]
+enum ChunkCrcs {
+    /// Of an open segment: those of this part alone.
+    OfPart(Vec<u32>),
+    /// Of a sealed one: those in its footer.
+    OfSegment(Arc<SealedParts>),
+}
+
+impl PartRecords {
+    /// The records of a part in an open segment, whose chunks are counted from its own first one.
+    pub(crate) fn of_draft(records: Vec<RecordRef>, chunk_crcs: Vec<u32>) -> Self {
+        Self { records, crcs: ChunkCrcs::OfPart(chunk_crcs) }
+    }
+
+    /// The chunk CRCs of `record`.
+    pub(crate) fn crcs_of(&self, record: &RecordRef) -> &[u32] {
+        let crcs = match &self.crcs {
+            ChunkCrcs::OfPart(crcs) => crcs,
+            ChunkCrcs::OfSegment(parts) => &parts.footer.chunk_crcs,
+        };
+        let start = position(record.chunks_start);
+        let chunks = crate::format::record::chunk_count(record.payload_bytes);
+        crcs.get(start..start.saturating_add(position(chunks))).unwrap_or_default()
+    }
+}
+
+fn position(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,215 @@
+//! Segments on a simulated disk: what is found in them again, and by whom.
+
+use std::sync::Arc;
+
+use crate::format::record::{RecordHeader, chunk_crcs};
+use crate::format::segment::SegmentHeader;
+use crate::format::{BLOCK_BYTES, SegmentKey, name};
+use crate::types::{ClassId, ClipId, ErrorKind, SegmentId, Timestamp};
+use crate::vfs::Vfs;
+use crate::vfs::sim::SimVfs;
+
+use super::{FooterCache, Handles, Leases, Segment, seal_segment};
+
+const STORE: [u8; 16] = [7; 16];
+const SEGMENT_BYTES: u64 = 4 << 20;
+const HOME: SegmentId = SegmentId(7);
+
+/// One open segment and who writes to it.
+struct Written {
+    disk: SimVfs,
+    segment: Arc<Segment>,
+    next_block: u32,
+    durable_block: u32,
+    footers: FooterCache,
+    leases: Arc<Leases>,
+}
+
+/// The name of the segment's file.
+fn file_name() -> String {
+    name::segment(ClassId(0), HOME)
+}
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
+/// `len` bytes of which no two chunks are alike.
+fn footage(seed: u8, len: usize) -> Vec<u8> {
+    let bytes = (0_u64..).map(|at| at.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[7] ^ seed);
+    bytes.take(len).collect()
+}
+
+impl Written {
+    fn new() -> Self {
+        let disk = SimVfs::new(1);
+        let handles = Handles::new(Arc::new(disk.clone()), 1);
+        Self::on(&disk, &handles, HOME)
+    }
+
+    fn on(disk: &SimVfs, handles: &Arc<Handles>, id: SegmentId) -> Self {
+        let vfs = handles.vfs();
+        let file_name = name::segment(ClassId(0), id);
+        for dir in [name::SEGMENTS, name::SPARE] {
+            vfs.create_dir(dir).unwrap();
+        }
+        let header = SegmentHeader {
+            key: SegmentKey { store: STORE, segment: id, salt: [9; 16] },
+            class: ClassId(0),
+            segment_bytes: SEGMENT_BYTES,
+            created: time(0),
+            boot_id: [0; 16],
+            since_boot_us: 0,
+        };
+        let file = vfs.create(&file_name, SEGMENT_BYTES).unwrap();
+        file.write_at(0, &[&header.encode()]).unwrap();
+        file.write_at(SEGMENT_BYTES - BLOCK_BYTES, &[&header.encode()]).unwrap();
+        let segment = Segment::fresh(handles, file_name, file, header);
+        let footers = FooterCache::new(1 << 20);
+        let leases = Leases::new(4);
+        Self { disk: disk.clone(), segment, next_block: 1, durable_block: 1, footers, leases }
+    }
+
+    /// Writes the record `sequence` of clip `ordinal`, all of them of `payload`'s length; answers
+    /// its block.
+    fn write(&mut self, ordinal: u32, sequence: u32, payload: &[u8]) -> u32 {
+        let block = self.next_block;
+        let header = RecordHeader {
+            clip: ClipId::new(self.segment.id, ordinal),
+            camera: "porch".parse().unwrap(),
+            class: ClassId(0),
+            first: sequence == 0,
+            last: false,
+            media: 0,
+            sequence,
+            clip_offset: u64::from(sequence) * u64::try_from(payload.len()).unwrap(),
+            payload_bytes: u32::try_from(payload.len()).unwrap(),
+            start: time(i64::from(sequence)),
+            end: time(i64::from(sequence) + 1),
+            received: time(100),
+            uncertainty_us: 0,
+            previous: (sequence > 0).then_some((self.segment.id, 1)),
+            digest: [0; 32],
+            durable_block: self.durable_block,
+        };
+        let crcs = chunk_crcs(payload);
+        let head = header.encode(&crcs, &self.segment.header.key, block);
+        let offset = u64::from(block) * BLOCK_BYTES;
+        self.segment.file.write_at(offset, &[&head, payload]).unwrap();
+        self.segment.with_draft(|draft| draft.add(&header, &crcs, block));
+        self.next_block += header.blocks();
+        block
+    }
+
+    fn seal(&self) {
+        seal_segment(&self.segment, self.next_block, time(200)).unwrap();
+    }
+}
+
+#[test]
+fn a_segment_that_is_sealed_while_it_is_asked_still_answers() {
+    for _ in 0..50 {
+        let mut written = Written::new();
+        written.write(0, 0, b"one");
+        let clip = ClipId::new(HOME, 0);
+        std::thread::scope(|scope| {
+            let sealing = scope.spawn(|| written.seal());
+            while !sealing.is_finished() {
+                let found = written.segment.part_of(&written.footers, clip).unwrap();
+                assert!(found.is_some(), "neither the draft nor the footer had it");
+                assert_eq!(written.segment.parts(&written.footers).unwrap().len(), 1);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_chunk_checked_through_the_draft_vouches_for_no_other() {
+    let mut written = Written::new();
+    let block = written.write(0, 0, &footage(1, 70_000));
+    written.write(1, 0, &footage(2, 70_000));
+    let (before, after) = (ClipId::new(HOME, 0), ClipId::new(HOME, 1));
+    let in_draft = written.segment.part_of(&written.footers, after).unwrap().unwrap().1;
+    written.seal();
+    written.disk.corrupt(&file_name(), u64::from(block) * BLOCK_BYTES + 4_000, 1);
+    let mapping = written.segment.mapping(&written.leases).unwrap();
+    let lease = written.leases.lease(after);
+    let record = in_draft.records[0];
+    let crcs = in_draft.crcs_of(&record);
+    written.segment.map_chunk(&mapping, &lease, &record, crcs, 0).unwrap();
+    let in_footer = written.segment.part_of(&written.footers, before).unwrap().unwrap().1;
+    let record = in_footer.records[0];
+    let crcs = in_footer.crcs_of(&record);
+    let damaged = written.segment.map_chunk(&mapping, &lease, &record, crcs, 0).unwrap_err();
+    assert_eq!(damaged.kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn a_footer_that_became_unreadable_is_made_again_from_the_records() {
+    let mut written = Written::new();
+    for ordinal in 0..3 {
+        written.write(ordinal, 0, &footage(4, 70_000));
+        written.write(ordinal, 1, &footage(5, 70_000));
+    }
+    written.seal();
+    let trailer = written.segment.trailer().unwrap();
+    let before = written.segment.parts(&written.footers).unwrap();
+    written.segment.forget_footer();
+    let footer = trailer.footer_offset..trailer.footer_offset + trailer.footer_bytes;
+    written.disk.bad_sector(&file_name(), footer);
+    for _ in 0..2 {
+        let after = written.segment.parts(&written.footers).unwrap();
+        let parts = |found: &[super::FoundPart]| -> Vec<_> {
+            found.iter().map(|found| (found.part.clone(), found.end_offset)).collect()
+        };
+        assert_eq!(parts(&after), parts(&before));
+        written.segment.forget_footer();
+    }
+    let (_, part) =
+        written.segment.part_of(&written.footers, before[2].part.clip).unwrap().unwrap();
+    let record = part.records[1];
+    let chunk = written.segment.read_chunk(&record, part.crcs_of(&record), 1).unwrap();
+    assert_eq!(chunk[..], footage(5, 70_000)[65_536..]);
+    assert_eq!(written.footers.problems().len(), 1, "it is told once");
+}
+
+#[test]
+fn sealed_segments_share_a_bounded_number_of_open_files() {
+    let disk = SimVfs::new(1);
+    let mut segments: Vec<Written> = Vec::new();
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let handles = Handles::new(vfs, 2);
+    for number in 1..=4 {
+        let mut written = Written::on(&disk, &handles, SegmentId(number));
+        written.write(0, 0, &footage(6, 70_000));
+        written.seal();
+        segments.push(written);
+    }
+    let open = |segments: &[Written]| segments.iter().filter(|of| of.segment.is_open()).count();
+    assert_eq!(open(&segments), 2);
+    for written in &segments {
+        let clip = ClipId::new(written.segment.id, 0);
+        let (_, part) = written.segment.part_of(&written.footers, clip).unwrap().unwrap();
+        let record = part.records[0];
+        written.segment.read_chunk(&record, part.crcs_of(&record), 0).unwrap();
+        assert!(open(&segments) <= 2);
+    }
+}
+
+#[test]
+fn a_segment_whose_name_is_gone_is_read_on_by_those_who_have_it_open() {
+    let disk = SimVfs::new(1);
+    let handles = Handles::new(Arc::new(disk.clone()), 0);
+    let mut written = Written::on(&disk, &handles, HOME);
+    written.write(0, 0, &footage(6, 70_000));
+    written.seal();
+    let (_, part) =
+        written.segment.part_of(&written.footers, ClipId::new(HOME, 0)).unwrap().unwrap();
+    let record = part.records[0];
+    let reader = written.segment.keep_open().unwrap();
+    disk.remove(&written.segment.name).unwrap();
+    written.segment.read_chunk(&record, part.crcs_of(&record), 0).unwrap();
+    drop(reader);
+    let late = written.segment.keep_open().unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Expired);
+}

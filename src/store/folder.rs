@@ -1,0 +1,158 @@
+//! The folder of a store: its lock, its STORE file, and making a new one.
+//!
+//! What comes before recovery. Makes a store only where nothing else is.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::format::entry::Decision;
+use crate::format::name;
+use crate::format::slot::{STORE_BYTES, StoreSlot};
+use crate::format::{BLOCK_BYTES, Damage};
+use crate::ledger::Ledger;
+use crate::retention::TrustedTime;
+use crate::types::{ClassId, Error, ErrorKind, Result};
+use crate::vfs::{Lock, Vfs};
+
+use super::time::TimeKeeper;
+use super::{OpenReport, StoreOptions, policy};
+
+/// The STORE file while it is being made.
+const STORE_NEW: &str = "STORE.new";
+
+/// The first step of opening: before there is a store to speak of.
+pub(super) struct Opener<'a> {
+    pub(super) options: &'a StoreOptions,
+    pub(super) vfs: &'a dyn Vfs,
+}
+
+impl Opener<'_> {
+    fn io(&self, operation: &str, name: &str, error: io::Error) -> Error {
+        Error::io(operation, &self.vfs.display_path(name), error)
+    }
+
+    /// Locks the folder, and makes the store if there is none.
+    pub(super) fn prepare_folder(&self, report: &mut OpenReport) -> Result<Box<dyn Lock>> {
+        let names = match self.vfs.list("") {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(self.io("open store", "", error)),
+        };
+        let exists = names.iter().any(|name| name == name::STORE);
+        if !exists && (!self.options.create || self.options.read_only) {
+            let error = Error::new(ErrorKind::NotFound, "open store: there is none in this folder");
+            return Err(error.at(&self.vfs.display_path("")));
+        }
+        if !exists {
+            self.check_empty(&names)?;
+            self.vfs.create_dir("").map_err(|error| self.io("make store", "", error))?;
+        }
+        let lock = self.vfs.lock(name::LOCK, !self.options.read_only).map_err(|error| {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return self.io("lock store", name::LOCK, error);
+            }
+            let holder = self.vfs.lock_holder(name::LOCK);
+            let who = holder.map_or_else(String::new, |pid| format!(" (process {pid})"));
+            let message = format!("open store: another process has it open{who}");
+            Error::new(ErrorKind::Locked, message).at(&self.vfs.display_path(name::LOCK))
+        })?;
+        if !exists {
+            self.make_store()?;
+            report.created = true;
+        }
+        Ok(lock)
+    }
+
+    /// A new store is made only where nothing else is, so that a wrong path does no harm.
+    fn check_empty(&self, names: &[String]) -> Result<()> {
+        const OURS: [&str; 5] = [name::LOCK, STORE_NEW, "ledger/", "segments/", "spare/"];
+        let foreign =
+            names.iter().find(|name| !OURS.contains(&name.as_str()) && *name != "lost+found/");
+        foreign.map_or(Ok(()), |name| {
+            let message = format!("make store: the folder is not empty, it has {name:?}");
+            Err(Error::invalid(message).at(&self.vfs.display_path("")))
+        })
+    }
+
+    /// Makes a store. Its STORE file comes last: a crash before leaves none, and the next opening
+    /// begins again.
+    fn make_store(&self) -> Result<()> {
+        let mut uuid = [0; 16];
+        let fail = |error| self.io("make store", "", error);
+        self.vfs.random(&mut uuid).map_err(fail)?;
+        for dir in [name::SEGMENTS, name::SPARE, "ledger"] {
+            self.vfs.create_dir(dir).and_then(|()| self.vfs.sync_dir(dir)).map_err(fail)?;
+        }
+        let clock = &self.options.clock;
+        let (now, uptime) = (clock.wall(), clock.uptime());
+        let vfs = self.options.vfs.clone();
+        let vfs = vfs.ok_or_else(|| Error::invalid("make store: no file system"))?;
+        let class = ClassId(0);
+        let retention = self.options.retention.unwrap_or_default();
+        let defaults = vec![
+            policy::class_set(class, retention),
+            Decision::CameraClass { camera: None, class },
+        ];
+        // One batch with the ledger itself: a crash before STORE is there leaves what the next try
+        // knows to be of no store.
+        let ledger = Ledger::create(vfs, uuid, now, defaults)?;
+        let slot = StoreSlot {
+            store: uuid,
+            generation: 0,
+            created: now,
+            high_water: now,
+            boot_id: uptime.boot_id,
+            since_boot_us: uptime.since_boot_us,
+            wall: now,
+            ledger_position: ledger.durable_position(),
+        };
+        match self.vfs.remove(STORE_NEW) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+            _ => {}
+        }
+        let file = self.vfs.create(STORE_NEW, STORE_BYTES).map_err(fail)?;
+        file.write_at(StoreSlot::offset(slot.generation), &[&slot.encode()])
+            .and_then(|()| file.sync())
+            .and_then(|()| self.vfs.rename(STORE_NEW, name::STORE))
+            .and_then(|()| self.vfs.sync_dir(""))
+            .map_err(fail)
+    }
+
+    /// Reads the STORE file and takes trusted time up from it.
+    pub(super) fn open_time(&self) -> Result<TimeKeeper> {
+        let path = self.vfs.display_path(name::STORE);
+        let fail = |error| Error::io("open store", &path, error);
+        let file = self.vfs.open(name::STORE, !self.options.read_only).map_err(fail)?;
+        let mut slots = Vec::new();
+        for generation in 0..2 {
+            let mut slot = vec![0; usize::try_from(BLOCK_BYTES).unwrap_or(0)];
+            // A slot that cannot be read is like one that was torn: the other one counts.
+            if file.read_at(StoreSlot::offset(generation), &mut slot).is_err() {
+                slot.fill(0);
+            }
+            slots.extend(slot);
+        }
+        let slot = StoreSlot::newest(&slots).map_err(|damage| match damage {
+            Damage::Version(version) => Error::new(
+                ErrorKind::Unsupported,
+                format!("open store: it is of version {version}, which this build does not know"),
+            )
+            .at(&path),
+            damage => {
+                Error::corrupt("open store: neither slot can be read").at(&path).caused_by(damage)
+            }
+        })?;
+        let clock = Arc::clone(&self.options.clock);
+        let trusted = TrustedTime::resume(
+            slot.high_water,
+            slot.boot_id,
+            slot.since_boot_us,
+            slot.wall,
+            self.options.clock_step_max,
+            clock.wall(),
+            clock.uptime(),
+        );
+        let file = (!self.options.read_only).then_some(file);
+        Ok(TimeKeeper { clock, trusted, slot, file })
+    }
+}

@@ -1,0 +1,146 @@
+//! What is found unreadable in a segment that was still open: damage where it was acknowledged, and
+//! a torn write where it was not. Neither goes without a word.
+
+use std::io;
+
+use clipkeep::vfs::sim::SimOp;
+use clipkeep::{Clip, Durability, ErrorKind, NewClip, VerifyDepth};
+
+use crate::store_kit::{DAY, TestStore, camera, marked, minutes};
+
+/// Where the first byte of `marker` stands in the only segment.
+fn place_of(store: &TestStore, marker: &str) -> (String, u64) {
+    let needle = format!("<{marker}>").into_bytes();
+    let path = store.segment_files().pop().unwrap();
+    let bytes = store.disk.contents(&path).unwrap();
+    let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
+    (path, u64::try_from(at).unwrap())
+}
+
+/// Loses power, flips a bit at `offset` of `path`, and opens the store again.
+fn lose_power_and_flip(store: TestStore, path: &str, offset: u64) -> TestStore {
+    let disk = store.disk.crash();
+    disk.corrupt(path, offset, 1);
+    let options = store.options.clone().vfs(disk.clone());
+    let opened = options.clone().open("store").unwrap();
+    TestStore { disk, clock: store.clock, options, store: opened }
+}
+
+fn append(store: &TestStore, minute: u32, marker: &str) -> clipkeep::Result<Clip> {
+    let window = minutes(minute, minute + 1);
+    store.store.append(NewClip::new(&camera("porch"), window), marked(marker, 30_000))
+}
+
+#[test]
+fn a_flipped_bit_in_a_closed_store_is_damage_and_shortens_no_clip() {
+    let store = TestStore::new();
+    let clip = append(&store, 0, "alone").unwrap();
+    let (path, at) = place_of(&store, "alone");
+    let disk = store.disk.clone();
+    let store = store.reopen_with(|options| {
+        disk.corrupt(&path, at + 20_000, 1);
+        options
+    });
+    let found = store.store.clip(clip.id()).unwrap();
+    assert_eq!(found.len(), 30_000, "{:?}", store.store.opening());
+    let error = store.store.read(clip.id()).unwrap().to_vec().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn a_lost_header_in_a_closed_store_is_told_and_not_written_over() {
+    let store = TestStore::new();
+    append(&store, 0, "early").unwrap();
+    append(&store, 1, "lost").unwrap();
+    let (path, at) = place_of(&store, "lost");
+    let disk = store.disk.clone();
+    let store = store.reopen_with(|options| {
+        disk.corrupt(&path, at - at % 4096 + 40, 1);
+        options
+    });
+    let problems = store.store.opening().problems;
+    assert!(problems[0].to_string().contains("blocks of records are damaged"), "{problems:?}");
+    append(&store, 2, "later").unwrap();
+    assert_eq!(place_of(&store, "lost"), (path, at), "its bytes are still there");
+}
+
+#[test]
+fn a_closed_store_that_was_only_looked_at_takes_no_more_entries() {
+    let store = TestStore::new();
+    append(&store, 0, "one").unwrap();
+    let store = store.reopen();
+    let before = store.position();
+    let store = store.reopen();
+    assert_eq!(store.position(), before);
+}
+
+#[test]
+fn a_torn_record_is_dropped_and_told() {
+    let store = TestStore::new();
+    append(&store, 0, "kept").unwrap();
+    let clip = append(&store, 1, "torn").unwrap();
+    let (path, at) = place_of(&store, "torn");
+    let store = lose_power_and_flip(store, &path, at + 20_000);
+    let repairs = store.store.opening().repairs;
+    let told = format!("torn records of clip {}", clip.id());
+    assert!(repairs.iter().any(|repair| repair.contains(&told)), "{repairs:?}");
+    let store = store.reopen();
+    assert_eq!(store.store.opening().repairs, Vec::<String>::new(), "it is told once");
+}
+
+#[test]
+fn what_was_published_before_a_failed_write_is_found_again() {
+    let store = TestStore::with(|options| options.durability(Durability::Buffered));
+    let clip = append(&store, 0, "published").unwrap();
+    store.disk.fail_after(SimOp::Write, 1, io::ErrorKind::Other);
+    append(&store, 1, "elsewhere").expect("it goes to a fresh segment");
+    assert!(store.reads_as(&clip, "published"));
+    let store = store.reopen();
+    assert!(store.reads_as(&clip, "published"), "{:?}", store.store.opening());
+}
+
+#[test]
+fn a_sealed_segment_whose_footer_is_lost_is_read_and_reported_by_verify() {
+    let store = TestStore::new();
+    let clip = store.sealed_clip("porch", 0, "sealed");
+    let path = store.segment_files().pop().unwrap();
+    let bytes = store.disk.contents(&path).unwrap();
+    let footer = bytes.windows(8).position(|window| window == b"CLIPFTR\0").unwrap();
+    store.disk.corrupt(&path, u64::try_from(footer).unwrap() + 40, 1);
+    let report = store.store.verify(VerifyDepth::Headers, &mut |_| ()).unwrap();
+    assert_eq!(report.faults.len(), 1, "{report:?}");
+    assert!(store.reads_as(&clip, "sealed"));
+}
+
+#[test]
+fn a_clip_that_lost_its_first_header_is_found_and_its_rest_is_kept() {
+    let store = TestStore::new();
+    let clip = store.sized_clip("porch", 0, "headless", 1_500_000);
+    store.sized_clip("garage", 0, "other", 2_200_000);
+    let (path, at) = place_of(&store, "headless");
+    let disk = store.disk.clone();
+    let store = store.reopen_with(|options| {
+        disk.corrupt(&path, at - at % 4096 + 40, 1);
+        options
+    });
+    let rest = |store: &TestStore| {
+        let reader = store.store.read(clip.id()).unwrap();
+        let chunks: Vec<_> = reader.chunks(0..reader.clip().len()).unwrap().collect();
+        assert!(chunks[0].is_err(), "the lost bytes are an error");
+        let good = chunks.iter().flatten().map(|chunk| chunk.len()).sum::<usize>();
+        assert!(good > 400_000, "{good} bytes");
+        good
+    };
+    assert_eq!(store.listed(clip.camera()), [clip.id()]);
+    let good = rest(&store);
+    store.store.seal().unwrap();
+    let store = store.reopen();
+    assert_eq!(rest(&store), good, "from the footer");
+    store.keep("porch", minutes(0, 1));
+    store.pass(11 * DAY);
+    store.sweep();
+    assert_ne!(store.segment_files(), [path], "it was moved");
+    assert_eq!(rest(&store), good, "from its copy");
+    let store = store.reopen();
+    assert_eq!(store.listed(clip.camera()), [clip.id()]);
+}
