@@ -52,7 +52,10 @@ impl History {
     /// Takes in one entry.
     pub(super) fn apply(&mut self, entry: &Entry) {
         self.newest_at = self.newest_at.max(entry.at);
-        Arc::make_mut(&mut self.holds).apply(entry);
+        if is_about_holds(&entry.decision) {
+            // Expiry entries share the set: any other entry must not copy it.
+            Arc::make_mut(&mut self.holds).apply(entry);
+        }
         match &entry.decision {
             Decision::ClassSet { class, at_least_us, at_most_us } => {
                 self.set_class(*class, *at_least_us, *at_most_us);
@@ -175,5 +178,55 @@ impl History {
     ) -> bool {
         let entries = self.expired.get(&clip.home);
         entries.is_none_or(|entries| entries.iter().all(|holds| holds.covers(camera, possible)))
+    }
+}
+
+/// Whether the set of holds changes with this decision.
+fn is_about_holds(decision: &Decision) -> bool {
+    matches!(
+        decision,
+        Decision::HoldPlaced(_)
+            | Decision::HoldReleased { .. }
+            | Decision::HoldLapsed { .. }
+            | Decision::HoldEnded { .. }
+            | Decision::HoldNarrowed { .. }
+            | Decision::HoldRenewed { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes in entries with these decisions.
+    fn apply(history: &mut History, decisions: Vec<Decision>) {
+        for decision in decisions {
+            history.apply(&Entry {
+                position: 0,
+                at: Timestamp::EPOCH,
+                previous: [0; 32],
+                batch_start: 0,
+                batch_count: 1,
+                decision,
+            });
+        }
+    }
+
+    fn expired(segment: u32) -> Decision {
+        Decision::SegmentExpired {
+            segment: SegmentId(segment),
+            reason: ExpiryReason::Due,
+            clips: 1,
+            bytes: 1,
+            newest_received: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn expiries_share_one_set_of_holds() {
+        let mut history = History::default();
+        apply(&mut history, vec![expired(1), expired(2)]);
+        let sets: Vec<_> = history.expired.values().flatten().collect();
+        assert!(sets.iter().all(|set| Arc::ptr_eq(set, &history.holds)));
     }
 }
