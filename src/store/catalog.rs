@@ -135,9 +135,18 @@ impl Catalog {
         self.segments.remove(&segment);
         self.spared.remove(&segment);
         self.to_erase.remove(&segment);
+        // A clip can be in two files: where it was recorded, until that one's drop succeeds, and in
+        // an evidence segment. What became of it counts until the last of them is gone.
+        let (segments, unopened) = (&self.segments, &self.unopened);
+        let exists = |id: SegmentId| segments.contains_key(&id) || unopened.contains(&id);
+        let matters = |clip: ClipId, to: Option<SegmentId>| {
+            (clip.home != segment && to != Some(segment))
+                || exists(clip.home)
+                || to.is_some_and(exists)
+        };
         let moved = &self.moved;
-        self.gone.retain(|clip| moved.get(clip).map_or(clip.home, |to| *to) != segment);
-        self.moved.retain(|_, to| *to != segment);
+        self.gone.retain(|clip| matters(*clip, moved.get(clip).copied()));
+        self.moved.retain(|clip, to| matters(*clip, Some(*to)));
     }
 
     /// Whether the part of `clip` in `segment` belongs to a clip that can be read, and is the copy

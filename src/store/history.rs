@@ -132,12 +132,20 @@ impl History {
         self.suspect.remove(&segment);
         self.expired.remove(&segment);
         self.erased.retain(|(erased, _)| *erased != segment);
+        // A clip can be in two files: where it was recorded, until that one's drop succeeds, and in
+        // an evidence segment. What became of it counts until the last of them is gone.
+        let (sealed, suspect, expired) = (&self.sealed, &self.suspect, &self.expired);
+        let exists = |id: SegmentId| {
+            sealed.contains_key(&id) || suspect.contains_key(&id) || expired.contains_key(&id)
+        };
+        let matters = |clip: ClipId, to: Option<SegmentId>| {
+            (clip.home != segment && to != Some(segment))
+                || exists(clip.home)
+                || to.is_some_and(exists)
+        };
         let moved = &self.moved;
-        self.gone.retain(|clip| match moved.get(clip) {
-            Some(to) => *to != segment,
-            None => clip.home != segment,
-        });
-        self.moved.retain(|_, to| *to != segment);
+        self.gone.retain(|clip| matters(*clip, moved.get(clip).copied()));
+        self.moved.retain(|clip, to| matters(*clip, Some(*to)));
     }
 
     fn note_segment(&mut self, segment: SegmentId) {
@@ -219,6 +227,36 @@ mod tests {
             clips: 1,
             bytes: 1,
             newest_received: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_moved_clip_that_expired_is_forgotten_with_the_last_of_its_files() {
+        let clip = ClipId::new(SegmentId(3), 0);
+        let (home, evidence) = (SegmentId(3), SegmentId(9));
+        let dropped = |segment| Decision::SegmentDropped { segment, class: ClassId(0) };
+        let sealed = Decision::SegmentSealed {
+            segment: evidence,
+            class: ClassId::EVIDENCE,
+            root: [0; 32],
+            parts: 1,
+            payload_bytes: 1,
+            newest_received: Timestamp::EPOCH,
+        };
+        let reason = ExpiryReason::Released;
+        let moved = vec![
+            expired(3),
+            sealed,
+            Decision::ClipsMoved { to: evidence, clips: vec![clip] },
+            Decision::ClipsExpired { reason, clips: vec![clip] },
+        ];
+        for order in [[home, evidence], [evidence, home]] {
+            let mut history = History::default();
+            apply(&mut history, moved.clone());
+            apply(&mut history, vec![dropped(order[0])]);
+            assert!(history.gone.contains(&clip), "{order:?}");
+            apply(&mut history, vec![dropped(order[1])]);
+            assert!(history.gone.is_empty() && history.moved.is_empty(), "{order:?}");
         }
     }
 

@@ -336,6 +336,32 @@ fn neighbours_whose_tail_is_in_a_wholly_held_segment_leave_no_byte() {
 
 // HOLDS 2, rule 16
 #[test]
+fn neighbours_of_the_tail_of_a_wholly_held_segment_leave_no_byte() {
+    let t = TestStore::new();
+    let mut recorder = t.store.record(NewClip::starting(&camera("door"), at(10))).unwrap();
+    for _ in 0..5 {
+        recorder.write(marked("held", 1 << 20), MINUTE / 6).unwrap();
+    }
+    let held = recorder.finish().unwrap();
+    let neighbour = t.sealed_clip("yard", 10, "neighbour");
+    assert_eq!(t.files_with("held").len(), 2);
+    t.keep("door", minutes(0, 60));
+    t.pass(10 * DAY);
+    let report = t.sweep();
+    assert_eq!((report.clips_expired, report.clips_moved), (1, 1));
+    t.assert_gone(&neighbour);
+    assert_eq!(t.files_with("neighbour"), [""; 0]);
+    assert_eq!(t.files_with("held").len(), 1);
+    let t = t.reopen();
+    assert_eq!(t.store.clip(held.id()).unwrap(), held);
+    let bytes = t.store.read(held.id()).unwrap().to_vec().unwrap();
+    assert_eq!(bytes, marked("held", 1 << 20).repeat(5));
+    t.sweep();
+    assert_eq!(t.files_with("neighbour"), [""; 0]);
+}
+
+// HOLDS 2, rule 16
+#[test]
 fn neighbours_go_with_the_next_sweep_when_moving_the_held_failed() {
     use clipkeep::vfs::sim::SimOp;
     let t = TestStore::new();
@@ -350,6 +376,36 @@ fn neighbours_go_with_the_next_sweep_when_moving_the_held_failed() {
     t.sweep();
     assert!(t.reads_as(&held, "held"));
     assert_eq!(t.files_with("neighbour"), [""; 0]);
+}
+
+// HOLDS 2, rules 2 and 16
+#[test]
+fn clock_a_clip_that_expired_in_evidence_stays_gone_while_its_first_file_cannot_be_removed() {
+    use clipkeep::vfs::sim::SimOp;
+    let t = TestStore::new();
+    let held = t.clip("door", 10, "held");
+    t.sealed_clip("door", 20, "neighbour");
+    let hold = t.keep("door", minutes(10, 11));
+    t.pass(10 * DAY);
+    let failing_remove = || t.disk.fail_after(SimOp::Remove, 1, std::io::ErrorKind::Other);
+    failing_remove();
+    assert_eq!(t.store.sweep().unwrap().problems.len(), 1);
+    assert!(t.reads_as(&held, "held"));
+    t.release_keep(hold);
+    // The first file stays once more; the evidence segment goes.
+    failing_remove();
+    let report = t.store.sweep().unwrap();
+    assert_eq!((report.problems.len(), report.segments_dropped), (1, 1));
+    assert_eq!(t.files_with("held").len(), 1);
+    t.assert_gone(&held);
+    t.disk.fail_from(SimOp::Remove, 1, std::io::ErrorKind::Other);
+    let t = t.reopen();
+    assert_eq!(t.files_with("held").len(), 1);
+    t.assert_gone(&held);
+    t.disk.clear_faults();
+    t.sweep();
+    t.assert_gone(&held);
+    assert_eq!(t.files_with("held"), [""; 0]);
 }
 
 // HOLDS 2, rule 17
