@@ -157,7 +157,8 @@ impl Inner {
         let segment = &shelved.segment;
         let mut view = glance(history, shelved);
         (view.clips, view.payload_bytes) = (0, 0);
-        for Located { clip, .. } in catalog.clips_of(&self.footers, segment)? {
+        for Located { clip, parts } in catalog.clips_of(&self.footers, segment)? {
+            view.tails_elsewhere |= parts.iter().any(|(part, _)| part.id != segment.id);
             view.clips += 1;
             view.payload_bytes += clip.len;
             if history.holds.covers(&clip.camera, &clip.possible_window()) {
@@ -408,6 +409,7 @@ fn glance(history: &History, shelved: &Shelved) -> SegmentView {
         held_bytes: 0,
         newest_received: shelved.newest_received,
         pinned_by_clips: false,
+        tails_elsewhere: false,
         evidence: segment.class == ClassId::EVIDENCE,
         expirable_clips: 0,
         expirable_bytes: 0,
