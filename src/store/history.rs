@@ -18,7 +18,8 @@ pub(super) struct History {
     pub(super) classes: BTreeMap<ClassId, Retention>,
     pub(super) default_class: Option<ClassId>,
     pub(super) camera_classes: BTreeMap<CameraId, ClassId>,
-    /// Every class that new clips of a camera ever went to; under `None` those of the default.
+    /// Every class that new clips of a camera ever went to; under `None` those of the default, and
+    /// of cameras that never had a class of their own.
     pub(super) past_classes: BTreeMap<Option<CameraId>, BTreeSet<ClassId>>,
     /// Every camera that an entry names.
     pub(super) cameras: BTreeSet<CameraId>,
@@ -65,9 +66,7 @@ impl History {
                 self.default_class = Some(*class);
             }
             Decision::CameraClass { camera: Some(camera), class } => {
-                self.past_classes.entry(Some(camera.clone())).or_default().insert(*class);
-                self.cameras.insert(camera.clone());
-                self.camera_classes.insert(camera.clone(), *class);
+                self.assign(camera, *class);
             }
             Decision::CameraHidden { camera, hidden } => {
                 self.cameras.insert(camera.clone());
@@ -104,6 +103,18 @@ impl History {
             Decision::SegmentDropped { segment, .. } => self.drop_segment(*segment),
             _ => {}
         }
+    }
+
+    fn assign(&mut self, camera: &CameraId, class: ClassId) {
+        // Known before, and without a class of its own: its clips so far went to the default.
+        let earlier = match self.past_classes.get(&None) {
+            Some(earlier) if self.cameras.contains(camera) => earlier.clone(),
+            _ => BTreeSet::new(),
+        };
+        let past = self.past_classes.entry(Some(camera.clone())).or_insert(earlier);
+        past.insert(class);
+        self.cameras.insert(camera.clone());
+        self.camera_classes.insert(camera.clone(), class);
     }
 
     fn set_class(&mut self, class: ClassId, at_least_us: u64, at_most_us: u64) {
