@@ -13,10 +13,9 @@
 //! 4. **Evidence.** Clips there that nothing holds any more and whose own time is up expire.
 //!
 //! Within a class segments go strictly oldest first, so that a clip never outlives a younger one of
-//! its class and one position tells what is left of the class. A segment that is wholly held does
-//! not block the younger ones: no clip in it could expire, and one court order must not prolong the
-//! life of everybody else's footage. For the same reason it stays only if its clips are in it to
-//! their ends: else they are moved when they are due, so that the segments with their tails can go.
+//! its class and one position tells what is left of the class. Segments that are wholly held (or
+//! that only keep the tail of such a clip) do not block the younger ones: no clip in them could
+//! expire, and one court order must not prolong the life of everybody else's footage.
 
 use std::collections::BTreeMap;
 
@@ -42,10 +41,9 @@ pub(crate) struct SegmentView {
     pub(crate) held_bytes: u64,
     /// When the newest bytes of the clips that began here came, wherever these bytes are.
     pub(crate) newest_received: Timestamp,
-    /// It holds parts of live clips that began in an older segment of its class.
+    /// It holds parts of live clips that began in an older segment of its class. If that one stays,
+    /// the file does: dropping it expires its own clips, and its room is given back around the tail.
     pub(crate) pinned_by_clips: bool,
-    /// A live clip that began here goes on in a younger segment.
-    pub(crate) tails_elsewhere: bool,
     /// It is an evidence segment.
     pub(crate) evidence: bool,
     /// Of an evidence segment: clips that no hold covers and whose own time is up, and their bytes.
@@ -131,8 +129,8 @@ struct Class<'a> {
     segments: Vec<(&'a SegmentView, Fate)>,
     /// Everything before this one has its fate.
     head: usize,
-    /// An older segment than the head stays whose clips may go on in younger ones, so these must.
-    tails_stay: bool,
+    /// An older segment than the head stays, so tails of its clips must.
+    has_stayed: bool,
 }
 
 impl<'a> Class<'a> {
@@ -140,15 +138,16 @@ impl<'a> Class<'a> {
     fn head(&mut self) -> Option<&'a SegmentView> {
         while let Some((view, fate)) = self.segments.get_mut(self.head) {
             if *fate == Fate::Open {
-                if view.pinned_by_clips && self.tails_stay {
+                let nothing_expires = view.held_clips >= view.clips;
+                if view.pinned_by_clips && self.has_stayed && nothing_expires {
                     *fate = Fate::Stays(KeptReason::HoldsTail);
-                } else if stays_held(view) {
+                } else if view.clips > 0 && view.held_clips >= view.clips {
                     *fate = Fate::Stays(KeptReason::AllHeld);
                 } else {
                     return Some(view);
                 }
             }
-            self.tails_stay |= matches!(*fate, Fate::Stays(why) if why != KeptReason::AllHeld);
+            self.has_stayed |= *fate != Fate::Goes;
             self.head += 1;
         }
         None
@@ -173,7 +172,7 @@ impl<'a> Planner<'a> {
             let class = classes.entry(view.class).or_insert_with(|| Class {
                 segments: Vec::new(),
                 head: 0,
-                tails_stay: false,
+                has_stayed: false,
             });
             class.segments.push((view, Fate::Open));
         }
@@ -248,7 +247,7 @@ impl<'a> Planner<'a> {
         let ready = |view: &SegmentView| reason == ExpiryReason::Early || past_promise(view, now);
         while self.freed_bytes < self.short_bytes {
             let Some(view) = self.oldest_head(ready, |view| view.newest_received) else { return };
-            if view.file_bytes <= view.held_bytes || wholly_held(view) {
+            if view.file_bytes <= view.held_bytes {
                 self.keep_head(view, KeptReason::FreesNothing);
             } else if past_promise(view, now) {
                 self.drop_head(view, ExpiryReason::Space);
@@ -338,7 +337,7 @@ impl<'a> Planner<'a> {
     ) -> KeptReason {
         let now = self.input.now;
         let due = view.retention.due(view.newest_received);
-        if stays_held(view) {
+        if view.clips > 0 && view.held_clips >= view.clips {
             return KeptReason::AllHeld;
         }
         let behind = std::mem::replace(blocked, *blocked || due > now);
@@ -355,16 +354,6 @@ impl<'a> Planner<'a> {
         }
         KeptReason::NotDue { due }
     }
-}
-
-/// Whether nothing in it can expire.
-fn wholly_held(view: &SegmentView) -> bool {
-    view.clips > 0 && view.held_clips >= view.clips
-}
-
-/// Whether nothing in it can expire, and it keeps nothing else from expiring.
-fn stays_held(view: &SegmentView) -> bool {
-    wholly_held(view) && !view.tails_elsewhere
 }
 
 /// The bytes of the clips that expire with it.

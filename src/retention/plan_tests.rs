@@ -28,7 +28,6 @@ fn segment(id: u32, age_days: u32) -> SegmentView {
         held_bytes: 0,
         newest_received: now().saturating_sub(DAY * age_days),
         pinned_by_clips: false,
-        tails_elsewhere: false,
         evidence: false,
         expirable_clips: 0,
         expirable_bytes: 0,
@@ -111,36 +110,20 @@ fn held_clips_are_moved_and_their_neighbours_expire_on_time() {
 
 #[test]
 fn the_tail_of_a_clip_that_stays_is_not_dropped() {
-    let tail = SegmentView { pinned_by_clips: true, ..segment(2, 11) };
-    let head = |clips, age| SegmentView { tails_elsewhere: true, ..held(clips, segment(1, age)) };
-    // Past the promise only, so that moving the held clips would have to make the room.
-    let tail_of_7 = SegmentView { pinned_by_clips: true, ..segment(2, 7) };
-    let staying = plan(&short(MB, vec![head(30, 7), tail_of_7, segment(3, 6)]));
+    let tail = SegmentView { pinned_by_clips: true, ..held(30, segment(2, 11)) };
+    let staying = plan(&roomy(vec![held(30, segment(1, 12)), tail.clone(), segment(3, 11)]));
     assert_eq!(ids(&staying), [3]);
-    assert_eq!(kept(&staying, 1), KeptReason::FreesNothing);
     assert_eq!(kept(&staying, 2), KeptReason::HoldsTail);
-    let going = plan(&roomy(vec![head(1, 12), tail]));
-    assert_eq!(ids(&going), [1, 2], "the clip goes, or moves, with its head");
+    let going = plan(&roomy(vec![held(1, segment(1, 12)), tail]));
+    assert_eq!(ids(&going), [1], "the clip moves with its head");
+    assert_eq!(kept(&going, 2), KeptReason::AllHeld);
 }
 
 #[test]
-fn wholly_held_clips_move_when_their_tails_would_keep_a_younger_segment() {
-    let head = SegmentView { tails_elsewhere: true, ..held(30, segment(1, 12)) };
-    let tail = SegmentView { pinned_by_clips: true, ..held(2, segment(2, 11)) };
-    let plan = plan(&roomy(vec![head, tail, held(30, segment(3, 11)), segment(4, 1)]));
-    assert_eq!(ids(&plan), [1, 2]);
-    let item = &plan.items()[0];
-    assert_eq!(item.action(), PlanAction::MoveHeldThenDrop);
-    assert_eq!((item.clips(), item.held_clips()), (0, 30));
-    assert_eq!(kept(&plan, 3), KeptReason::AllHeld);
-}
-
-#[test]
-fn wholly_held_clips_with_tails_elsewhere_stay_until_they_are_due() {
-    let head = SegmentView { tails_elsewhere: true, ..held(30, segment(1, 9)) };
-    let plan = plan(&roomy(vec![head]));
-    assert!(plan.is_empty());
-    assert!(matches!(kept(&plan, 1), KeptReason::NotDue { .. }));
+fn the_tail_of_a_clip_that_stays_keeps_no_neighbour() {
+    let tail = SegmentView { pinned_by_clips: true, ..segment(2, 11) };
+    let plan = plan(&roomy(vec![held(30, segment(1, 12)), tail]));
+    assert_eq!(ids(&plan), [2], "its own clips expire; the file stays for the tail");
 }
 
 #[test]
@@ -276,13 +259,12 @@ fn a_plan_reads_as_sentences() {
 }
 
 fn views() -> impl Strategy<Value = Vec<SegmentView>> {
-    let tails = any::<(bool, bool)>();
-    let view = (0..3_u16, 0..14_u32, 0..31_u64, tails, 0..31_u64, 0..10_u8);
+    let view = (0..3_u16, 0..14_u32, 0..31_u64, any::<bool>(), 0..31_u64, 0..10_u8);
     prop::collection::vec(view, 0..30).prop_map(|views| {
         let numbered = (0_u32..).zip(views);
-        let view = |(id, (class, age, clips, (pinned, tails), held_clips, evidence)): (
+        let view = |(id, (class, age, clips, pinned, held_clips, evidence)): (
             u32,
-            (u16, u32, u64, (bool, bool), u64, u8),
+            (u16, u32, u64, bool, u64, u8),
         )| {
             let view = in_class(class, segment(id, age));
             let view = held(held_clips.min(clips), SegmentView { clips, ..view });
@@ -290,7 +272,6 @@ fn views() -> impl Strategy<Value = Vec<SegmentView>> {
             SegmentView {
                 payload_bytes: clips * 2 * MB,
                 pinned_by_clips: pinned,
-                tails_elsewhere: tails,
                 evidence,
                 class: if evidence { ClassId::EVIDENCE } else { view.class },
                 expirable_clips: if evidence { (clips - view.held_clips) / 2 } else { 0 },
@@ -358,8 +339,7 @@ fn check_plan(input: &PlanInput, plan: &SweepPlan) -> Result<(), TestCaseError> 
         if view.evidence {
             continue;
         }
-        let frees = item.clips() > 0 || view.clips == 0 || view.tails_elsewhere;
-        prop_assert!(frees, "nothing would be freed");
+        prop_assert!(item.clips() > 0 || view.clips == 0, "nothing would be freed");
         for older in
             input.segments.iter().filter(|o| o.class == view.class && o.segment < view.segment)
         {
@@ -372,9 +352,6 @@ fn check_plan(input: &PlanInput, plan: &SweepPlan) -> Result<(), TestCaseError> 
                     KeptReason::AllHeld | KeptReason::HoldsTail | KeptReason::FreesNothing
                 )
             });
-            let whole = kept.is_some_and(|k| k.reason() == KeptReason::AllHeld);
-            prop_assert!(!whole || !older.tails_elsewhere, "its tails keep younger segments");
-            let passed_by = passed_by && (whole || !view.pinned_by_clips);
             prop_assert!(goes || passed_by, "not oldest first");
         }
     }

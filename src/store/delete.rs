@@ -45,6 +45,15 @@ impl Store {
 }
 
 impl Inner {
+    /// Takes the written part of a clip that could not be stored off again. Where a hold covers it,
+    /// or if even that cannot be put on record, it stays as a truncated clip.
+    pub(super) fn discard(&self, id: ClipId) {
+        match self.delete(id, "", "it could not be stored whole", false) {
+            Err(error) if error.kind() != ErrorKind::Held => self.survived(error),
+            _ => {}
+        }
+    }
+
     fn delete(&self, id: ClipId, actor: &str, reason: &str, end_holds: bool) -> Result<()> {
         let actor = checked_text("actor", actor)?;
         let reason = checked_text("reason", reason)?;

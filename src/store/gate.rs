@@ -2,7 +2,7 @@
 //!
 //! [`Inner::remove`] is the only function in the crate that removes a segment's file or punches
 //! records out of one, and it takes a [`Gone`], which only [`Inner::check_gone`] can make: after it
-//! has found, with the ledger in hand, that nothing in there belongs to a clip that can be read.
+//! has found that nothing in there belongs to a clip that can be read.
 //! Expiry, quota, a full disk, the owner's delete and recovery all come through here. There is no
 //! flag and no role that goes around it.
 
@@ -40,8 +40,9 @@ impl Inner {
     ///
     /// A clip counts as gone only if the ledger says so: its expiry or deletion is on record, or
     /// its move to an evidence segment is. A clip whose beginning is in a file that could not be
-    /// opened is not gone: nobody can say what holds cover it. Holds that were on record before its expiry have spared
-    /// it then (see `sweep`), so what is gone here no hold covers.
+    /// opened is not gone: nobody can say what holds cover it. Holds that were on record before its
+    /// expiry have spared it then (see `sweep`), so what is gone here no hold covers; and what is
+    /// gone never comes back, so the answer stays true when the locks are let go.
     ///
     /// # Errors
     ///

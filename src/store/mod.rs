@@ -47,6 +47,7 @@ pub use verify::Progress;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
@@ -102,6 +103,8 @@ struct Inner {
     appenders: Mutex<BTreeMap<ClassId, Arc<Appender>>>,
     next_segment: Mutex<SegmentId>,
     sweeping: Mutex<()>,
+    /// Whether what was overdue at opening has been expired.
+    swept: AtomicBool,
     opening: Mutex<OpenReport>,
     /// What went wrong since opening and was survived.
     problems: Mutex<Vec<Error>>,

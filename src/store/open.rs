@@ -14,6 +14,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -68,6 +69,7 @@ impl Store {
             appenders: Mutex::default(),
             next_segment: Mutex::new(SegmentId(0)),
             sweeping: Mutex::new(()),
+            swept: AtomicBool::new(false),
             opening: Mutex::default(),
             problems: Mutex::default(),
             _lock: lock,
@@ -537,9 +539,8 @@ impl Recovery<'_> {
     fn finish(&self, report: &mut OpenReport) -> Result<()> {
         let inner = self.inner;
         let sweeping = inner.sweeping.lock();
-        let expired: Vec<SegmentId> = inner.catalog.read().spared.keys().copied().collect();
         let mut swept = SweepReport::default();
-        inner.finish_expired(&expired, &mut swept)?;
+        inner.finish_expired(&mut swept);
         report.drops_finished += swept.segments_dropped;
         inner.erase_waiting(&mut swept);
         self.remove_unnamed_copies(&mut swept);

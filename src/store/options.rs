@@ -277,6 +277,9 @@ impl StoreOptions {
         if self.clip_duration_max < Duration::from_secs(1) || self.clip_duration_max > hour {
             return Err(Error::invalid("longest clip: want 1 second to 1 hour"));
         }
+        if self.durability == Durability::Grouped(Duration::ZERO) {
+            return Err(Error::invalid("interval of grouped commits: must not be zero"));
+        }
         if self.segment_age.is_zero() || self.sweeper.is_some_and(|interval| interval.is_zero()) {
             return Err(Error::invalid("segment age and sweep interval must not be zero"));
         }

@@ -1,6 +1,8 @@
 //! Getting clips in: whole ones, and ones that are still being recorded.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +10,8 @@ use bytes::Bytes;
 use crate::format::record::{self, RECORD_PAYLOAD_BYTES_MAX, RecordHeader};
 use crate::log::{Appender, ClipSlot, Submission, Ticket};
 use crate::types::{
-    ClassId, Clip, ClipId, Error, ErrorKind, NewClip, Result, SegmentId, Timestamp, Window,
+    ClassId, Clip, ClipId, ClipState, Error, ErrorKind, NewClip, Result, SegmentId, Timestamp,
+    Window,
 };
 
 use super::{Durability, Inner, Store};
@@ -26,9 +29,9 @@ impl Store {
     ///
     /// `InvalidInput` for an empty clip, one above 4 GiB, or one longer than
     /// `StoreOptions::clip_duration_max`; `Full` when there is no room; `ReadOnly`; `Poisoned`
-    /// after two failed writes in a row; `Io`. After an error nothing of a clip of up to 1 MiB can
-    /// be found; of a longer one its beginning may be, [`crate::ClipState::Truncated`]: a hold may
-    /// cover it already, so it is not taken back.
+    /// after two failed writes in a row; `Io`. After an error nothing of the clip can be found,
+    /// unless it was partly written and a hold covers it: that part stays, as a
+    /// [`crate::ClipState::Truncated`] clip.
     ///
     /// # Durability
     ///
@@ -58,8 +61,11 @@ impl Store {
             .and_then(|()| open.settle(&self.inner));
         if let Err(error) = stored {
             // What is already in the log must not count as being recorded for ever: it would hold
-            // back the expiry of its class.
+            // back the expiry of its class. Nor may anybody find a part of it that nobody holds.
             open.forget(&self.inner);
+            if let Some(id) = open.slot.id() {
+                self.inner.discard(id);
+            }
             return Err(error);
         }
         open.close(&self.inner)
@@ -111,7 +117,6 @@ impl Store {
 ///
 /// A clip that would get longer than `StoreOptions::clip_duration_max` (or 4 GiB) is ended, and the
 /// recording goes on as another clip, which begins with the init bytes again.
-#[derive(Debug)]
 pub struct Recorder {
     store: Store,
     template: NewClip,
@@ -152,7 +157,15 @@ impl Recorder {
                 format!("write fragment of {duration:?}: longer than the longest clip, {cap:?}");
             return Err(Error::invalid(message));
         }
-        let written = self.write_checked(&fragment, duration, cap);
+        let before = self.position;
+        let mut written = self.write_checked(&fragment, duration, cap);
+        if written.is_ok() && self.open_is_gone() {
+            // The clip expired under a recorder that was silent for long, just as it was written
+            // to: the fragment begins another clip.
+            self.abandon();
+            self.position = before;
+            written = self.write_checked(&fragment, duration, cap);
+        }
         if let Err(error) = &written {
             self.broken = Some(error.clone());
             self.abandon();
@@ -162,8 +175,7 @@ impl Recorder {
 
     fn write_checked(&mut self, fragment: &Bytes, duration: Duration, cap: Duration) -> Result<()> {
         let len = u64::try_from(fragment.len()).unwrap_or(u64::MAX);
-        if self.open.as_ref().is_some_and(|open| open.is_gone(&self.store.inner)) {
-            // It expired under a recorder that was silent for days: go on with another clip.
+        if self.open_is_gone() {
             self.abandon();
         }
         let full = self.open.as_ref().is_some_and(|open| {
@@ -271,6 +283,11 @@ impl Recorder {
         }
     }
 
+    /// Whether the clip expired while it was being recorded.
+    fn open_is_gone(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.is_gone(&self.store.inner))
+    }
+
     /// Leaves the clip as it is: truncated at its last durable fragment.
     fn abandon(&mut self) {
         if let Some(open) = self.open.take() {
@@ -279,6 +296,17 @@ impl Recorder {
             self.begun.extend(open.slot.id());
             open.forget(&self.store.inner);
         }
+    }
+}
+
+impl fmt::Debug for Recorder {
+    /// Without the segment it writes to: that has megabytes to say.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder")
+            .field("camera", &self.template.camera)
+            .field("clips", &self.clips())
+            .field("position", &self.position)
+            .finish_non_exhaustive()
     }
 }
 
@@ -299,7 +327,6 @@ fn check_init(init: Option<&Bytes>) -> Result<()> {
 }
 
 /// A clip on its way into the log.
-#[derive(Debug)]
 struct OpenClip {
     clip: NewClip,
     class: ClassId,
@@ -311,6 +338,7 @@ struct OpenClip {
     start: Timestamp,
     position: Timestamp,
     ticket: Ticket,
+    received: Timestamp,
     /// Whether its writes are made durable before they are acknowledged.
     sync: bool,
 }
@@ -318,6 +346,7 @@ struct OpenClip {
 impl OpenClip {
     fn begin(inner: &Inner, clip: NewClip) -> Result<Self> {
         inner.check_writable()?;
+        inner.expire_before_first_append();
         inner.welcome_camera(&clip.camera)?;
         let class = inner.history.read().class_of(Some(&clip.camera));
         Ok(Self {
@@ -330,6 +359,7 @@ impl OpenClip {
             start: clip.start,
             position: clip.start,
             ticket: Ticket::default(),
+            received: Timestamp::MIN,
             sync: inner.options.durability != Durability::Buffered,
             clip,
         })
@@ -339,6 +369,7 @@ impl OpenClip {
     /// clip if `last`.
     fn put(&mut self, inner: &Inner, bytes: &Bytes, duration: Duration, last: bool) -> Result<()> {
         let received = inner.now();
+        self.received = received;
         let end = self.position.saturating_add(duration);
         let pieces = bytes.len().div_ceil(RECORD_PAYLOAD_BYTES_MAX).max(1);
         let mut records = Vec::with_capacity(pieces);
@@ -419,12 +450,40 @@ impl OpenClip {
         let id = self.slot.id().ok_or_else(|| {
             Error::new(ErrorKind::Io, "store clip: it was not written and nobody said why")
         })?;
-        Ok(inner.locate(id)?.clip)
+        // A clip without media time covers at least an instant, as it does when it is looked up.
+        let end = self.position.max(self.start.saturating_add(Duration::from_micros(1)));
+        Ok(Clip {
+            id,
+            camera: self.clip.camera.clone(),
+            window: Window::new(self.start, end).unwrap_or_else(|_| Window::last_instant()),
+            received: self.received,
+            len: self.len,
+            media: self.clip.media,
+            state: ClipState::Complete,
+            digest: *self.hasher.finalize().as_bytes(),
+            uncertainty: self.clip.uncertainty,
+            class: self.class,
+            fragments: self.sequence,
+        })
     }
 
     fn forget(&self, inner: &Inner) {
         if let Some(id) = self.slot.id() {
             inner.catalog.write().recording.remove(&id);
+        }
+    }
+}
+
+impl Inner {
+    /// What is overdue when the store is opened goes before anything new comes in. A store that
+    /// cannot expire records all the same.
+    fn expire_before_first_append(&self) {
+        if self.swept.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match self.sweep() {
+            Ok(report) => report.problems.into_iter().for_each(|error| self.survived(error)),
+            Err(error) => self.survived(error),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! 3. The move is put on record, durable. From here on the copy counts.
 //! 4. The catalog follows. The source goes with the sweep's next step.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,51 +17,80 @@ use bytes::Bytes;
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision};
 use crate::format::footer::{Footer, RecordRef};
 use crate::format::record::{HEADER_BYTES_MAX, RecordHeader, chunk_count};
-use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SEGMENT_UNIT_BYTES};
+use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES};
 use crate::log::{FoundPart, PartRecords, Segment, seal_copy};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, Timestamp};
 
 use super::Inner;
 use super::catalog::Located;
+use super::gate::Removal;
 
-/// No evidence segment is made larger, so that one that is partly released is soon wholly so.
+/// An evidence segment is not made larger than this for more than one clip, so that one that is
+/// partly released is soon wholly so.
 const EVIDENCE_BYTES_MAX: u64 = 256 << 20;
 
+/// What became of held clips that were to be moved.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    pub(super) clips: u64,
+    pub(super) bytes: u64,
+    /// Why some stay where they are; nothing is lost by that.
+    pub(super) problems: Vec<Error>,
+}
+
 impl Inner {
-    /// Moves `clips` to evidence segments. Answers how many, and their bytes.
-    ///
-    /// # Errors
-    ///
-    /// `Full` when neither the disk nor the reserve has the room: what was moved before that stays
-    /// moved, the rest stays where it is. `Corrupt` when a copy does not read back as it was.
-    pub(super) fn relocate(&self, clips: &[Located]) -> Result<(u64, u64)> {
-        let (mut moved, mut bytes) = (0, 0);
+    /// Moves `clips` to evidence segments. What cannot be moved stays where it is: for lack of room
+    /// on the disk and in the reserve, because it is larger than a segment can be, or because it
+    /// cannot be read or does not read back as it was. One such clip does not stop the others.
+    pub(super) fn relocate(&self, clips: &[Located]) -> Moved {
+        let mut moved = Moved::default();
         let mut rest = clips;
         while !rest.is_empty() {
-            let (mut count, mut size) = (0, 2 * BLOCK_BYTES);
-            for located in rest {
-                let needed = self.copied_bytes(located)?;
-                if count > 0 && size + needed > EVIDENCE_BYTES_MAX {
-                    break;
-                }
-                size += needed;
-                count += 1;
-            }
+            let (count, size) = self.next_group(rest);
             let (now, later) = rest.split_at(count);
-            self.move_group(now, size)?;
-            moved += u64::try_from(now.len()).unwrap_or(0);
-            bytes += now.iter().map(|located| located.clip.len).sum::<u64>();
+            match self.move_group(now, size) {
+                Ok(()) => moved.count(now),
+                Err(error) if now.len() == 1 || error.kind() == ErrorKind::Full => {
+                    moved.problems.push(error);
+                }
+                Err(_) => self.move_singly(now, &mut moved),
+            }
             rest = later;
         }
-        Ok((moved, bytes))
+        moved
+    }
+
+    /// How many of `clips` go into the next evidence segment, at least one, and its size.
+    fn next_group(&self, clips: &[Located]) -> (usize, u64) {
+        let (mut count, mut size) = (0, 2 * BLOCK_BYTES);
+        for located in clips {
+            let needed = self.copied_bytes(located);
+            if count > 0 && size + needed > EVIDENCE_BYTES_MAX {
+                break;
+            }
+            size += needed;
+            count += 1;
+        }
+        (count, size)
+    }
+
+    fn move_singly(&self, clips: &[Located], moved: &mut Moved) {
+        for located in clips {
+            let one = std::slice::from_ref(located);
+            match self.move_group(one, 2 * BLOCK_BYTES + self.copied_bytes(located)) {
+                Ok(()) => moved.count(one),
+                Err(error) => moved.problems.push(error),
+            }
+        }
     }
 
     /// The most bytes that the copy of a clip takes, its share of the footer included.
-    fn copied_bytes(&self, located: &Located) -> Result<u64> {
+    fn copied_bytes(&self, located: &Located) -> u64 {
         let mut blocks = 0;
         let (mut records, mut chunks) = (0, 0);
         for (segment, found) in &located.parts {
-            let Some((_, part)) = segment.part_of(&self.footers, found.part.clip)? else {
+            // A part that cannot be read now fails when it is copied.
+            let Ok(Some((_, part))) = segment.part_of(&self.footers, found.part.clip) else {
                 continue;
             };
             for record in &part.records {
@@ -71,11 +101,15 @@ impl Inner {
             }
         }
         let camera_bytes = located.clip.camera.as_str().len();
-        Ok(blocks * BLOCK_BYTES + Footer::encoded_bytes(1, records, chunks, 1, camera_bytes))
+        blocks * BLOCK_BYTES + Footer::encoded_bytes(1, records, chunks, 1, camera_bytes)
     }
 
     fn move_group(&self, clips: &[Located], size: u64) -> Result<()> {
         let size = size.next_multiple_of(SEGMENT_UNIT_BYTES);
+        if size > SEGMENT_BYTES_MAX {
+            let message = "move held clip: larger than a segment can be, it stays where it is";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         let allocated = self.allocate_segment(ClassId::EVIDENCE, size);
         let segment = match allocated {
             Err(error)
@@ -86,17 +120,20 @@ impl Inner {
             }
             allocated => allocated?,
         };
-        let copied = self.copy_and_check(&segment, clips);
-        if let Err(error) = copied {
+        let moved =
+            self.copy_and_check(&segment, clips).and_then(|()| self.record_move(&segment, clips));
+        if let Err(error) = moved {
             // Nothing names the copy, so it can go; if not now, then at the next opening.
             self.catalog.write().add_segment(&segment, size);
-            let removal = super::gate::Removal::File(Arc::clone(&segment));
+            let removal = Removal::File(Arc::clone(&segment));
             let removed = self.check_gone(removal).map(|proof| self.remove(vec![proof]));
             let problems = removed.map_or_else(|error| vec![error], |(_, problems)| problems);
-            self.problems.lock().extend(problems);
+            for problem in problems {
+                self.survived(problem);
+            }
             return Err(error);
         }
-        self.record_move(&segment, clips)
+        Ok(())
     }
 
     /// Steps 1 and 2.
@@ -119,60 +156,73 @@ impl Inner {
         seal_copy(segment, block, now)?;
         self.footers.keep(segment, segment.trailer().map_or(0, |trailer| trailer.footer_bytes));
         segment.file.drop_cache(0..u64::from(block) * BLOCK_BYTES);
-        for located in clips {
-            self.check_copy(segment, located)?;
+        // Opened anew: what counts is what the next opening of the store will find.
+        let copy = Segment::open(&*self.vfs, &segment.name, &self.uuid, None, false)?;
+        if let Some(problem) = copy.problems.into_iter().next() {
+            return Err(problem);
+        }
+        clips.iter().try_for_each(|located| self.check_copy(&copy.segment, located))
+    }
+
+    /// Compares a moved clip with its source, chunk by chunk: what can be read there must read the
+    /// same here, and what is damaged there must be reported as damaged here. A source that the
+    /// disk cannot read is kept: it may be readable another time.
+    fn check_copy(&self, copy: &Arc<Segment>, located: &Located) -> Result<()> {
+        let differs = || {
+            let message = format!(
+                "move held clip {}: the copy does not read back as it was",
+                located.clip.id
+            );
+            Error::corrupt(message).at(&copy.path)
+        };
+        let copied = copy.part_of(&self.footers, located.clip.id)?;
+        let (_, copied) = copied.ok_or_else(differs)?;
+        let mut copied_records = copied.records.iter();
+        let mut hasher = blake3::Hasher::new();
+        let mut whole = true;
+        for (source, found) in &located.parts {
+            let Some((_, part)) = source.part_of(&self.footers, found.part.clip)? else {
+                return Err(differs());
+            };
+            for record in &part.records {
+                let copied_record = copied_records.next().ok_or_else(differs)?;
+                let crcs = part.crcs_of(record);
+                let same = copied_record.clip_offset == record.clip_offset
+                    && copied_record.payload_bytes == record.payload_bytes
+                    && copied.crcs_of(copied_record) == crcs;
+                if !same {
+                    return Err(differs());
+                }
+                for index in 0..crcs.len() {
+                    let here = copy.read_chunk(copied_record, crcs, index);
+                    match (source.read_chunk(record, crcs, index), here) {
+                        (Ok(chunk), Ok(here)) if chunk == here => drop(hasher.update(&chunk)),
+                        (Err(error), _) if error.source().is_some() => return Err(error),
+                        (Err(_), Err(_)) => whole = false,
+                        _ => return Err(differs()),
+                    }
+                }
+            }
+        }
+        let gapless = located.parts.iter().map(|(_, found)| found.part.payload_bytes).sum::<u64>()
+            == located.clip.len;
+        let digest = *hasher.finalize().as_bytes();
+        if whole && gapless && digest != located.clip.digest {
+            let message =
+                format!("move held clip {}: it does not match its digest", located.clip.id);
+            return Err(Error::corrupt(message));
         }
         Ok(())
     }
 
-    /// Reads a moved clip back: every chunk against its CRC, the whole against its digest. Chunks
-    /// that were damaged before the move must still be reported as such, not read as data.
-    fn check_copy(&self, segment: &Arc<Segment>, located: &Located) -> Result<()> {
-        let source = self.digest_of(&located.parts)?;
-        let Some((found, _)) = segment.part_of(&self.footers, located.clip.id)? else {
-            return Err(Error::corrupt("move held clip: it is not in its copy").at(&segment.path));
-        };
-        let copy = self.digest_of(&[(Arc::clone(segment), found)])?;
-        let whole = source.is_none_or(|digest| digest == located.clip.digest);
-        if source == copy && whole {
-            return Ok(());
-        }
-        let message =
-            format!("move held clip {}: the copy does not read back as it was", located.clip.id);
-        Err(Error::corrupt(message).at(&segment.path))
-    }
-
-    /// The digest of a clip's bytes as they are on disk; `None` if any of them is damaged.
-    pub(super) fn digest_of(
-        &self,
-        parts: &[(Arc<Segment>, FoundPart)],
-    ) -> Result<Option<[u8; 32]>> {
-        let mut hasher = blake3::Hasher::new();
-        let mut len = 0;
-        for (segment, found) in parts {
-            let Some((_, part)) = segment.part_of(&self.footers, found.part.clip)? else {
-                return Ok(None);
-            };
-            for record in &part.records {
-                if record.clip_offset != len {
-                    return Ok(None);
-                }
-                len += u64::from(record.payload_bytes);
-                let crcs = part.crcs_of(record);
-                for index in 0..crcs.len() {
-                    let Ok(chunk) = segment.read_chunk(record, crcs, index) else {
-                        return Ok(None);
-                    };
-                    hasher.update(&chunk);
-                }
-            }
-        }
-        Ok(Some(*hasher.finalize().as_bytes()))
-    }
-
-    /// Steps 3 and 4.
+    /// Steps 3 and 4, with the ledger in hand: a clip that its owner deleted meanwhile is not moved
+    /// but erased, also from the copy.
     fn record_move(&self, segment: &Arc<Segment>, clips: &[Located]) -> Result<()> {
-        let ids: Vec<ClipId> = clips.iter().map(|located| located.clip.id).collect();
+        let mut ledger = self.ledger.lock();
+        let (gone, ids): (Vec<ClipId>, Vec<ClipId>) = {
+            let catalog = self.catalog.read();
+            clips.iter().map(|located| located.clip.id).partition(|id| catalog.gone.contains(id))
+        };
         let mut decisions: Vec<Decision> = segment
             .trailer()
             .iter()
@@ -182,14 +232,24 @@ impl Inner {
             ids.chunks(CLIPS_PER_ENTRY_MAX)
                 .map(|clips| Decision::ClipsMoved { to: segment.id, clips: clips.to_vec() }),
         );
-        self.decide(decisions)?;
+        self.decide_locked(&mut ledger, decisions)?;
         let parts = segment.parts(&self.footers)?;
         let file_bytes = segment.file.allocated().unwrap_or(segment.header.segment_bytes);
         let mut catalog = self.catalog.write();
         catalog.add_segment(segment, file_bytes);
         catalog.moved.extend(ids.iter().map(|id| (*id, segment.id)));
         catalog.add_parts(segment.id, &parts);
+        if !gone.is_empty() {
+            catalog.to_erase.entry(segment.id).or_default().extend(gone);
+        }
         Ok(())
+    }
+}
+
+impl Moved {
+    fn count(&mut self, clips: &[Located]) {
+        self.clips += u64::try_from(clips.len()).unwrap_or(0);
+        self.bytes += clips.iter().map(|located| located.clip.len).sum::<u64>();
     }
 }
 

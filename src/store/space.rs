@@ -96,9 +96,17 @@ impl Inner {
             return Ok(());
         }
         let sweeping = self.sweeping.lock();
-        let dropped = self.sweep_for_space(wanted);
+        // Moving held clips takes somewhat more room than their bytes, so that one plan may not be
+        // enough. Each round drops a segment, so there is an end to it.
+        let (dropped, view) = loop {
+            let dropped = self.sweep_for_space(wanted);
+            let view = self.space_view(wanted)?;
+            let progress = dropped.as_ref().is_ok_and(|report| report.segments_dropped > 0);
+            if view.short_bytes() == 0 || !progress {
+                break (dropped, view);
+            }
+        };
         drop(sweeping);
-        let view = self.space_view(wanted)?;
         if view.short_bytes() == 0 {
             return dropped.map(drop);
         }

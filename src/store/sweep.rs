@@ -19,10 +19,10 @@ use parking_lot::MutexGuard;
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision, ExpiryReason};
 use crate::ledger::Ledger;
 use crate::log::Segment;
-use crate::retention::{PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
+use crate::retention::{KeptReason, PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
 
-use super::catalog::{Located, Shelved};
+use super::catalog::{Catalog, Located, Shelved};
 use super::gate::{Gone, Removal};
 use super::history::History;
 use super::{Inner, Store, SweepReport};
@@ -68,6 +68,7 @@ impl Inner {
         let sweeping = self.sweeping.lock();
         self.end_holds(&mut report)?;
         self.execute(0, &mut report)?;
+        self.punch_around_held(&mut report);
         self.erase_waiting(&mut report);
         drop(sweeping);
         self.keep_reserve();
@@ -81,6 +82,7 @@ impl Inner {
         let mut report = SweepReport::default();
         self.end_holds(&mut report)?;
         self.execute(wanted, &mut report)?;
+        self.erase_waiting(&mut report);
         for problem in &report.problems {
             self.survived(problem.clone());
         }
@@ -116,6 +118,7 @@ impl Inner {
         let mut blocked = BTreeSet::new();
         let recording: BTreeSet<SegmentId> =
             catalog.recording.iter().map(|clip| clip.home).collect();
+        let oldest = oldest_segments(&catalog, space.short_bytes());
         for shelved in catalog.segments.values() {
             let segment = &shelved.segment;
             // A recording that has been silent for longer than any clip pins nothing.
@@ -129,7 +132,8 @@ impl Inner {
                 continue;
             }
             let due = history.retention_of(segment.class).due(shelved.newest_received) <= now;
-            let examined = due || space.short_bytes() > 0 || segment.class == ClassId::EVIDENCE;
+            let examined =
+                due || oldest.contains(&segment.id) || segment.class == ClassId::EVIDENCE;
             segments.push(if examined {
                 self.examine(&history, &catalog, shelved, now)?
             } else {
@@ -150,15 +154,14 @@ impl Inner {
     fn examine(
         &self,
         history: &History,
-        catalog: &super::Catalog,
+        catalog: &Catalog,
         shelved: &Shelved,
         now: crate::types::Timestamp,
     ) -> Result<SegmentView> {
         let segment = &shelved.segment;
         let mut view = glance(history, shelved);
         (view.clips, view.payload_bytes) = (0, 0);
-        for Located { clip, parts } in catalog.clips_of(&self.footers, segment)? {
-            view.tails_elsewhere |= parts.iter().any(|(part, _)| part.id != segment.id);
+        for Located { clip, .. } in catalog.clips_of(&self.footers, segment)? {
             view.clips += 1;
             view.payload_bytes += clip.len;
             if history.holds.covers(&clip.camera, &clip.possible_window()) {
@@ -183,9 +186,9 @@ impl Inner {
         let mut ledger = self.ledger.lock();
         let plan = self.plan(wanted)?;
         report.segments_deferred += plan.deferred();
-        let expired = self.record_expiries(&mut ledger, &plan, report)?;
+        self.record_expiries(&mut ledger, &plan, report)?;
         drop(ledger);
-        self.finish_expired(&expired, report)?;
+        self.finish_expired(report);
         for item in plan.items().iter().filter(|item| item.action() == PlanAction::ExpireClips) {
             self.expire_evidence(item.segment(), report)?;
         }
@@ -199,7 +202,7 @@ impl Inner {
         ledger: &mut MutexGuard<'_, Ledger>,
         plan: &SweepPlan,
         report: &mut SweepReport,
-    ) -> Result<Vec<SegmentId>> {
+    ) -> Result<()> {
         let mut decisions = Vec::new();
         let mut spared = BTreeMap::new();
         for item in plan.items().iter().filter(|item| item.action() != PlanAction::ExpireClips) {
@@ -227,52 +230,54 @@ impl Inner {
             spared.insert(item.segment(), held);
         }
         self.decide_locked(ledger, decisions)?;
-        let expired = spared.keys().copied().collect();
         self.catalog.write().spared.extend(spared);
-        Ok(expired)
+        Ok(())
     }
 
-    /// Steps 2 and 3 for segments whose expiry is on record. What cannot be finished now is tried
-    /// again by the next sweep.
-    pub(super) fn finish_expired(
-        &self,
-        segments: &[SegmentId],
-        report: &mut SweepReport,
-    ) -> Result<()> {
+    /// Steps 2 and 3 for every segment whose expiry is on record. Each is done by itself; what
+    /// cannot be finished now is tried again by the next sweep.
+    pub(super) fn finish_expired(&self, report: &mut SweepReport) {
+        // Whole files first: they may make the room that moving needs.
+        self.remove_gone(report);
         let mut spared = Vec::new();
-        let mut files = Vec::new();
-        {
-            let catalog = self.catalog.read();
-            for id in segments {
-                let Some(shelved) = catalog.segments.get(id) else { continue };
-                spared.extend(catalog.clips_of(&self.footers, &shelved.segment)?);
-                files.push(Arc::clone(&shelved.segment));
+        for segment in self.expired_segments() {
+            match self.catalog.read().clips_of(&self.footers, &segment) {
+                Ok(clips) => spared.extend(clips),
+                Err(error) => report.problems.push(error),
             }
         }
-        match self.relocate(&spared) {
-            Ok((clips, bytes)) => {
-                report.clips_moved += clips;
-                report.bytes_moved += bytes;
-            }
-            Err(error) if error.kind() == ErrorKind::Full => {
-                // The valve: what nobody holds is punched out, which needs no room, and the held
-                // clips stay where they are.
-                report.problems.push(error);
-                self.punch_around(&files, report);
-            }
-            Err(error) => report.problems.push(error),
+        if !spared.is_empty() {
+            let moved = self.relocate(&spared);
+            report.clips_moved += moved.clips;
+            report.bytes_moved += moved.bytes;
+            report.problems.extend(moved.problems);
+            self.remove_gone(report);
         }
+        // What stays has clips that could not be moved, or the tail of one that lives elsewhere.
+        // What nobody holds will be punched out around them, which needs no room.
+        self.punch_around(&self.expired_segments(), report);
+    }
+
+    /// The segments whose expiry is on record and whose files are still there.
+    fn expired_segments(&self) -> Vec<Arc<Segment>> {
+        let catalog = self.catalog.read();
+        let ids = catalog.spared.keys();
+        let found = ids.filter_map(|id| catalog.segments.get(id));
+        found.map(|shelved| Arc::clone(&shelved.segment)).collect()
+    }
+
+    /// Removes the expired segments in which nothing is left.
+    fn remove_gone(&self, report: &mut SweepReport) {
         let mut gone = Vec::new();
-        for segment in files {
+        for segment in self.expired_segments() {
             match self.check_gone(Removal::File(segment)) {
                 Ok(proof) => gone.push(proof),
-                // It has clips that could not be moved, or the tail of one that lives elsewhere.
+                // It has clips that must be moved, or the tail of one that lives elsewhere.
                 Err(error) if error.kind() == ErrorKind::Held => {}
                 Err(error) => report.problems.push(error),
             }
         }
         self.remove_and_tell(gone, report);
-        Ok(())
     }
 
     fn remove_and_tell(&self, gone: Vec<Gone>, report: &mut SweepReport) {
@@ -281,24 +286,41 @@ impl Inner {
         report.problems.extend(problems);
     }
 
-    /// Punches everything that is gone out of segments that must stay.
+    /// Punches what is gone out of segments that stay because everything that is left in them is
+    /// held: they may have tails of clips that expired with an older segment.
+    fn punch_around_held(&self, report: &mut SweepReport) {
+        let kept = report.plan.iter().flat_map(SweepPlan::kept);
+        let held = kept.filter(|kept| kept.reason() == KeptReason::AllHeld);
+        let held: Vec<Arc<Segment>> = {
+            let catalog = self.catalog.read();
+            let shelved = held.filter_map(|kept| catalog.segments.get(&kept.segment()));
+            shelved.map(|shelved| Arc::clone(&shelved.segment)).collect()
+        };
+        self.punch_around(&held, report);
+    }
+
+    /// Marks everything that is gone in segments that must stay to be punched out by
+    /// [`Inner::erase_waiting`].
     fn punch_around(&self, segments: &[Arc<Segment>], report: &mut SweepReport) {
         for segment in segments {
             let waiting = || -> Result<BTreeSet<ClipId>> {
-                let catalog = self.catalog.read();
                 let parts = segment.parts(&self.footers)?;
-                let gone =
-                    parts.iter().filter(|found| !catalog.is_needed(found.part.clip, segment));
-                Ok(gone.map(|found| found.part.clip).collect())
+                let history = self.history.read();
+                let catalog = self.catalog.read();
+                let clips = parts.iter().map(|found| found.part.clip);
+                Ok(clips
+                    .filter(|clip| !catalog.is_needed(*clip, segment))
+                    .filter(|clip| !history.erased.contains(&(segment.id, *clip)))
+                    .collect())
             };
             match waiting() {
+                Ok(clips) if clips.is_empty() => {}
                 Ok(clips) => {
                     self.catalog.write().to_erase.entry(segment.id).or_default().extend(clips);
                 }
                 Err(error) => report.problems.push(error),
             }
         }
-        self.erase_waiting(report);
     }
 
     /// Expires the clips of an evidence segment that no hold covers any more and whose own time is
@@ -325,9 +347,9 @@ impl Inner {
             .map(|clips| Decision::ClipsExpired { reason, clips: clips.to_vec() })
             .collect();
         self.decide_locked(&mut ledger, decisions)?;
-        drop(ledger);
         report.clips_expired += u64::try_from(clips.len()).unwrap_or(0);
         report.bytes_expired += bytes;
+        // Before the ledger is let go: a hold that comes next must find them gone.
         let mut catalog = self.catalog.write();
         catalog.gone.extend(&clips);
         catalog.to_erase.entry(id).or_default().extend(clips);
@@ -384,6 +406,29 @@ impl SweepReport {
     }
 }
 
+/// The oldest segments that are worth a look when `short_bytes` of room are wanted: with the
+/// others' clips not looked at, making room costs the same however large the store is. What a plan
+/// says of those is checked again before it is put on record.
+fn oldest_segments(catalog: &Catalog, short_bytes: u64) -> BTreeSet<SegmentId> {
+    /// Looked at even if they are large.
+    const SEGMENTS_MIN: usize = 8;
+    if short_bytes == 0 {
+        return BTreeSet::new();
+    }
+    let mut by_age: Vec<&Shelved> = catalog.segments.values().collect();
+    by_age.sort_unstable_by_key(|shelved| (shelved.newest_received, shelved.segment.id));
+    let mut bytes = 0_u64;
+    let mut oldest = BTreeSet::new();
+    for shelved in by_age {
+        if oldest.len() >= SEGMENTS_MIN && bytes > short_bytes.saturating_mul(2) {
+            break;
+        }
+        bytes = bytes.saturating_add(shelved.file_bytes);
+        oldest.insert(shelved.segment.id);
+    }
+    oldest
+}
+
 /// The entry for a segment whose clips went one by one.
 fn emptied(segment: &Segment) -> Decision {
     Decision::SegmentExpired {
@@ -409,7 +454,6 @@ fn glance(history: &History, shelved: &Shelved) -> SegmentView {
         held_bytes: 0,
         newest_received: shelved.newest_received,
         pinned_by_clips: false,
-        tails_elsewhere: false,
         evidence: segment.class == ClassId::EVIDENCE,
         expirable_clips: 0,
         expirable_bytes: 0,

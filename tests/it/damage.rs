@@ -1,1 +1,325 @@
-//! damage
+//! Damage: local, reported, never returned as data, never a reason to delete.
+
+use std::ops::Range;
+
+use clipkeep::{Clip, ErrorKind, NewClip, NewHold, VerifyDepth};
+
+use crate::store_kit::{
+    DAY, SEGMENT_BYTES, TestStore, at, camera, kind_of, marked, minutes, noise,
+};
+
+/// The segment file of the only sealed segment and a clip of 200,000 bytes in it, whose payload
+/// begins at the given offset.
+fn sealed(t: &TestStore) -> (String, Clip, Vec<u8>, u64) {
+    let bytes = noise(3, 200_000);
+    let new = NewClip::new(&camera("door"), minutes(0, 1));
+    let clip = t.store.append(new, bytes.clone()).unwrap();
+    t.clip("door", 10, "other");
+    t.store.seal().unwrap();
+    let path = t.segment_files().remove(0);
+    let file = t.disk.contents(&path).unwrap();
+    let payload = file.windows(64).position(|window| window == &bytes[..64]).unwrap();
+    (path, clip, bytes, u64::try_from(payload).unwrap())
+}
+
+fn scramble(t: &TestStore, path: &str, range: Range<u64>) {
+    range.for_each(|offset| t.disk.corrupt(path, offset, 0x5a));
+}
+
+/// What a check of every byte finds.
+fn faults(t: &TestStore) -> usize {
+    t.store.verify(VerifyDepth::Bytes, &mut |_| ()).unwrap().faults.len()
+}
+
+#[test]
+fn a_flipped_bit_costs_its_chunk_and_no_more() {
+    let t = TestStore::new();
+    let (path, clip, bytes, payload) = sealed(&t);
+    assert_eq!(faults(&t), 0);
+    t.disk.corrupt(&path, payload + 70_000, 1);
+    let t = t.reopen();
+    for reader in [t.store.read(clip.id()).unwrap(), t.store.read_copied(clip.id()).unwrap()] {
+        assert_eq!(kind_of(reader.to_vec()), ErrorKind::Corrupt);
+        let chunks: Vec<_> = reader.chunks(0..200_000).unwrap().collect();
+        let good: Vec<_> = chunks.iter().map(Result::is_ok).collect();
+        assert_eq!(good, [true, false, true, true]);
+        assert!(*chunks[0].as_ref().unwrap() == bytes[..65_536]);
+        assert!(*chunks[2].as_ref().unwrap() == bytes[131_072..196_608]);
+        let error = reader.read_at(70_000, &mut [0; 1]).unwrap_err();
+        assert!(error.path().is_some() && error.offset().is_some(), "{error}");
+    }
+    assert_eq!(faults(&t), 1);
+    assert!(t.store.verify(VerifyDepth::Headers, &mut |_| ()).unwrap().faults.is_empty());
+}
+
+#[test]
+fn a_bad_sector_costs_its_chunk_and_no_more() {
+    let t = TestStore::new();
+    let (path, clip, bytes, payload) = sealed(&t);
+    t.disk.bad_sector(&path, payload..payload + 512);
+    let reader = t.store.read_copied(clip.id()).unwrap();
+    assert_eq!(kind_of(reader.read_at(0, &mut [0; 1])), ErrorKind::Corrupt);
+    let mut rest = vec![0; 200_000 - 65_536];
+    reader.read_at(65_536, &mut rest).unwrap();
+    assert!(rest == bytes[65_536..]);
+    let other = t.store.clips(&camera("door"), minutes(10, 11)).unwrap().next().unwrap();
+    assert!(t.reads_as(&other, "other"));
+}
+
+#[test]
+fn a_damaged_record_header_in_a_sealed_segment_costs_nothing() {
+    let t = TestStore::new();
+    let (path, clip, bytes, payload) = sealed(&t);
+    scramble(&t, &path, 4096..payload);
+    let t = t.reopen();
+    assert!(t.store.read(clip.id()).unwrap().to_vec().unwrap() == bytes);
+}
+
+/// A store with two sealed segments of which the first is damaged at `range` by `damage`.
+fn damaged(range: impl FnOnce(&[u8]) -> Range<u64>) -> (TestStore, Clip, Clip, Vec<u8>) {
+    let t = TestStore::new();
+    let (path, clip, bytes, _) = sealed(&t);
+    let later = t.sealed_clip("door", 20, "later");
+    let range = range(&t.disk.contents(&path).unwrap());
+    scramble(&t, &path, range);
+    (t.reopen(), clip, later, bytes)
+}
+
+#[test]
+fn a_damaged_trailer_is_reported_and_its_clips_are_scanned() {
+    let (t, clip, later, bytes) = damaged(|_| SEGMENT_BYTES - 4096..SEGMENT_BYTES);
+    assert!(!t.store.opening().problems.is_empty() || t.store.opening().segments_scanned > 0);
+    assert!(t.store.read(clip.id()).unwrap().to_vec().unwrap() == bytes);
+    assert!(t.reads_as(&later, "later"));
+}
+
+#[test]
+fn a_damaged_footer_is_reported_and_its_clips_are_scanned() {
+    let (t, clip, later, bytes) = damaged(|file| {
+        // Behind the records the footer is the last thing before the zeros and the trailer.
+        let blocks = file.chunks(4096).collect::<Vec<_>>();
+        let used = |block: &&[u8]| block.iter().any(|byte| *byte != 0);
+        let last = blocks[..blocks.len() - 1].iter().rposition(used).unwrap();
+        let start = u64::try_from(last * 4096).unwrap();
+        start..start + 64
+    });
+    let problems = t.store.opening().problems;
+    assert!(!problems.is_empty());
+    assert!(problems.iter().all(|error| error.path().is_some()), "{problems:?}");
+    assert!(t.store.read(clip.id()).unwrap().to_vec().unwrap() == bytes);
+    assert!(t.reads_as(&later, "later"));
+}
+
+#[test]
+fn a_damaged_header_block_is_made_up_for_by_its_copy() {
+    let (t, clip, later, bytes) = damaged(|_| 0..4096);
+    assert!(!t.store.opening().problems.is_empty());
+    assert!(t.store.read(clip.id()).unwrap().to_vec().unwrap() == bytes);
+    assert!(t.reads_as(&later, "later"));
+}
+
+#[test]
+fn a_damaged_record_in_an_open_segment_does_not_hide_later_ones() {
+    let t = TestStore::new();
+    let clips: Vec<_> = (0..5).map(|n| t.clip("door", n, "a")).collect();
+    let path = t.segment_files().remove(0);
+    // The second record begins in block 1 + 5.
+    scramble(&t, &path, 6 * 4096..6 * 4096 + 64);
+    let t = t.reopen();
+    let readable: Vec<_> = clips.iter().map(|clip| t.reads_as(clip, "a")).collect();
+    assert_eq!(readable, [true, false, true, true, true]);
+    assert!(!t.store.opening().problems.is_empty());
+    let new = t.clip("door", 9, "new");
+    assert!(t.reopen().reads_as(&new, "new"));
+}
+
+#[test]
+fn a_missing_segment_is_reported_and_the_rest_works() {
+    use clipkeep::vfs::Vfs;
+    let t = TestStore::new();
+    let (lost, kept) = (t.sealed_clip("door", 0, "lost"), t.sealed_clip("door", 1, "kept"));
+    t.disk.remove(&t.files_with("lost")[0]).unwrap();
+    let t = t.reopen();
+    let problems = t.store.opening().problems;
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].kind(), ErrorKind::Corrupt);
+    assert!(t.reads_as(&kept, "kept"));
+    assert!(t.store.read(lost.id()).is_err());
+    assert_eq!(faults(&t), 1);
+    t.clip("door", 2, "new");
+    t.pass(11 * DAY);
+    t.sweep();
+    t.assert_gone(&kept);
+}
+
+#[test]
+fn a_lost_beginning_does_not_cost_the_tail_before_its_time() {
+    use clipkeep::vfs::Vfs;
+    let t = TestStore::new();
+    t.sized_clip("door", 0, "spanning", 6_000_000);
+    let kept = t.sealed_clip("door", 20, "kept");
+    t.keep("door", minutes(20, 21));
+    let files = t.files_with("spanning");
+    t.disk.remove(&files[0]).unwrap();
+    let t = t.reopen();
+    t.pass(DAY);
+    drop(t.store.sweep().unwrap());
+    assert_eq!(t.files_with("spanning").len(), 1);
+    assert!(t.reads_as(&kept, "kept"));
+}
+
+#[test]
+fn unknown_files_are_left_alone_and_reported() {
+    use clipkeep::vfs::Vfs;
+    let t = TestStore::new();
+    let clip = t.clip("door", 0, "a");
+    let strange = ["segments/notes.txt", "segments/0000-1.seg", "spare/movie.mp4"];
+    for path in strange {
+        t.disk.create(path, 4096).unwrap();
+    }
+    let t = t.reopen();
+    assert_eq!(t.store.opening().problems.len(), 3, "{:?}", t.store.opening().problems);
+    t.pass(11 * DAY);
+    t.store.seal().unwrap();
+    t.sweep();
+    t.assert_gone(&clip);
+    let t = t.reopen();
+    for path in strange {
+        assert!(t.disk.files().contains(&path.to_owned()), "{path}");
+    }
+}
+
+#[test]
+fn a_segment_of_another_store_is_left_alone_and_reported() {
+    use clipkeep::vfs::Vfs;
+    let other = TestStore::with(|options| options.vfs(clipkeep::vfs::sim::SimVfs::new(9)));
+    drop(other);
+    let (a, b) = (TestStore::new(), TestStore::new());
+    b.sealed_clip("door", 0, "foreign");
+    let clip = a.sealed_clip("door", 0, "a");
+    let path = b.segment_files().remove(0);
+    let bytes = b.disk.contents(&path).unwrap();
+    let foreign = "segments/0000-000000ff.seg";
+    let file = a.disk.create(foreign, u64::try_from(bytes.len()).unwrap()).unwrap();
+    file.write_at(0, &[&bytes]).unwrap();
+    let a = a.reopen();
+    assert_eq!(a.store.opening().problems.len(), 1, "{:?}", a.store.opening().problems);
+    a.pass(11 * DAY);
+    a.sweep();
+    a.assert_gone(&clip);
+    assert!(a.disk.files().contains(&foreign.to_owned()));
+}
+
+#[test]
+fn a_truncated_segment_is_reported_and_the_rest_works() {
+    use clipkeep::vfs::Vfs;
+    let t = TestStore::new();
+    let cut = t.sealed_clip("door", 0, "cut");
+    let kept = t.sealed_clip("door", 1, "kept");
+    for len in [8192, 4096, 100, 0] {
+        let path =
+            t.files_with("cut").first().cloned().unwrap_or("segments/0000-00000001.seg".into());
+        t.disk.open(&path, true).unwrap().truncate(len).unwrap();
+        let again = t.store.clone();
+        drop(again);
+    }
+    let t = t.reopen();
+    assert!(!t.store.opening().problems.is_empty());
+    assert!(t.reads_as(&kept, "kept"));
+    assert!(t.store.read(cut.id()).is_err());
+    t.clip("door", 2, "new");
+}
+
+/// Scrambles the entries of one copy of the ledger, behind the first ones.
+fn scramble_ledger(t: &TestStore, copy: &str) {
+    let path = format!("ledger/{copy}/00000000.log");
+    let bytes = t.disk.contents(&path).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    let end = u64::try_from(end).unwrap();
+    scramble(t, &path, end - 100..end);
+}
+
+#[test]
+fn one_damaged_copy_of_the_ledger_is_repaired_from_the_other() {
+    for copy in ["a", "b"] {
+        let t = TestStore::new();
+        let held = t.clip("door", 10, "held");
+        t.sealed_clip("door", 20, "free");
+        let hold = t.keep("door", minutes(10, 11));
+        t.store.sync().unwrap();
+        scramble_ledger(&t, copy);
+        let t = t.reopen();
+        let opening = t.store.opening();
+        assert!(!opening.repairs.is_empty(), "copy {copy}");
+        assert_eq!(opening.deletion_frozen, None);
+        assert!(t.store.hold(hold).unwrap().protects());
+        t.pass(11 * DAY);
+        t.sweep();
+        assert!(t.reads_as(&held, "held"));
+        let t = t.reopen();
+        assert!(t.store.opening().repairs.is_empty());
+        assert_eq!(faults(&t), 0);
+    }
+}
+
+#[test]
+fn an_unreadable_ledger_deletes_nothing_and_goes_on_recording() {
+    let t = TestStore::new();
+    let held = t.clip("door", 10, "held");
+    let due = t.sealed_clip("door", 20, "due");
+    t.keep("door", minutes(10, 11));
+    t.sweep();
+    scramble_ledger(&t, "a");
+    scramble_ledger(&t, "b");
+    let t = t.reopen();
+    assert!(t.store.opening().deletion_frozen.is_some());
+    assert!(t.store.stats().unwrap().deletion_frozen.is_some());
+    t.pass(300 * DAY);
+    assert_eq!(kind_of(t.store.sweep()), ErrorKind::Corrupt);
+    let hold = NewHold::new([camera("door")], minutes(0, 60));
+    assert_eq!(kind_of(t.store.place_hold(hold)), ErrorKind::Corrupt);
+    assert_eq!(kind_of(t.store.delete_clip(due.id(), "o", "")), ErrorKind::Corrupt);
+    assert_eq!(kind_of(t.store.erase_clip(due.id(), "o", "")), ErrorKind::Corrupt);
+    assert!(t.reads_as(&held, "held") && t.reads_as(&due, "due"));
+    let new = t.clip("door", 30, "new");
+    assert!(t.reads_as(&new, "new"));
+    let mut recorder = t.store.record(NewClip::starting(&camera("yard"), at(0))).unwrap();
+    recorder.write(marked("b", 100), std::time::Duration::from_secs(1)).unwrap();
+    recorder.finish().unwrap();
+    let t = t.reopen();
+    assert!(t.store.opening().deletion_frozen.is_some());
+    assert!(t.reads_as(&held, "held") && t.reads_as(&due, "due") && t.reads_as(&new, "new"));
+}
+
+#[test]
+fn an_unreadable_ledger_is_not_overcome_by_a_full_quota() {
+    let t = TestStore::with(|options| options.quota(3 * SEGMENT_BYTES));
+    let clips: Vec<_> = (0..3).map(|n| t.sized_clip("door", n, "a", 3_900_000)).collect();
+    t.keep("door", minutes(0, 1));
+    t.store.sync().unwrap();
+    scramble_ledger(&t, "a");
+    scramble_ledger(&t, "b");
+    let t = t.reopen();
+    let new = NewClip::new(&camera("door"), minutes(50, 51));
+    let refused = t.store.append(new, marked("new", 3_900_000)).unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Full | ErrorKind::Corrupt), "{refused:?}");
+    assert!(clips.iter().all(|clip| t.reads_as(clip, "a")));
+}
+
+#[test]
+fn held_clips_with_damage_move_with_their_damage() {
+    let t = TestStore::new();
+    let (path, clip, bytes, payload) = sealed(&t);
+    t.keep("door", minutes(0, 1));
+    t.disk.corrupt(&path, payload + 70_000, 1);
+    let t = t.reopen();
+    t.pass(11 * DAY);
+    t.sweep();
+    assert_eq!(t.files_with("other"), [""; 0]);
+    let reader = t.store.read(clip.id()).unwrap();
+    let chunks: Vec<_> = reader.chunks(0..200_000).unwrap().map(|chunk| chunk.is_ok()).collect();
+    assert_eq!(chunks, [true, false, true, true]);
+    let mut head = vec![0; 65_536];
+    reader.read_at(0, &mut head).unwrap();
+    assert!(head == bytes[..65_536]);
+}

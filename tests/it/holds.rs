@@ -336,28 +336,22 @@ fn neighbours_whose_tail_is_in_a_wholly_held_segment_leave_no_byte() {
 
 // HOLDS 2, rule 16
 #[test]
-fn neighbours_of_the_tail_of_a_wholly_held_segment_leave_no_byte() {
+fn neighbours_beside_the_tail_of_a_held_clip_expire_and_leave_no_byte() {
     let t = TestStore::new();
-    let mut recorder = t.store.record(NewClip::starting(&camera("door"), at(10))).unwrap();
-    for _ in 0..5 {
-        recorder.write(marked("held", 1 << 20), MINUTE / 6).unwrap();
-    }
-    let held = recorder.finish().unwrap();
-    let neighbour = t.sealed_clip("yard", 10, "neighbour");
-    assert_eq!(t.files_with("held").len(), 2);
-    t.keep("door", minutes(0, 60));
+    let held = t.sized_clip("door", 10, "held", 6_000_000);
+    let neighbour = t.sealed_clip("door", 20, "neighbour");
+    let younger = t.sealed_clip("door", 30, "younger");
+    t.keep("door", minutes(10, 11));
     t.pass(10 * DAY);
-    let report = t.sweep();
-    assert_eq!((report.clips_expired, report.clips_moved), (1, 1));
-    t.assert_gone(&neighbour);
-    assert_eq!(t.files_with("neighbour"), [""; 0]);
-    assert_eq!(t.files_with("held").len(), 1);
-    let t = t.reopen();
-    assert_eq!(t.store.clip(held.id()).unwrap(), held);
-    let bytes = t.store.read(held.id()).unwrap().to_vec().unwrap();
-    assert_eq!(bytes, marked("held", 1 << 20).repeat(5));
     t.sweep();
+    assert!(t.reads_as(&held, "held"));
+    t.assert_gone(&neighbour);
+    t.assert_gone(&younger);
     assert_eq!(t.files_with("neighbour"), [""; 0]);
+    assert_eq!(t.files_with("younger"), [""; 0]);
+    let t = t.reopen();
+    assert!(t.reads_as(&held, "held"));
+    t.assert_gone(&neighbour);
 }
 
 // HOLDS 2, rule 16

@@ -252,7 +252,7 @@ fn invalid_releases_and_renewals_change_nothing() {
     let position = t.position();
     for release in [
         Release::new(ReleaseCause::Rejected, "ann"),
-        Release::new(ReleaseCause::Owner, "ann"),
+        Release::new(ReleaseCause::Ended, "ann"),
         Release::new(ReleaseCause::Denied, ""),
         Release::new(ReleaseCause::Denied, "ann").reason("x".repeat(100_000)),
     ] {

@@ -101,8 +101,9 @@ fn expired_a_later_hold_does_not_bring_a_clip_back_whose_file_is_still_there() {
     let t = TestStore::new();
     let gone = t.sealed_clip("door", 10, "gone");
     t.pass(10 * DAY);
-    t.disk.fail_after(SimOp::Remove, 1, std::io::ErrorKind::Other);
+    t.disk.fail_from(SimOp::Remove, 1, std::io::ErrorKind::Other);
     drop(t.store.sweep());
+    t.disk.clear_faults();
     assert_eq!(t.files_with("gone").len(), 1, "the file could not be removed");
     let receipt = t.store.place_hold(NewHold::new([camera("door")], minutes(10, 11))).unwrap();
     assert_eq!(receipt.clips, 0);

@@ -106,23 +106,45 @@ fn clips_above_4_gib_are_refused_before_anything_is_written() {
     assert_eq!(t.disk.stats().bytes_written, written);
 }
 
-#[test]
-fn a_clip_that_runs_out_of_room_halfway_is_truncated_and_blocks_nothing() {
+/// A store in which a clip of minute 10 was stored half when the disk had no more room.
+fn cut_off(before: impl FnOnce(&TestStore)) -> TestStore {
     let t = TestStore::new();
     t.sized_clip("door", 0, "first", 3_000_000);
-    t.store.sweep().unwrap();
+    t.sweep();
+    before(&t);
     t.disk.fail_from(SimOp::Create, 1, std::io::ErrorKind::StorageFull);
     let new = NewClip::new(&camera("door"), minutes(10, 11));
     assert_eq!(kind_of(t.store.append(new, marked("cut", 9_000_000))), ErrorKind::Full);
     t.disk.clear_faults();
-    for clip in t.store.clips(&camera("door"), minutes(10, 11)).unwrap() {
-        assert_eq!(clip.state(), ClipState::Truncated);
-        assert!(t.store.read(clip.id()).unwrap().to_vec().is_ok());
-    }
+    t
+}
+
+#[test]
+fn of_a_clip_that_runs_out_of_room_halfway_nothing_is_left() {
+    let t = cut_off(|_| ());
+    assert_eq!(t.listed(&camera("door")).len(), 1);
     t.store.seal().unwrap();
-    t.pass(11 * DAY);
     t.sweep();
-    assert!(t.listed(&camera("door")).is_empty(), "the class expires as ever");
+    assert_eq!(t.files_with("cut"), [""; 0]);
+    assert_eq!(t.reopen().listed(&camera("door")).len(), 1);
+}
+
+#[test]
+fn of_a_held_clip_that_runs_out_of_room_halfway_the_beginning_stays() {
+    let t = cut_off(|t| drop(t.keep("door", minutes(10, 11))));
+    let half: Vec<_> = t.store.clips(&camera("door"), minutes(10, 12)).unwrap().collect();
+    assert_eq!(half.len(), 1);
+    assert_eq!(half[0].state(), ClipState::Truncated);
+    assert!(t.reads_as(&half[0], "cut"));
+}
+
+#[test]
+fn a_clip_that_runs_out_of_room_halfway_does_not_hold_back_its_class() {
+    let t = cut_off(|_| ());
+    t.store.seal().unwrap();
+    t.pass(10 * DAY);
+    t.sweep();
+    assert!(t.listed(&camera("door")).is_empty());
 }
 
 #[test]

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use clipkeep::vfs::sim::SimVfs;
 use clipkeep::{
-    CameraId, Clip, ClipId, ClockStatus, ErrorKind, ExpiryReason, HoldCause, HoldId, LedgerLine,
-    ManualClock, NewClip, NewHold, Release, ReleaseCause, Retention, Store, StoreOptions,
-    SweepReport, Timestamp, Window,
+    CameraId, Clip, ClipId, ClockStatus, ErrorKind, HoldCause, HoldId, LedgerLine, ManualClock,
+    NewClip, NewHold, Release, ReleaseCause, Retention, Store, StoreOptions, SweepReport,
+    Timestamp, Window,
 };
 
 /// The segments of the tests: the smallest there are.
@@ -135,12 +135,13 @@ impl TestStore {
     }
 
     /// Asserts that `clip` is gone from every interface.
+    #[track_caller]
     pub(crate) fn assert_gone(&self, clip: &Clip) {
         let id = clip.id();
-        assert_eq!(self.store.read(id).unwrap_err().kind(), ErrorKind::Expired);
-        assert_eq!(self.store.read_copied(id).unwrap_err().kind(), ErrorKind::Expired);
-        assert_eq!(self.store.clip(id).unwrap_err().kind(), ErrorKind::Expired);
-        assert_eq!(self.store.explain(id).unwrap_err().kind(), ErrorKind::Expired);
+        assert_eq!(kind_of(self.store.read(id)), ErrorKind::Expired);
+        assert_eq!(kind_of(self.store.read_copied(id)), ErrorKind::Expired);
+        assert_eq!(kind_of(self.store.clip(id)), ErrorKind::Expired);
+        assert_eq!(kind_of(self.store.explain(id)), ErrorKind::Expired);
         assert!(!self.listed(clip.camera()).contains(&id));
     }
 
@@ -192,12 +193,6 @@ impl TestStore {
         self.ledger().len()
     }
 
-    /// The reasons of what a sweep would drop now, in order.
-    pub(crate) fn planned(&self) -> Vec<ExpiryReason> {
-        let plan = self.store.plan_sweep().unwrap();
-        plan.items().iter().map(clipkeep::PlanItem::reason).collect()
-    }
-
     /// The paths of the segment files.
     pub(crate) fn segment_files(&self) -> Vec<String> {
         self.disk.files().into_iter().filter(|path| path.starts_with("segments/")).collect()
@@ -213,6 +208,8 @@ pub(crate) fn new_hold(cause: HoldCause, name: &str, window: Window) -> NewHold 
         .for_duration(DAY)
 }
 
-pub(crate) fn kind_of<T: std::fmt::Debug>(result: clipkeep::Result<T>) -> ErrorKind {
-    result.unwrap_err().kind()
+/// Why something was refused.
+#[track_caller]
+pub(crate) fn kind_of<T>(result: clipkeep::Result<T>) -> ErrorKind {
+    result.err().expect("it was not refused").kind()
 }
