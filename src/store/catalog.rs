@@ -188,21 +188,42 @@ impl Catalog {
         camera: &CameraId,
         window: Window,
     ) -> Result<Vec<Located>> {
+        let mut problems = Vec::new();
+        let located = self.clips_known(footers, camera, window, &mut problems);
+        problems.into_iter().next().map_or(Ok(located), Err)
+    }
+
+    /// The same as far as footers can be read; `problems` gets why for the others.
+    pub(super) fn clips_known(
+        &self,
+        footers: &FooterCache,
+        camera: &CameraId,
+        window: Window,
+        problems: &mut Vec<Error>,
+    ) -> Vec<Located> {
         let from = window.start().saturating_sub(self.reach);
         let mut located = Vec::new();
         for (start, segment) in self.timelines.range(camera, from, window.end()) {
             let Some(shelved) = self.segments.get(&segment) else { continue };
-            for found in shelved.segment.parts_at(footers, camera, start)? {
+            let parts = match shelved.segment.parts_at(footers, camera, start) {
+                Ok(parts) => parts,
+                Err(error) => {
+                    problems.push(error);
+                    continue;
+                }
+            };
+            for found in parts {
                 if !found.part.first || !self.is_live(found.part.clip, &shelved.segment) {
                     continue;
                 }
-                let clip = self.locate(footers, &shelved.segment, &found)?;
-                if clip.clip.window.meets(&window) {
-                    located.push(clip);
+                match self.locate(footers, &shelved.segment, &found) {
+                    Ok(clip) if clip.clip.window.meets(&window) => located.push(clip),
+                    Ok(_) => {}
+                    Err(error) => problems.push(error),
                 }
             }
         }
-        Ok(located)
+        located
     }
 
     /// The clip that begins with the live part `first` in `segment`.

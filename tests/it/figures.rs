@@ -128,7 +128,8 @@ fn clips_on_disk(dir: &Path) -> std::collections::BTreeSet<u32> {
             (0..bytes.len()).filter(|at| bytes[*at] == b'f' && bytes[*at..].starts_with(prefix))
         {
             let digits = &bytes[at + prefix.len()..bytes.len().min(at + prefix.len() + 8)];
-            numbers.extend(std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u32>().ok()));
+            numbers
+                .extend(std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u32>().ok()));
         }
     });
     numbers
