@@ -305,7 +305,8 @@ impl Catalog {
                 let message = format!("clip {id}: its segment {at} could not be opened");
                 return Err(Error::corrupt(message));
             }
-            return Err(if Some(id.home) <= newest {
+            // Segments count from 1.
+            return Err(if id.home > SegmentId(0) && Some(id.home) <= newest {
                 Error::new(ErrorKind::Expired, format!("clip {id}: it is expired or deleted"))
             } else {
                 Error::new(ErrorKind::NotFound, format!("clip {id}: there is no such clip"))
