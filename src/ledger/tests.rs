@@ -122,7 +122,7 @@ fn reading_from_a_position_begins_with_the_file_that_has_it() {
     while ledger.number < 2 {
         next += wide(ledger.append(at(2), batch(next..next + 4000)).unwrap().len());
     }
-    for ledger in [ledger, open(&disk.crash()).ledger] {
+    for ledger in [ledger, open(&disk).ledger] {
         for from in [0, ledger.starts[&1].position, next - 1] {
             let mut positions = Vec::new();
             ledger
