@@ -37,8 +37,10 @@ pub(super) struct History {
     pub(super) moved: BTreeMap<ClipId, SegmentId>,
     /// Gone clips whose bytes were removed from a segment that stays.
     pub(super) erased: BTreeSet<(SegmentId, ClipId)>,
-    /// The windows of clips that their owners deleted.
-    pub(super) deleted: Vec<(CameraId, Window)>,
+    /// The clips that their owners deleted, while anything of their age can still be there.
+    pub(super) deleted: Vec<Deleted>,
+    /// Per camera: the end of the newest window that was in `deleted` and is forgotten.
+    deleted_until: BTreeMap<CameraId, Timestamp>,
     /// Per class: everything that was received up to here is expired.
     pub(super) expired_until: BTreeMap<ClassId, Timestamp>,
     /// The highest segment id that any entry names.
@@ -47,6 +49,17 @@ pub(super) struct History {
     pub(super) newest_at: Timestamp,
     /// Clips that were expired before their `at_least`.
     pub(super) early_clips: u64,
+}
+
+/// A clip that its owner deleted.
+#[derive(Clone, Debug)]
+pub(super) struct Deleted {
+    /// The segment in which the clip began.
+    home: SegmentId,
+    pub(super) camera: CameraId,
+    pub(super) window: Window,
+    /// Trusted time of the deletion.
+    at: Timestamp,
 }
 
 impl History {
@@ -91,7 +104,8 @@ impl History {
             Decision::ClipsExpired { clips, .. } => self.gone.extend(clips),
             Decision::ClipDeleted { clip, camera, window, .. } => {
                 self.gone.insert(*clip);
-                self.deleted.push((camera.clone(), *window));
+                let (camera, window) = (camera.clone(), *window);
+                self.deleted.push(Deleted { home: clip.home, camera, window, at: entry.at });
             }
             Decision::ClipsMoved { to, clips } => {
                 self.moved.extend(clips.iter().map(|clip| (*clip, *to)));
@@ -146,9 +160,8 @@ impl History {
         // A clip can be in two files: where it was recorded, until that one's drop succeeds, and in
         // an evidence segment. What became of it counts until the last of them is gone.
         let (sealed, suspect, expired) = (&self.sealed, &self.suspect, &self.expired);
-        let exists = |id: SegmentId| {
-            sealed.contains_key(&id) || suspect.contains_key(&id) || expired.contains_key(&id)
-        };
+        let exists =
+            |id| sealed.contains_key(&id) || suspect.contains_key(&id) || expired.contains_key(&id);
         let matters = |clip: ClipId, to: Option<SegmentId>| {
             (clip.home != segment && to != Some(segment))
                 || exists(clip.home)
@@ -157,6 +170,16 @@ impl History {
         let moved = &self.moved;
         self.gone.retain(|clip| matters(*clip, moved.get(clip).copied()));
         self.moved.retain(|clip, to| matters(*clip, Some(*to)));
+        // Where everything of that age is expired, one position is enough to say so.
+        let longest = self.classes.values().map(Retention::at_most).max();
+        let forgotten = self.deleted.extract_if(.., |deleted| {
+            let kept_until = deleted.at.saturating_add(longest.unwrap_or(Duration::MAX));
+            !exists(deleted.home) && kept_until <= self.newest_at
+        });
+        for Deleted { camera, window, .. } in forgotten {
+            let until = self.deleted_until.entry(camera).or_insert(Timestamp::MIN);
+            *until = (*until).max(window.end());
+        }
     }
 
     fn note_segment(&mut self, segment: SegmentId) {
@@ -177,7 +200,8 @@ impl History {
     pub(super) fn expired_until_of(&self, camera: &CameraId) -> Timestamp {
         let own = self.past_classes.get(&Some(camera.clone()));
         let classes = own.into_iter().chain(self.past_classes.get(&None)).flatten();
-        let until = classes.filter_map(|class| self.expired_until.get(class)).max();
+        let until = classes.filter_map(|class| self.expired_until.get(class));
+        let until = until.chain(self.deleted_until.get(camera)).max();
         until.copied().unwrap_or(Timestamp::MIN)
     }
 
@@ -269,6 +293,31 @@ mod tests {
             apply(&mut history, vec![dropped(order[1])]);
             assert!(history.gone.is_empty() && history.moved.is_empty(), "{order:?}");
         }
+    }
+
+    #[test]
+    fn deleted_clips_are_forgotten_when_all_of_their_age_is_expired() {
+        let camera: CameraId = "door".parse().unwrap();
+        let window = Window::starting(Timestamp::EPOCH, Duration::from_secs(1)).unwrap();
+        let mut history = History::default();
+        let deleted = Decision::ClipDeleted {
+            clip: ClipId::new(SegmentId(1), 0),
+            camera: camera.clone(),
+            window,
+            ended_holds: Vec::new(),
+            actor: String::new(),
+            reason: String::new(),
+        };
+        let class = ClassId(0);
+        let kept = Decision::ClassSet { class, at_least_us: 10, at_most_us: 10 };
+        apply(&mut history, vec![kept, deleted]);
+        let dropped = |segment| Decision::SegmentDropped { segment: SegmentId(segment), class };
+        apply(&mut history, vec![dropped(1)]);
+        assert_eq!(history.deleted.len(), 1, "footage of its age may still be there");
+        history.newest_at = Timestamp::from_micros(10);
+        apply(&mut history, vec![dropped(2)]);
+        assert!(history.deleted.is_empty());
+        assert_eq!(history.expired_until_of(&camera), window.end());
     }
 
     #[test]

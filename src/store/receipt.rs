@@ -69,8 +69,8 @@ fn explain_gap(
     now: Timestamp,
     missed: &mut Vec<MissedRange>,
 ) {
-    let deleted = history.deleted.iter().filter(|(of, _)| of == camera);
-    let mut deleted: Vec<Window> = deleted.map(|(_, window)| *window).collect();
+    let deleted = history.deleted.iter().filter(|deleted| deleted.camera == *camera);
+    let mut deleted: Vec<Window> = deleted.map(|deleted| deleted.window).collect();
     deleted.sort_unstable();
     let others = gaps(gap, &deleted);
     let deleted = gaps(gap, &others).into_iter().map(|window| (window, true));
