@@ -125,6 +125,7 @@ pub(super) fn receipt(receipt: &HoldReceipt) -> Value {
         "missed": missed.collect::<Vec<_>>(),
         "kept_anyway_until": time(receipt.kept_anyway_until),
         "placed_before": receipt.placed_before,
+        "uncounted": receipt.uncounted.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
 
@@ -153,6 +154,9 @@ pub(super) fn print_receipt(receipt: &HoldReceipt, out: &mut Out) -> anyhow::Res
         let why = missed_reason(missed.reason).1;
         out.line(format_args!("  missing  {} {from} to {to}: {why}", missed.camera))?;
     }
+    for error in &receipt.uncounted {
+        out.line(format_args!("  uncounted, and held all the same: {error}"))?;
+    }
     out.line(format_args!("  ledger   entry {}", receipt.position))
 }
 
@@ -164,6 +168,7 @@ fn missed_reason(reason: MissedReason) -> (&'static str, &'static str) {
             ("expired", "older than what is kept; if there was any, it is gone")
         }
         MissedReason::NotYet => ("not-yet", "in the future"),
+        MissedReason::Unreadable => ("unreadable", "cannot be told, what says so is damaged"),
     }
 }
 

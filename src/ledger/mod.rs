@@ -21,6 +21,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::format::entry::{Decision, Entry};
@@ -49,6 +50,8 @@ pub(crate) struct Ledger {
     tail: usize,
     /// The chain behind the last durable entry.
     chain: Chain,
+    /// The chain before each file that has entries.
+    starts: BTreeMap<u32, Chain>,
     /// Decisions that wait for the next write, oldest first.
     deferred: Vec<Item>,
     /// Why its history cannot be read to the end.
@@ -92,6 +95,7 @@ impl Ledger {
             copy.reserve(1)?;
         }
         ledger.tail = head.len();
+        ledger.starts.insert(0, ledger.chain);
         ledger.chain = first.end;
         Ok(ledger)
     }
@@ -127,6 +131,7 @@ impl Ledger {
             number: 0,
             tail: FIRST_FRAME,
             chain: Chain::default(),
+            starts: BTreeMap::new(),
             deferred: Vec::new(),
             unreadable: None,
             poisoned: false,
@@ -286,6 +291,9 @@ impl Ledger {
         {
             self.poisoned = true;
             return Err(error);
+        }
+        if rolls {
+            self.starts.insert(number, self.chain);
         }
         self.number = number;
         self.tail = if rolls { head.len() } else { self.tail + batch.bytes.len() };

@@ -142,6 +142,7 @@ impl Ledger {
             }
             if !file.scan.frames.is_empty() {
                 (self.number, self.tail) = (number, file.scan.tail());
+                self.starts.insert(number, start);
             }
             if let Some(why) = file.stopped(&self.copies[0]) {
                 self.unreadable = Some(why);
@@ -266,6 +267,7 @@ impl Ledger {
     }
 
     /// Shows the entries from position `from` on, each with its hash, until `visit` says false.
+    /// Reads no file before the one that has `from`.
     ///
     /// # Errors
     ///
@@ -276,6 +278,12 @@ impl Ledger {
         visit: &mut dyn FnMut(&Entry, &[u8; 32]) -> bool,
     ) -> Result<()> {
         let mut walk = Walk::over(&self.numbers()?);
+        // The files before the one that has it were checked when the ledger was opened.
+        if let Some((first, start)) = self.starts.iter().rfind(|(_, start)| start.position <= from)
+        {
+            walk.numbers.retain(|number| number >= first);
+            walk.chain = *start;
+        }
         for number in walk.numbers.clone() {
             let file = walk.read(self, number);
             let wanted = file.scan.frames.iter().filter(|frame| frame.entry.position >= from);

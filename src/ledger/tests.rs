@@ -115,6 +115,28 @@ fn entries_come_back_in_order_and_chained() {
 }
 
 #[test]
+fn reading_from_a_position_begins_with_the_file_that_has_it() {
+    let disk = SimVfs::new(1);
+    let mut ledger = create(&disk);
+    let mut next = 1;
+    while ledger.number < 2 {
+        next += wide(ledger.append(at(2), batch(next..next + 4000)).unwrap().len());
+    }
+    for ledger in [ledger, open(&disk).ledger] {
+        for from in [0, ledger.starts[&1].position, next - 1] {
+            let mut positions = Vec::new();
+            ledger
+                .read(from, &mut |entry, _| {
+                    positions.push(entry.position);
+                    true
+                })
+                .unwrap();
+            assert_eq!((positions[0], wide(positions.len())), (from, next - from));
+        }
+    }
+}
+
+#[test]
 fn a_reopened_ledger_goes_on_where_it_ended() {
     let disk = SimVfs::new(2);
     create(&disk).append(at(2), batch(1..3)).unwrap();

@@ -294,15 +294,6 @@ impl Appender {
         let state = self.state.lock();
         state.open.as_ref().map(|open| (open.segment.id, open.reached()))
     }
-
-    /// Bytes allocated for the open segment and not yet used.
-    pub(crate) fn unused_bytes(&self) -> u64 {
-        let state = self.state.lock();
-        state.open.as_ref().map_or(0, |open| {
-            let used = u64::from(open.next_block) * BLOCK_BYTES;
-            open.segment.header.segment_bytes.saturating_sub(used)
-        })
-    }
 }
 
 /// The one who writes, while `committing` is set.

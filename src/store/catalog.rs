@@ -135,9 +135,18 @@ impl Catalog {
         self.segments.remove(&segment);
         self.spared.remove(&segment);
         self.to_erase.remove(&segment);
+        // A clip can be in two files: where it was recorded, until that one's drop succeeds, and in
+        // an evidence segment. What became of it counts until the last of them is gone.
+        let (segments, unopened) = (&self.segments, &self.unopened);
+        let exists = |id: SegmentId| segments.contains_key(&id) || unopened.contains(&id);
+        let matters = |clip: ClipId, to: Option<SegmentId>| {
+            (clip.home != segment && to != Some(segment))
+                || exists(clip.home)
+                || to.is_some_and(exists)
+        };
         let moved = &self.moved;
-        self.gone.retain(|clip| moved.get(clip).map_or(clip.home, |to| *to) != segment);
-        self.moved.retain(|_, to| *to != segment);
+        self.gone.retain(|clip| matters(*clip, moved.get(clip).copied()));
+        self.moved.retain(|clip, to| matters(*clip, Some(*to)));
     }
 
     /// Whether the part of `clip` in `segment` belongs to a clip that can be read, and is the copy
@@ -179,21 +188,42 @@ impl Catalog {
         camera: &CameraId,
         window: Window,
     ) -> Result<Vec<Located>> {
+        let mut problems = Vec::new();
+        let located = self.clips_known(footers, camera, window, &mut problems);
+        problems.into_iter().next().map_or(Ok(located), Err)
+    }
+
+    /// The same as far as footers can be read; `problems` gets why for the others.
+    pub(super) fn clips_known(
+        &self,
+        footers: &FooterCache,
+        camera: &CameraId,
+        window: Window,
+        problems: &mut Vec<Error>,
+    ) -> Vec<Located> {
         let from = window.start().saturating_sub(self.reach);
         let mut located = Vec::new();
         for (start, segment) in self.timelines.range(camera, from, window.end()) {
             let Some(shelved) = self.segments.get(&segment) else { continue };
-            for found in shelved.segment.parts_at(footers, camera, start)? {
+            let parts = match shelved.segment.parts_at(footers, camera, start) {
+                Ok(parts) => parts,
+                Err(error) => {
+                    problems.push(error);
+                    continue;
+                }
+            };
+            for found in parts {
                 if !found.part.first || !self.is_live(found.part.clip, &shelved.segment) {
                     continue;
                 }
-                let clip = self.locate(footers, &shelved.segment, &found)?;
-                if clip.clip.window.meets(&window) {
-                    located.push(clip);
+                match self.locate(footers, &shelved.segment, &found) {
+                    Ok(clip) if clip.clip.window.meets(&window) => located.push(clip),
+                    Ok(_) => {}
+                    Err(error) => problems.push(error),
                 }
             }
         }
-        Ok(located)
+        located
     }
 
     /// The clip that begins with the live part `first` in `segment`.
@@ -275,7 +305,8 @@ impl Catalog {
                 let message = format!("clip {id}: its segment {at} could not be opened");
                 return Err(Error::corrupt(message));
             }
-            return Err(if Some(id.home) <= newest {
+            // Segments count from 1.
+            return Err(if id.home > SegmentId(0) && Some(id.home) <= newest {
                 Error::new(ErrorKind::Expired, format!("clip {id}: it is expired or deleted"))
             } else {
                 Error::new(ErrorKind::NotFound, format!("clip {id}: there is no such clip"))

@@ -18,7 +18,8 @@ pub(super) struct History {
     pub(super) classes: BTreeMap<ClassId, Retention>,
     pub(super) default_class: Option<ClassId>,
     pub(super) camera_classes: BTreeMap<CameraId, ClassId>,
-    /// Every class that new clips of a camera ever went to; under `None` those of the default.
+    /// Every class that new clips of a camera ever went to; under `None` those of the default, and
+    /// of cameras that never had a class of their own.
     pub(super) past_classes: BTreeMap<Option<CameraId>, BTreeSet<ClassId>>,
     /// Every camera that an entry names.
     pub(super) cameras: BTreeSet<CameraId>,
@@ -38,8 +39,10 @@ pub(super) struct History {
     pub(super) moved: BTreeMap<ClipId, SegmentId>,
     /// Gone clips whose bytes were removed from a segment that stays.
     pub(super) erased: BTreeSet<(SegmentId, ClipId)>,
-    /// The windows of clips that their owners deleted.
-    pub(super) deleted: Vec<(CameraId, Window)>,
+    /// The clips that their owners deleted, while anything of their age can still be there.
+    pub(super) deleted: Vec<Deleted>,
+    /// Per camera: the end of the newest window that was in `deleted` and is forgotten.
+    deleted_until: BTreeMap<CameraId, Timestamp>,
     /// Per class: everything that was received up to here is expired.
     pub(super) expired_until: BTreeMap<ClassId, Timestamp>,
     /// The highest segment id that any entry names.
@@ -50,11 +53,25 @@ pub(super) struct History {
     pub(super) early_clips: u64,
 }
 
+/// A clip that its owner deleted.
+#[derive(Clone, Debug)]
+pub(super) struct Deleted {
+    /// The segment in which the clip began.
+    home: SegmentId,
+    pub(super) camera: CameraId,
+    pub(super) window: Window,
+    /// Trusted time of the deletion.
+    at: Timestamp,
+}
+
 impl History {
     /// Takes in one entry.
     pub(super) fn apply(&mut self, entry: &Entry) {
         self.newest_at = self.newest_at.max(entry.at);
-        Arc::make_mut(&mut self.holds).apply(entry);
+        if is_about_holds(&entry.decision) {
+            // Expiry entries share the set: any other entry must not copy it.
+            Arc::make_mut(&mut self.holds).apply(entry);
+        }
         match &entry.decision {
             Decision::ClassSet { class, at_least_us, at_most_us } => {
                 self.set_class(*class, *at_least_us, *at_most_us);
@@ -64,9 +81,7 @@ impl History {
                 self.default_class = Some(*class);
             }
             Decision::CameraClass { camera: Some(camera), class } => {
-                self.past_classes.entry(Some(camera.clone())).or_default().insert(*class);
-                self.cameras.insert(camera.clone());
-                self.camera_classes.insert(camera.clone(), *class);
+                self.assign(camera, *class);
             }
             Decision::CameraHidden { camera, hidden } => {
                 self.cameras.insert(camera.clone());
@@ -97,7 +112,8 @@ impl History {
             Decision::ClipsExpired { clips, .. } => self.gone.extend(clips),
             Decision::ClipDeleted { clip, camera, window, .. } => {
                 self.gone.insert(*clip);
-                self.deleted.push((camera.clone(), *window));
+                let (camera, window) = (camera.clone(), *window);
+                self.deleted.push(Deleted { home: clip.home, camera, window, at: entry.at });
             }
             Decision::ClipsMoved { to, clips } => {
                 self.moved.extend(clips.iter().map(|clip| (*clip, *to)));
@@ -109,6 +125,18 @@ impl History {
             Decision::SegmentDropped { segment, .. } => self.drop_segment(*segment),
             _ => {}
         }
+    }
+
+    fn assign(&mut self, camera: &CameraId, class: ClassId) {
+        // Known before, and without a class of its own: its clips so far went to the default.
+        let earlier = match self.past_classes.get(&None) {
+            Some(earlier) if self.cameras.contains(camera) => earlier.clone(),
+            _ => BTreeSet::new(),
+        };
+        let past = self.past_classes.entry(Some(camera.clone())).or_insert(earlier);
+        past.insert(class);
+        self.cameras.insert(camera.clone());
+        self.camera_classes.insert(camera.clone(), class);
     }
 
     fn set_class(&mut self, class: ClassId, at_least_us: u64, at_most_us: u64) {
@@ -138,12 +166,29 @@ impl History {
         self.durable.remove(&segment);
         self.expired.remove(&segment);
         self.erased.retain(|(erased, _)| *erased != segment);
+        // A clip can be in two files: where it was recorded, until that one's drop succeeds, and in
+        // an evidence segment. What became of it counts until the last of them is gone.
+        let (sealed, suspect, expired) = (&self.sealed, &self.suspect, &self.expired);
+        let exists =
+            |id| sealed.contains_key(&id) || suspect.contains_key(&id) || expired.contains_key(&id);
+        let matters = |clip: ClipId, to: Option<SegmentId>| {
+            (clip.home != segment && to != Some(segment))
+                || exists(clip.home)
+                || to.is_some_and(exists)
+        };
         let moved = &self.moved;
-        self.gone.retain(|clip| match moved.get(clip) {
-            Some(to) => *to != segment,
-            None => clip.home != segment,
+        self.gone.retain(|clip| matters(*clip, moved.get(clip).copied()));
+        self.moved.retain(|clip, to| matters(*clip, Some(*to)));
+        // Where everything of that age is expired, one position is enough to say so.
+        let longest = self.classes.values().map(Retention::at_most).max();
+        let forgotten = self.deleted.extract_if(.., |deleted| {
+            let kept_until = deleted.at.saturating_add(longest.unwrap_or(Duration::MAX));
+            !exists(deleted.home) && kept_until <= self.newest_at
         });
-        self.moved.retain(|_, to| *to != segment);
+        for Deleted { camera, window, .. } in forgotten {
+            let until = self.deleted_until.entry(camera).or_insert(Timestamp::MIN);
+            *until = (*until).max(window.end());
+        }
     }
 
     fn note_segment(&mut self, segment: SegmentId) {
@@ -164,7 +209,8 @@ impl History {
     pub(super) fn expired_until_of(&self, camera: &CameraId) -> Timestamp {
         let own = self.past_classes.get(&Some(camera.clone()));
         let classes = own.into_iter().chain(self.past_classes.get(&None)).flatten();
-        let until = classes.filter_map(|class| self.expired_until.get(class)).max();
+        let until = classes.filter_map(|class| self.expired_until.get(class));
+        let until = until.chain(self.deleted_until.get(camera)).max();
         until.copied().unwrap_or(Timestamp::MIN)
     }
 
@@ -184,5 +230,110 @@ impl History {
     ) -> bool {
         let entries = self.expired.get(&clip.home);
         entries.is_none_or(|entries| entries.iter().all(|holds| holds.covers(camera, possible)))
+    }
+}
+
+/// Whether the set of holds changes with this decision.
+fn is_about_holds(decision: &Decision) -> bool {
+    matches!(
+        decision,
+        Decision::HoldPlaced(_)
+            | Decision::HoldReleased { .. }
+            | Decision::HoldLapsed { .. }
+            | Decision::HoldEnded { .. }
+            | Decision::HoldNarrowed { .. }
+            | Decision::HoldRenewed { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes in entries with these decisions.
+    fn apply(history: &mut History, decisions: Vec<Decision>) {
+        for decision in decisions {
+            history.apply(&Entry {
+                position: 0,
+                at: Timestamp::EPOCH,
+                previous: [0; 32],
+                batch_start: 0,
+                batch_count: 1,
+                decision,
+            });
+        }
+    }
+
+    fn expired(segment: u32) -> Decision {
+        Decision::SegmentExpired {
+            segment: SegmentId(segment),
+            reason: ExpiryReason::Due,
+            clips: 1,
+            bytes: 1,
+            newest_received: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_moved_clip_that_expired_is_forgotten_with_the_last_of_its_files() {
+        let clip = ClipId::new(SegmentId(3), 0);
+        let (home, evidence) = (SegmentId(3), SegmentId(9));
+        let dropped = |segment| Decision::SegmentDropped { segment, class: ClassId(0) };
+        let sealed = Decision::SegmentSealed {
+            segment: evidence,
+            class: ClassId::EVIDENCE,
+            root: [0; 32],
+            parts: 1,
+            payload_bytes: 1,
+            newest_received: Timestamp::EPOCH,
+        };
+        let reason = ExpiryReason::Released;
+        let moved = vec![
+            expired(3),
+            sealed,
+            Decision::ClipsMoved { to: evidence, clips: vec![clip] },
+            Decision::ClipsExpired { reason, clips: vec![clip] },
+        ];
+        for order in [[home, evidence], [evidence, home]] {
+            let mut history = History::default();
+            apply(&mut history, moved.clone());
+            apply(&mut history, vec![dropped(order[0])]);
+            assert!(history.gone.contains(&clip), "{order:?}");
+            apply(&mut history, vec![dropped(order[1])]);
+            assert!(history.gone.is_empty() && history.moved.is_empty(), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn deleted_clips_are_forgotten_when_all_of_their_age_is_expired() {
+        let camera: CameraId = "door".parse().unwrap();
+        let window = Window::starting(Timestamp::EPOCH, Duration::from_secs(1)).unwrap();
+        let mut history = History::default();
+        let deleted = Decision::ClipDeleted {
+            clip: ClipId::new(SegmentId(1), 0),
+            camera: camera.clone(),
+            window,
+            ended_holds: Vec::new(),
+            actor: String::new(),
+            reason: String::new(),
+        };
+        let class = ClassId(0);
+        let kept = Decision::ClassSet { class, at_least_us: 10, at_most_us: 10 };
+        apply(&mut history, vec![kept, deleted]);
+        let dropped = |segment| Decision::SegmentDropped { segment: SegmentId(segment), class };
+        apply(&mut history, vec![dropped(1)]);
+        assert_eq!(history.deleted.len(), 1, "footage of its age may still be there");
+        history.newest_at = Timestamp::from_micros(10);
+        apply(&mut history, vec![dropped(2)]);
+        assert!(history.deleted.is_empty());
+        assert_eq!(history.expired_until_of(&camera), window.end());
+    }
+
+    #[test]
+    fn expiries_share_one_set_of_holds() {
+        let mut history = History::default();
+        apply(&mut history, vec![expired(1), expired(2)]);
+        let sets: Vec<_> = history.expired.values().flatten().collect();
+        assert!(sets.iter().all(|set| Arc::ptr_eq(set, &history.holds)));
     }
 }

@@ -7,7 +7,7 @@ use crate::format::entry::{Decision, HoldPlaced};
 use crate::hold::{Hold, HoldState, NewHold, Release, ReleaseOutcome};
 use crate::types::{CameraId, ClipId, Error, ErrorKind, HoldId, Result, Timestamp, Window};
 
-use super::catalog::Located;
+use super::catalog::{Catalog, Located};
 use super::{Explanation, HoldReceipt, Inner, Store};
 
 impl Store {
@@ -20,8 +20,9 @@ impl Store {
     ///
     /// `InvalidInput` for a hold that breaks a rule of its cause; `NotFound` for an unknown camera;
     /// `Conflict` for a key used with another scope; `HoldBudget` when it would cover more bytes
-    /// than allowed; `ReadOnly`; `Corrupt` when the ledger is unreadable. After an error nothing is
-    /// placed.
+    /// than allowed; `ReadOnly`; `Corrupt` when the ledger is unreadable, or when there is a budget
+    /// and what counts against it cannot be read. After an error nothing is placed. Without a
+    /// budget, clips that cannot be counted are held all the same: see [`HoldReceipt::uncounted`].
     ///
     /// # Durability
     ///
@@ -44,8 +45,7 @@ impl Store {
         let id = placed.hold;
         inner.decide_locked(&mut ledger, vec![Decision::HoldPlaced(Box::new(placed))])?;
         let hold = inner.hold(id)?;
-        let receipt = inner.receipt(&hold)?;
-        Ok(HoldReceipt { newly_pinned_bytes, ..receipt })
+        Ok(HoldReceipt { newly_pinned_bytes, ..inner.receipt(&hold) })
     }
 
     /// The hold `id`, also after it ended.
@@ -67,10 +67,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `NotFound` for an id that was never given; `Corrupt`, `Io`.
+    /// `NotFound` for an id that was never given.
     pub fn hold_receipt(&self, id: HoldId) -> Result<HoldReceipt> {
         let hold = self.inner.hold(id)?;
-        Ok(HoldReceipt { placed_before: true, ..self.inner.receipt(&hold)? })
+        Ok(HoldReceipt { placed_before: true, ..self.inner.receipt(&hold) })
     }
 
     /// Releases a hold. It goes on protecting for the grace of its cause; then what it covered
@@ -182,70 +182,66 @@ impl Inner {
                 ),
             ));
         }
-        Ok(HoldReceipt { placed_before: true, ..self.receipt(before)? })
+        Ok(HoldReceipt { placed_before: true, ..self.receipt(before) })
     }
 
     /// Refuses a hold that would cover more than the budgets allow. Answers the bytes that it would
-    /// cover and that no hold covers yet.
+    /// cover and that no hold covers yet, as far as they are known: without a budget, what cannot
+    /// be read is no reason not to protect it.
     fn check_budget(&self, placed: &HoldPlaced) -> Result<u64> {
-        let covered = self.covered(&placed.scope)?;
-        let history = self.history.read();
-        let newly = covered.values().filter(|located| {
-            let clip = &located.clip;
-            !history.holds.covers(&clip.camera, &clip.possible_window())
-        });
-        let newly: u64 = newly.map(|located| located.clip.len).sum();
-        let set = history.holds.clone();
-        drop(history);
+        let set = self.history.read().holds.clone();
+        // One look at the catalog for all sums, so that a clip has one length in them.
+        let catalog = self.catalog.read();
+        let mut problems = Vec::new();
+        let covered = self.covered(&catalog, &placed.scope, &mut problems);
+        let newly = covered.values().map(|located| &located.clip);
+        let newly = newly.filter(|clip| !set.covers(&clip.camera, &clip.possible_window()));
+        let newly: u64 = newly.map(|clip| clip.len).sum();
         let protecting = || set.iter().filter(|hold| hold.protects());
-        if let Some(budget) = self.options.hold_budget {
-            let held = self.bytes_covered(protecting())?;
-            refuse_above(budget, held, newly, "all holds")?;
-        }
-        if let (Some(budget), false) = (self.options.agency_hold_budget, placed.agency.is_empty()) {
-            let mut own =
-                self.clips_covered(protecting().filter(|hold| hold.agency() == placed.agency))?;
-            let held: u64 = own.values().sum();
-            own.extend(covered.iter().map(|(id, located)| (*id, located.clip.len)));
-            let more = own.values().sum::<u64>() - held;
-            refuse_above(budget, held, more, &format!("holds of agency {}", placed.agency))?;
+        let mut bytes_of = |holds: &[&Hold]| -> BTreeMap<ClipId, u64> {
+            let scopes = holds.iter().map(|hold| hold.scope());
+            let clips = scopes.flat_map(|scope| self.covered(&catalog, scope, &mut problems));
+            clips.map(|(id, located)| (id, located.clip.len)).collect()
+        };
+        let all = self.options.hold_budget.map(|budget| {
+            let held: u64 = bytes_of(&protecting().collect::<Vec<_>>()).values().sum();
+            (budget, held, newly, "all holds".to_owned())
+        });
+        let agency = self.options.agency_hold_budget.filter(|_| !placed.agency.is_empty());
+        let agency = agency.map(|budget| {
+            let own: Vec<_> = protecting().filter(|hold| hold.agency() == placed.agency).collect();
+            let own = bytes_of(&own);
+            let more = covered.values().filter(|located| !own.contains_key(&located.clip.id));
+            let more = more.map(|located| located.clip.len).sum();
+            (budget, own.values().sum(), more, format!("holds of agency {}", placed.agency))
+        });
+        for (budget, held, more, whose) in all.into_iter().chain(agency) {
+            if let Some(error) = problems.first() {
+                return Err(error.clone());
+            }
+            refuse_above(budget, held, more, &whose)?;
         }
         Ok(newly)
     }
 
-    /// Bytes of the clips that any of `holds` covers, each counted once.
-    pub(super) fn bytes_covered<'a>(&self, holds: impl Iterator<Item = &'a Hold>) -> Result<u64> {
-        Ok(self.clips_covered(holds)?.values().sum())
-    }
-
-    fn clips_covered<'a>(
-        &self,
-        holds: impl Iterator<Item = &'a Hold>,
-    ) -> Result<BTreeMap<ClipId, u64>> {
-        let mut clips = BTreeMap::new();
-        for hold in holds {
-            let covered = self.covered(hold.scope())?;
-            clips.extend(covered.into_iter().map(|(id, located)| (id, located.clip.len)));
-        }
-        Ok(clips)
-    }
-
-    /// The readable clips that a hold with this scope covers.
+    /// The readable clips that a hold with this scope covers; `problems` gets why others cannot be
+    /// told.
     pub(super) fn covered(
         &self,
+        catalog: &Catalog,
         scope: &[(CameraId, Window)],
-    ) -> Result<BTreeMap<ClipId, Located>> {
-        let catalog = self.catalog.read();
+        problems: &mut Vec<Error>,
+    ) -> BTreeMap<ClipId, Located> {
         let mut covered = BTreeMap::new();
         for (camera, window) in scope {
             let around = window.widened(catalog.uncertainty);
-            for located in catalog.clips(&self.footers, camera, around)? {
+            for located in catalog.clips_known(&self.footers, camera, around, problems) {
                 if located.clip.possible_window().meets(window) {
                     covered.insert(located.clip.id, located);
                 }
             }
         }
-        Ok(covered)
+        covered
     }
 }
 

@@ -61,7 +61,7 @@ impl Store {
     }
 
     /// Shows the ledger's entries from position `from` on to `visit`, oldest first, until it
-    /// answers false.
+    /// answers false. Entries that are made meanwhile are not among them; `visit` may use the store.
     ///
     /// # Errors
     ///
@@ -71,11 +71,40 @@ impl Store {
         from: u64,
         visit: &mut dyn FnMut(LedgerLine) -> bool,
     ) -> Result<()> {
-        let mut ledger = self.inner.ledger.lock();
-        if ledger.unreadable().is_none() && !self.inner.options.read_only {
-            ledger.flush()?;
+        /// So many lines are read at a time.
+        const PAGE: usize = 1024;
+        let inner = &self.inner;
+        let mut next = from;
+        let mut end = u64::MAX;
+        while next < end {
+            let mut page = Vec::new();
+            let mut ledger = inner.ledger.lock();
+            if ledger.unreadable().is_none() {
+                if !inner.options.read_only {
+                    ledger.flush()?;
+                }
+                // What is decided while this goes on is not shown: `visit` may be who decides it.
+                end = end.min(ledger.position());
+            }
+            let read = ledger.read(next, &mut |entry, hash| {
+                page.push(line(entry, *hash));
+                page.len() < PAGE
+            });
+            // Whatever `visit` does, holds and sweeps need not wait for it.
+            drop(ledger);
+            let more = page.len() == PAGE;
+            for line in page.into_iter().filter(|line| line.position < end) {
+                next = line.position.saturating_add(1);
+                if !visit(line) {
+                    return Ok(());
+                }
+            }
+            read?;
+            if !more {
+                return Ok(());
+            }
         }
-        ledger.read(from, &mut |entry, hash| visit(line(entry, *hash)))
+        Ok(())
     }
 }
 

@@ -168,7 +168,8 @@ impl Store {
     /// # Errors
     ///
     /// `NotFound` for an id that was never given; `Expired` when it is expired or deleted;
-    /// `Corrupt` when its metadata cannot be read.
+    /// `Corrupt` when its metadata cannot be read. Of a segment that was dropped nothing is left to
+    /// tell which ids were given in it: they all answer `Expired`.
     pub fn clip(&self, id: ClipId) -> Result<Clip> {
         Ok(self.inner.locate(id)?.clip)
     }
@@ -190,10 +191,8 @@ impl Store {
     /// Why a segment could not be sealed; its clips are safe all the same.
     pub fn seal(&self) -> Result<()> {
         self.inner.check_writable()?;
-        for appender in self.inner.all_appenders() {
-            appender.seal(&*self.inner, Timestamp::MAX)?;
-        }
-        self.inner.flush_ledger()
+        let inner = &*self.inner;
+        inner.for_all_appenders(|appender| appender.seal(inner, Timestamp::MAX))
     }
 }
 
@@ -287,10 +286,16 @@ impl Inner {
 
     fn sync(&self) -> Result<()> {
         self.check_writable()?;
-        for appender in self.all_appenders() {
-            appender.sync(self)?;
-        }
-        self.flush_ledger()
+        self.for_all_appenders(|appender| appender.sync(self))
+    }
+
+    /// Runs `act` for every appender and makes the ledger durable, all of it whatever fails: one
+    /// class that cannot be written costs the others nothing. Answers the first error.
+    fn for_all_appenders(&self, act: impl Fn(&Appender) -> Result<()>) -> Result<()> {
+        let outcomes: Vec<Result<()>> =
+            self.all_appenders().iter().map(|appender| act(appender)).collect();
+        let flushed = self.flush_ledger();
+        outcomes.into_iter().chain([flushed]).collect()
     }
 
     /// Makes deferred entries durable. An unreadable ledger has none: recording goes on without.

@@ -20,7 +20,7 @@ pub enum Durability {
     #[default]
     Synced,
     /// At once, from memory; the bytes are made durable within this interval, with all others that
-    /// came meanwhile. A power cut loses at most that much. A clip's `finish` and `append` still
+    /// came meanwhile: above zero, at most an hour. A power cut loses at most that much. A clip's `finish` and `append` still
     /// wait until the clip is durable.
     Grouped(Duration),
     /// When its bytes are handed to the operating system; only sealing a segment and
@@ -277,8 +277,10 @@ impl StoreOptions {
         if self.clip_duration_max < Duration::from_secs(1) || self.clip_duration_max > hour {
             return Err(Error::invalid("longest clip: want 1 second to 1 hour"));
         }
-        if self.durability == Durability::Grouped(Duration::ZERO) {
-            return Err(Error::invalid("interval of grouped commits: must not be zero"));
+        if let Durability::Grouped(interval) = self.durability
+            && (interval.is_zero() || interval > hour)
+        {
+            return Err(Error::invalid("interval of grouped commits: want above zero, to 1 hour"));
         }
         if self.segment_age.is_zero() || self.sweeper.is_some_and(|interval| interval.is_zero()) {
             return Err(Error::invalid("segment age and sweep interval must not be zero"));
@@ -293,5 +295,20 @@ impl StoreOptions {
             return Err(Error::invalid("quota: want at least two segments"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_interval_of_nothing_or_above_an_hour_is_refused() {
+        let check = |us| {
+            let durability = Durability::Grouped(Duration::from_micros(us));
+            StoreOptions::default().durability(durability).check().is_ok()
+        };
+        let hour = 3_600_000_000;
+        assert_eq!([0, 1, hour, hour + 1].map(check), [false, true, true, false]);
     }
 }

@@ -22,8 +22,9 @@ const CLASSES_MAX: u16 = 1_024;
 pub enum PolicyScope {
     /// Clips that are recorded from now on. What is recorded already keeps its retention.
     NewClips,
-    /// Also clips that were recorded before: a shorter retention may make some of them due at
-    /// once. This is the confirmation that a policy change otherwise never shortens their life.
+    /// Also clips that were recorded before, as far as they are of the class that new clips go to:
+    /// a shorter retention may make some of them due at once. This is the confirmation that a
+    /// policy change otherwise never shortens their life.
     ExistingToo,
 }
 
@@ -40,8 +41,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when `scope` is `ExistingToo` and the clips share their segments with
-    /// cameras that the change is not for; `ReadOnly`; `Corrupt` when the ledger is unreadable.
+    /// `InvalidInput` when `scope` is `ExistingToo` and cameras that the change is not for record
+    /// into the same class or ever did, so that their clips may be in it; `ReadOnly`; `Corrupt` when the ledger is unreadable.
     ///
     /// # Durability
     ///
@@ -53,6 +54,7 @@ impl Store {
         scope: PolicyScope,
     ) -> Result<()> {
         let mut ledger = self.inner.ledger.lock();
+        let known = self.inner.known_cameras();
         let decisions = {
             let history = self.inner.history.read();
             let current = history.class_of(camera);
@@ -61,7 +63,7 @@ impl Store {
                     let others = history.sharing(current, camera);
                     if others > 0 {
                         return Err(Error::invalid(format!(
-                            "set retention of existing clips: class {current} is shared with \
+                            "set retention of existing clips: class {current} has or had \
                              {others} other cameras or defaults; change new clips instead"
                         )));
                     }
@@ -70,7 +72,16 @@ impl Store {
                 PolicyScope::NewClips => {
                     let class = history.class_with(retention)?;
                     let assign = Decision::CameraClass { camera: camera.cloned(), class };
-                    vec![class_set(class, retention), assign]
+                    let mut decisions = vec![class_set(class, retention), assign];
+                    if let Some(camera) = camera
+                        && known.contains(camera)
+                        && !history.cameras.contains(camera)
+                    {
+                        // A crash lost that it was known, and it has clips of the default class.
+                        let camera = camera.clone();
+                        decisions.insert(0, Decision::CameraHidden { camera, hidden: false });
+                    }
+                    decisions
                 }
             }
         };
@@ -156,13 +167,11 @@ impl Inner {
 }
 
 impl super::history::History {
-    /// How many cameras (the default counting as one) use `class` besides `camera`.
+    /// How many cameras besides `camera` may have clips of `class`: all whose new clips ever went
+    /// there. The cameras without a class of their own count as one, and are what `None` is for.
     fn sharing(&self, class: ClassId, camera: Option<&CameraId>) -> usize {
-        let cameras = self.camera_classes.iter();
-        let others = cameras.filter(|(other, used)| **used == class && Some(*other) != camera);
-        let own_class = camera.is_some_and(|camera| self.camera_classes.contains_key(camera));
-        let default = camera.is_some() && (self.default_class == Some(class) || !own_class);
-        others.count() + usize::from(default)
+        let users = self.past_classes.iter().filter(|(_, past)| past.contains(&class));
+        users.filter(|(user, _)| user.as_ref() != camera).count()
     }
 
     /// The class with this retention, or the number of a new one.

@@ -1,15 +1,16 @@
 //! The receipt of a hold: what it covers, what it missed, and why.
 
 use crate::hold::Hold;
-use crate::types::{CameraId, Result, Timestamp, Window};
+use crate::types::{CameraId, Timestamp, Window};
 
 use super::history::History;
 use super::{HoldReceipt, Inner, MissedRange, MissedReason};
 
 impl Inner {
-    /// What `hold` covers at this moment.
-    pub(super) fn receipt(&self, hold: &Hold) -> Result<HoldReceipt> {
-        let covered = self.covered(hold.scope())?;
+    /// What `hold` covers at this moment. Never fails: the hold is in force whatever can be counted.
+    pub(super) fn receipt(&self, hold: &Hold) -> HoldReceipt {
+        let mut uncounted = Vec::new();
+        let covered = self.covered(&self.catalog.read(), hold.scope(), &mut uncounted);
         let now = self.now();
         let history = self.history.read();
         let mut missed = Vec::new();
@@ -22,10 +23,15 @@ impl Inner {
                 explain_gap(&history, camera, gap, now, &mut missed);
             }
         }
+        if !uncounted.is_empty() {
+            // What cannot be read may be there: nobody is told that it is not.
+            let past = missed.iter_mut().filter(|range| range.reason != MissedReason::NotYet);
+            past.for_each(|range| range.reason = MissedReason::Unreadable);
+        }
         let expiries = covered
             .values()
             .map(|located| history.retention_of(located.clip.class).due(located.clip.received));
-        Ok(HoldReceipt {
+        HoldReceipt {
             id: hold.id(),
             position: hold.position(),
             placed: hold.placed_at(),
@@ -36,7 +42,8 @@ impl Inner {
             missed,
             kept_anyway_until: expiries.min(),
             placed_before: false,
-        })
+            uncounted,
+        }
     }
 }
 
@@ -62,8 +69,8 @@ fn explain_gap(
     now: Timestamp,
     missed: &mut Vec<MissedRange>,
 ) {
-    let deleted = history.deleted.iter().filter(|(of, _)| of == camera);
-    let mut deleted: Vec<Window> = deleted.map(|(_, window)| *window).collect();
+    let deleted = history.deleted.iter().filter(|deleted| deleted.camera == *camera);
+    let mut deleted: Vec<Window> = deleted.map(|deleted| deleted.window).collect();
     deleted.sort_unstable();
     let others = gaps(gap, &deleted);
     let deleted = gaps(gap, &others).into_iter().map(|window| (window, true));

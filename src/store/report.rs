@@ -8,7 +8,7 @@ use crate::types::{CameraId, ClassId, ClipId, Error, HoldId, SegmentId, Timestam
 
 /// What a hold covers at the moment it was placed. Printed on paper, it is the proof that the clips
 /// were asked for in time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HoldReceipt {
     /// The hold's id.
@@ -31,6 +31,9 @@ pub struct HoldReceipt {
     pub kept_anyway_until: Option<Timestamp>,
     /// Whether this call placed it, or an earlier one with the same idempotency key.
     pub placed_before: bool,
+    /// Why the figures are not the whole of it: segments whose metadata cannot be read. What is in
+    /// them is held like the rest; empty when everything was counted.
+    pub uncounted: Vec<Error>,
 }
 
 /// A part of a hold's window without footage, and what is known of why.
@@ -55,6 +58,8 @@ pub enum MissedReason {
     Expired,
     /// It lies in the future.
     NotYet,
+    /// Nobody can tell: a segment's metadata cannot be read, see [`HoldReceipt::uncounted`].
+    Unreadable,
 }
 
 /// Why a clip is kept, and until when.

@@ -1,8 +1,10 @@
 //! Figures of a store: where its bytes are, and whether its promise is kept.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::format::name;
+use crate::format::{BLOCK_BYTES, name};
+use crate::log::Segment;
 use crate::types::{CameraId, Result};
 
 use super::{CameraStats, Inner, Stats, Store};
@@ -26,8 +28,6 @@ impl Inner {
             let frozen = ledger.unreadable().map(str::to_owned);
             (ledger.position(), ledger.allocated_bytes(), frozen)
         };
-        let unused_bytes: u64 =
-            self.all_appenders().iter().map(|appender| appender.unused_bytes()).sum();
         let poisoned = self.all_appenders().iter().find_map(|appender| appender.poisoned());
         let space = self.disk_space()?;
         let spare_bytes = self.spare_bytes();
@@ -45,7 +45,7 @@ impl Inner {
             held_bytes: 0,
             expired_bytes: 0,
             overhead_bytes: 0,
-            reserved_bytes: unused_bytes + spare_bytes + ledger_bytes,
+            reserved_bytes: spare_bytes + ledger_bytes,
             file_bytes: spare_bytes + ledger_bytes,
             ghost_bytes: self.leases.ghost_bytes(),
             free_bytes: space.free,
@@ -94,6 +94,8 @@ impl Inner {
                 stats.segments_sealed += 1;
             } else {
                 stats.segments_open += 1;
+                let used = self.used_bytes(segment)?;
+                stats.reserved_bytes += shelved.file_bytes.saturating_sub(used);
             }
             for found in segment.parts(&self.footers)? {
                 let erased = history.erased.contains(&(segment.id, found.part.clip));
@@ -120,6 +122,21 @@ impl Inner {
         }
         stats.cameras = cameras.into_values().collect();
         Ok(())
+    }
+
+    /// The bytes of an open segment up to the end of its last record. Not asked of the appender: it
+    /// may be at work, and in a store opened for reading there is none.
+    fn used_bytes(&self, segment: &Arc<Segment>) -> Result<u64> {
+        let mut used = BLOCK_BYTES;
+        for found in segment.parts(&self.footers)? {
+            let part = segment.part_of(&self.footers, found.part.clip)?;
+            let last = part.and_then(|(_, part)| part.records.last().copied());
+            used = used.max(last.map_or(0, |record| {
+                let bytes = u64::from(record.header_bytes) + u64::from(record.payload_bytes);
+                u64::from(record.block) * BLOCK_BYTES + bytes.next_multiple_of(BLOCK_BYTES)
+            }));
+        }
+        Ok(used)
     }
 
     /// What the files in `spare/` take.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::format::record::{HEADER_BYTES_MAX, RecordHeader};
 use crate::format::{BLOCK_BYTES, name};
-use crate::log::{Known, Segment};
+use crate::log::{FoundPart, Known, Segment};
 use crate::types::{ClipId, Error, Result, SegmentId};
 
 use super::{Fault, Inner, Store, VerifyDepth, VerifyReport};
@@ -61,6 +61,26 @@ impl Verifier<'_> {
         self.report.faults.push(Fault { segment, clip, error });
     }
 
+    /// A fault in a segment, or in a clip in it: unless it has expired since it was looked up, for
+    /// then it is no fault that its bytes are gone.
+    fn fault_in(&mut self, segment: &Arc<Segment>, clip: Option<ClipId>, error: Error) {
+        let catalog = self.inner.catalog.read();
+        let counts = catalog.segments.contains_key(&segment.id)
+            && match (clip, segment.parts(&self.inner.footers)) {
+                (Some(clip), _) => catalog.is_live(clip, segment),
+                // Its file goes shortly before the catalog learns of it.
+                (None, Ok(parts)) => {
+                    let needed = |found: &FoundPart| catalog.is_needed(found.part.clip, segment);
+                    parts.is_empty() || parts.iter().any(needed)
+                }
+                (None, Err(_)) => true,
+            };
+        drop(catalog);
+        if counts {
+            self.fault(Some(segment.id), clip, error);
+        }
+    }
+
     /// Both copies of the ledger, from disk: every entry's CRC and chain, and that they are equal.
     fn check_ledger(&mut self) -> Result<()> {
         let mut ledger = self.inner.ledger.lock();
@@ -86,11 +106,17 @@ impl Verifier<'_> {
                 .filter(|(id, _)| {
                     !catalog.segments.contains_key(id) && !history.expired.contains_key(id)
                 })
+                .filter(|(id, (class, _))| {
+                    // A move is on record shortly before the catalog has the copy.
+                    catalog.unopened.contains(id)
+                        || self.inner.vfs.open(&name::segment(*class, **id), false).is_err()
+                })
                 .map(|(id, (class, _))| (*id, name::segment(*class, *id)))
                 .collect()
         };
         for (id, name) in missing {
-            let error = Error::corrupt("verify: a segment that the ledger names is missing");
+            let error =
+                Error::corrupt("verify: a segment that the ledger names is missing or unreadable");
             self.fault(Some(id), None, error.at(&self.inner.vfs.display_path(&name)));
         }
     }
@@ -98,18 +124,18 @@ impl Verifier<'_> {
     fn check_segment(&mut self, segment: &Arc<Segment>) {
         self.report.segments += 1;
         if let Err(error) = self.check_file(segment) {
-            self.fault(Some(segment.id), None, error);
+            self.fault_in(segment, None, error);
             return;
         }
         if self.depth < VerifyDepth::Headers {
             return;
         }
         if let Err(error) = self.check_root(segment) {
-            self.fault(Some(segment.id), None, error);
+            self.fault_in(segment, None, error);
         }
         let parts = match segment.parts(&self.inner.footers) {
             Ok(parts) => parts,
-            Err(error) => return self.fault(Some(segment.id), None, error),
+            Err(error) => return self.fault_in(segment, None, error),
         };
         for found in parts {
             let clip = found.part.clip;
@@ -144,6 +170,10 @@ impl Verifier<'_> {
 
     /// Header, trailer and footer read as they did, and the Merkle root is the one on record.
     fn check_root(&self, segment: &Arc<Segment>) -> Result<()> {
+        if !segment.is_sealed() {
+            // It has none of these yet, and is being written.
+            return Ok(());
+        }
         let again = Segment::open(
             &self.inner.handles,
             &segment.name,
@@ -151,16 +181,15 @@ impl Verifier<'_> {
             Known::default(),
             false,
         )?;
-        let no_footer = again.no_footer.filter(|_| segment.is_sealed());
-        if let Some(error) = again.problems.into_iter().chain(no_footer).next() {
+        if let Some(error) = again.no_footer.or(again.problems.into_iter().next()) {
             return Err(error);
         }
+        let corrupt = |message| Err(Error::corrupt(message).at(&segment.path));
         let recorded = self.inner.history.read().sealed.get(&segment.id).copied();
-        let found = again.segment.trailer().map(|trailer| trailer.root);
-        match (found, recorded) {
-            (Some(found), Some((_, recorded))) if found != recorded => {
-                Err(Error::corrupt("verify segment: its Merkle root is not the one on record")
-                    .at(&segment.path))
+        match (again.segment.trailer(), recorded) {
+            (None, _) => corrupt("verify segment: its trailer cannot be read"),
+            (Some(found), Some((_, recorded))) if found.root != recorded => {
+                corrupt("verify segment: its Merkle root is not the one on record")
             }
             _ => Ok(()),
         }
@@ -171,7 +200,7 @@ impl Verifier<'_> {
         let part = match segment.part_of(&self.inner.footers, clip) {
             Ok(Some((_, part))) => part,
             Ok(None) => return,
-            Err(error) => return self.fault(Some(segment.id), Some(clip), error),
+            Err(error) => return self.fault_in(segment, Some(clip), error),
         };
         for record in &part.records {
             let offset = u64::from(record.block) * BLOCK_BYTES;
@@ -186,21 +215,23 @@ impl Verifier<'_> {
                 let error = Error::corrupt(
                     "verify: a record's header cannot be read; its footer has a copy",
                 );
-                self.fault(Some(segment.id), Some(clip), error.at(&segment.path).at_offset(offset));
+                self.fault_in(segment, Some(clip), error.at(&segment.path).at_offset(offset));
             }
         }
     }
 
     /// Every byte of the clip, from disk: chunk by chunk, and the whole against its digest.
     fn check_digest(&mut self, segment: &Arc<Segment>, clip: ClipId) {
-        // It may have expired meanwhile: then it is no fault.
-        let Ok(reader) = self.inner.reader(clip, false) else { return };
+        let reader = match self.inner.reader(clip, false) {
+            Ok(reader) => reader,
+            Err(error) => return self.fault_in(segment, Some(clip), error),
+        };
         let len = reader.clip().len();
         let mut hasher = blake3::Hasher::new();
         let mut damaged = false;
         let chunks = match reader.chunks(0..len) {
             Ok(chunks) => chunks,
-            Err(error) => return self.fault(Some(segment.id), Some(clip), error),
+            Err(error) => return self.fault_in(segment, Some(clip), error),
         };
         for chunk in chunks {
             match chunk {
@@ -210,13 +241,13 @@ impl Verifier<'_> {
                 }
                 Err(error) => {
                     damaged = true;
-                    self.fault(Some(segment.id), Some(clip), error);
+                    self.fault_in(segment, Some(clip), error);
                 }
             }
         }
         if !damaged && hasher.finalize().as_bytes() != reader.clip().digest() {
             let error = Error::corrupt(format!("verify: clip {clip} does not match its digest"));
-            self.fault(Some(segment.id), Some(clip), error.at(&segment.path));
+            self.fault_in(segment, Some(clip), error.at(&segment.path));
         }
     }
 }

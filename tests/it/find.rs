@@ -5,7 +5,7 @@ use std::time::Duration;
 use clipkeep::{Clip, ClipId, NewClip, Timestamp, Window};
 use proptest::prelude::*;
 
-use crate::store_kit::{DAY, MINUTE, TestStore, at, camera, marked, minutes};
+use crate::store_kit::{DAY, MINUTE, TestStore, at, camera, kind_of, marked, minutes};
 
 fn found(t: &TestStore, window: Window) -> Vec<ClipId> {
     t.store.clips(&camera("door"), window).unwrap().map(|clip| clip.id()).collect()
@@ -13,6 +13,17 @@ fn found(t: &TestStore, window: Window) -> Vec<ClipId> {
 
 fn ids(clips: &[&Clip]) -> Vec<ClipId> {
     clips.iter().map(|clip| clip.id()).collect()
+}
+
+#[test]
+fn ids_that_were_never_given_are_not_found() {
+    let t = TestStore::new();
+    let clip = t.clip("door", 10, "a");
+    assert_eq!(clip.id().to_string(), "1-0");
+    for never in ["0-0", "1-1", "2-0"] {
+        let never: ClipId = never.parse().unwrap();
+        assert_eq!(kind_of(t.store.clip(never)), clipkeep::ErrorKind::NotFound, "{never}");
+    }
 }
 
 #[test]

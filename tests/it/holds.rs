@@ -372,6 +372,38 @@ fn neighbours_go_with_the_next_sweep_when_moving_the_held_failed() {
     assert_eq!(t.files_with("neighbour"), [""; 0]);
 }
 
+// HOLDS 2, rules 2 and 16
+#[test]
+fn clock_a_clip_that_expired_in_evidence_stays_gone_while_its_first_file_cannot_be_removed() {
+    use clipkeep::vfs::sim::SimOp;
+    let t = TestStore::new();
+    let held = t.clip("door", 10, "held");
+    t.sealed_clip("door", 20, "neighbour");
+    let hold = t.keep("door", minutes(10, 11));
+    t.pass(10 * DAY);
+    let fail = std::io::ErrorKind::Other;
+    t.disk.fail_from(SimOp::Remove, 1, fail);
+    assert!(!t.store.sweep().unwrap().problems.is_empty());
+    t.disk.clear_faults();
+    assert!(t.reads_as(&held, "held"));
+    t.release_keep(hold);
+    // Both tries to remove the first file fail once more; the evidence segment goes.
+    t.disk.fail_after(SimOp::Remove, 1, fail);
+    t.disk.fail_after(SimOp::Remove, 2, fail);
+    let report = t.store.sweep().unwrap();
+    assert_eq!((report.problems.len(), report.segments_dropped), (2, 1));
+    assert_eq!(t.files_with("held").len(), 1);
+    t.assert_gone(&held);
+    t.disk.fail_from(SimOp::Remove, 1, fail);
+    let t = t.reopen();
+    assert_eq!(t.files_with("held").len(), 1);
+    t.assert_gone(&held);
+    t.disk.clear_faults();
+    t.sweep();
+    t.assert_gone(&held);
+    assert_eq!(t.files_with("held"), [""; 0]);
+}
+
 // HOLDS 2, rule 17
 #[test]
 fn removed_camera_keeps_what_is_held() {

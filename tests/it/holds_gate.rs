@@ -285,3 +285,19 @@ fn full_store_of_held_clips_stops_recording_and_still_takes_holds() {
     assert!(t.reads_as(&held[0], "held"), "the request still holds it");
     t.assert_gone(&held[1]);
 }
+
+#[test]
+fn whoever_looks_through_the_ledger_may_use_the_store() {
+    let t = TestStore::new();
+    t.clip("door", 10, "a");
+    let before = t.position();
+    let mut lines = 0;
+    t.store
+        .inspect_ledger(0, &mut |_| {
+            lines += 1;
+            t.keep("door", minutes(10, 11));
+            true
+        })
+        .unwrap();
+    assert_eq!((lines, t.position()), (before, 2 * before));
+}

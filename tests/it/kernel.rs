@@ -69,7 +69,7 @@ fn recorder_process() {
     // Ends the line that the test harness has begun.
     say("");
     let numbers = AtomicU64::new(round * 1_000_000);
-    thread::scope(|scope| -> ! {
+    thread::scope(|scope| {
         for number in 0..CAMERAS {
             let (store, numbers) = (&store, &numbers);
             scope.spawn(move || record(store, numbers, &format!("street-{number}")));

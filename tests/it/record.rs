@@ -15,6 +15,20 @@ use crate::store_kit::{
 };
 
 #[test]
+fn a_class_that_cannot_be_synced_costs_the_others_nothing() {
+    let t = TestStore::with(|options| options.durability(Durability::Buffered));
+    let other = Retention::days(5, 30).unwrap();
+    t.store.set_retention(Some(&camera("yard")), other, PolicyScope::NewClips).unwrap();
+    t.clip("door", 10, "door");
+    let safe = t.clip("yard", 10, "yard");
+    t.disk.fail_after(SimOp::Sync, 1, std::io::ErrorKind::Other);
+    assert_eq!(kind_of(t.store.sync()), ErrorKind::Io);
+    let store = t.options.clone().vfs(t.disk.crash()).open("store").unwrap();
+    let bytes = store.read(safe.id()).unwrap().to_vec().unwrap();
+    assert_eq!(bytes, marked("yard", bytes.len()));
+}
+
+#[test]
 fn clips_of_all_sizes_come_back_as_they_were() {
     let t = TestStore::new();
     let mib = 1 << 20;

@@ -4,7 +4,7 @@ use clipkeep::vfs::Vfs;
 use clipkeep::vfs::sim::SimOp;
 use clipkeep::{Durability, ErrorKind, HoldCause, NewHold, Store};
 
-use crate::store_kit::{DAY, TestStore, camera, kind_of, marked, minutes};
+use crate::store_kit::{DAY, SEGMENT_BYTES, TestStore, camera, kind_of, marked, minutes};
 
 #[test]
 fn everything_comes_back_as_it_was() {
@@ -240,4 +240,17 @@ fn holds_in_their_grace_come_back_so() {
     t.pass(DAY / 4);
     t.sweep();
     t.assert_gone(&clip);
+}
+
+#[test]
+fn the_unused_room_of_an_open_segment_is_reserved_also_in_a_store_opened_for_reading() {
+    let t = TestStore::new();
+    t.clip("door", 10, "a");
+    let written = t.store.stats().unwrap();
+    assert!(written.overhead_bytes < 16 << 10, "{written:?}");
+    assert!(written.reserved_bytes > SEGMENT_BYTES - (64 << 10), "{written:?}");
+    let t = t.reopen_with(|options| options.read_only(true));
+    let read = t.store.stats().unwrap();
+    assert_eq!(read.overhead_bytes, written.overhead_bytes);
+    assert_eq!(read.reserved_bytes, written.reserved_bytes);
 }

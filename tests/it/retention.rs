@@ -203,6 +203,51 @@ fn a_policy_for_the_existing_clips_of_one_camera_spares_those_of_others() {
 }
 
 #[test]
+fn a_policy_for_existing_clips_spares_those_of_cameras_that_have_left_the_class() {
+    let t = TestStore::new();
+    let (door, yard) = (camera("door"), camera("yard"));
+    let month = Retention::days(5, 30).unwrap();
+    for camera in [&door, &yard] {
+        t.store.set_retention(Some(camera), month, PolicyScope::NewClips).unwrap();
+    }
+    let old = t.sealed_clip("yard", 0, "yard");
+    let week = Retention::days(5, 7).unwrap();
+    t.store.set_retention(Some(&yard), week, PolicyScope::NewClips).unwrap();
+    let t = t.reopen();
+    let day = Retention::days(1, 1).unwrap();
+    let refused = t.store.set_retention(Some(&door), day, PolicyScope::ExistingToo);
+    assert_eq!(kind_of(refused), clipkeep::ErrorKind::InvalidInput);
+    t.pass(20 * DAY);
+    t.sweep();
+    assert!(t.reads_as(&old, "yard"));
+}
+
+#[test]
+fn a_policy_for_existing_clips_of_the_default_spares_cameras_that_were_without_a_class() {
+    let t = TestStore::new();
+    let old = t.sealed_clip("door", 0, "door");
+    let month = Retention::days(5, 30).unwrap();
+    t.store.set_retention(Some(&camera("door")), month, PolicyScope::NewClips).unwrap();
+    let t = t.reopen();
+    let day = Retention::days(1, 1).unwrap();
+    let refused = t.store.set_retention(None, day, PolicyScope::ExistingToo);
+    assert_eq!(kind_of(refused), clipkeep::ErrorKind::InvalidInput);
+    t.pass(2 * DAY);
+    t.sweep();
+    assert!(t.reads_as(&old, "door"));
+}
+
+#[test]
+fn a_policy_for_existing_clips_of_the_default_is_no_matter_of_cameras_that_never_used_it() {
+    let t = TestStore::new();
+    let month = Retention::days(5, 30).unwrap();
+    t.store.set_retention(Some(&camera("door")), month, PolicyScope::NewClips).unwrap();
+    let longer = Retention::days(5, 20).unwrap();
+    t.store.set_retention(None, longer, PolicyScope::ExistingToo).unwrap();
+    assert_eq!(t.store.retention(None), longer);
+}
+
+#[test]
 fn the_sweeper_thread_expires_what_is_due() {
     let t = TestStore::with(|options| options.sweeper(Duration::from_millis(2)));
     let clip = t.sealed_clip("door", 0, "a");
