@@ -127,7 +127,7 @@ fn a_clip_that_lost_its_first_header_is_found_and_its_rest_is_kept() {
         let reader = store.store.read(clip.id()).unwrap();
         let chunks: Vec<_> = reader.chunks(0..reader.clip().len()).unwrap().collect();
         assert!(chunks[0].is_err(), "the lost bytes are an error");
-        let good = chunks.iter().flatten().map(|chunk| chunk.len()).sum::<usize>();
+        let good = chunks.iter().flatten().map(bytes::Bytes::len).sum::<usize>();
         assert!(good > 400_000, "{good} bytes");
         good
     };
