@@ -1,6 +1,7 @@
 //! Sealing: the footer and trailer that make a segment immutable.
 
 use crate::format::BLOCK_BYTES;
+use crate::format::footer::Footer;
 use crate::format::segment::Trailer;
 use crate::types::{Error, Result, Timestamp};
 
@@ -16,7 +17,9 @@ use super::Segment;
 pub(crate) fn seal_segment(segment: &Segment, end_block: u32, now: Timestamp) -> Result<Trailer> {
     let fail = |error| Error::io("seal segment", &segment.path, error);
     let file_bytes = segment.file.len().map_err(fail)?;
-    let trailer = write_ends(segment, end_block, now, Some(file_bytes))?;
+    let (trailer, footer) = write_ends(segment, end_block, now, Some(file_bytes))?;
+    segment.file.sync().map_err(fail)?;
+    segment.set_sealed(trailer.clone(), footer);
     let used = trailer.footer_offset.saturating_add(trailer.footer_bytes);
     let unused = used..file_bytes.saturating_sub(BLOCK_BYTES);
     if !unused.is_empty() {
@@ -35,21 +38,22 @@ pub(crate) fn seal_segment(segment: &Segment, end_block: u32, now: Timestamp) ->
 /// As [`seal_segment`].
 pub(crate) fn seal_copy(segment: &Segment, end_block: u32, now: Timestamp) -> Result<Trailer> {
     let fail = |error| Error::io("seal evidence segment", &segment.path, error);
-    let trailer = write_ends(segment, end_block, now, None)?;
+    let (trailer, footer) = write_ends(segment, end_block, now, None)?;
     let file_bytes = trailer.footer_offset + trailer.footer_bytes + BLOCK_BYTES;
     segment.file.truncate(file_bytes).map_err(fail)?;
     segment.file.sync().map_err(fail)?;
+    segment.set_sealed(trailer.clone(), footer);
     Ok(trailer)
 }
 
 /// Writes footer and trailer, the latter into the last block of `file_bytes` or right behind the
-/// footer, and syncs. The trailer vouches for the footer by its CRC, so one sync is enough.
+/// footer. The trailer vouches for the footer by its CRC, so one sync of both is enough.
 fn write_ends(
     segment: &Segment,
     end_block: u32,
     now: Timestamp,
     file_bytes: Option<u64>,
-) -> Result<Trailer> {
+) -> Result<(Trailer, Footer)> {
     let fail = |error| Error::io("seal segment", &segment.path, error);
     let key = &segment.header.key;
     let facts = segment.with_draft(|draft| {
@@ -81,7 +85,5 @@ fn write_ends(
     let block = u32::try_from(trailer_offset / BLOCK_BYTES).unwrap_or(u32::MAX);
     segment.file.write_at(footer_offset, &[&bytes]).map_err(fail)?;
     segment.file.write_at(trailer_offset, &[&trailer.encode(key, block)]).map_err(fail)?;
-    segment.file.sync().map_err(fail)?;
-    segment.set_sealed(trailer.clone(), footer);
-    Ok(trailer)
+    Ok((trailer, footer))
 }
