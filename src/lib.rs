@@ -68,8 +68,13 @@
 //! | none | the engine, for linking into a hub |
 //! | `media` | `media`: cutting fragmented MP4 into clips, one playable MP4 for a window |
 //! | `cli` (default) | the `clipkeep` binary |
+//! | `mutation` | for the tests of this crate alone: switches syncs and checks off |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(not(feature = "mutation"))]
+mod barrier;
+#[cfg(feature = "mutation")]
+pub mod barrier;
 mod types;
 pub mod vfs;
 mod format;

@@ -56,6 +56,7 @@ use std::fmt;
 use super::block::{self, Magic};
 use super::bytes::{Reader, Writer, to_u32, to_usize};
 use super::{BLOCK_BYTES, Damage};
+use crate::barrier::Barrier;
 use crate::types::{CameraId, ClassId, ClipId, HoldId, SegmentId, Timestamp, Window};
 
 /// No encoded entry is longer.
@@ -330,7 +331,7 @@ impl Entry {
         }
         let entry_bytes = (FRAME_BYTES + payload_bytes).next_multiple_of(ENTRY_UNIT_BYTES);
         let body = bytes.get(BODY_OFFSET..entry_bytes).ok_or(Damage::Short)?;
-        if salted_crc(store, body) != crc {
+        if !Barrier::LedgerEntryCrc.test(salted_crc(store, body) == crc) {
             return Err(Damage::Checksum);
         }
         let at = Reader::new(at).take_timestamp("at")?;
@@ -405,7 +406,8 @@ impl LedgerHeader {
 
     /// Reads the first block of a ledger file.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        let mut fields = block::open(bytes, HEADER_MAGIC, crc32fast::hash)?;
+        let mut fields =
+            block::open(bytes, HEADER_MAGIC, Barrier::LedgerHeaderCrc, crc32fast::hash)?;
         fields.take_zeros(2, "reserved")?;
         let store = fields.take_array()?;
         let number = fields.take_u32()?;

@@ -23,6 +23,7 @@ pub(crate) mod slot;
 
 use std::fmt;
 
+use crate::barrier::Barrier;
 use crate::types::SegmentId;
 
 /// Everything in a segment starts on a multiple of this many bytes.
@@ -84,8 +85,12 @@ impl SegmentKey {
         let mut crc = crc32fast::Hasher::new();
         crc.update(&self.store);
         crc.update(&self.segment.0.to_le_bytes());
-        crc.update(&self.salt);
-        crc.update(&block.to_le_bytes());
+        if Barrier::SaltInCrc.stands() {
+            crc.update(&self.salt);
+        }
+        if Barrier::BlockInCrc.stands() {
+            crc.update(&block.to_le_bytes());
+        }
         crc.update(bytes);
         crc.finalize()
     }

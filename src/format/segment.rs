@@ -65,6 +65,7 @@
 
 use super::block::{self, BLOCK_LEN, Magic};
 use super::{BLOCK_BYTES, Damage, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES, SegmentKey};
+use crate::barrier::Barrier;
 use crate::types::{ClassId, ClipId, SegmentId, Timestamp};
 
 const HEADER_MAGIC: Magic = *b"CLIPSEG\0";
@@ -123,7 +124,8 @@ impl SegmentHeader {
 
     /// Reads block 0.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        let mut fields = block::open(bytes, HEADER_MAGIC, crc32fast::hash)?;
+        let mut fields =
+            block::open(bytes, HEADER_MAGIC, Barrier::SegmentHeaderCrc, crc32fast::hash)?;
         let cipher = fields.take_u16()?;
         let incompatible = fields.take_u32()?;
         let compatible = fields.take_u32()?;
@@ -218,7 +220,8 @@ impl Trailer {
 
     /// Reads the last block of a segment.
     pub(crate) fn decode(bytes: &[u8], key: &SegmentKey, block: u32) -> Result<Self, Damage> {
-        let mut fields = block::open(bytes, TRAILER_MAGIC, |body| key.crc(block, body))?;
+        let crc = |body: &[u8]| key.crc(block, body);
+        let mut fields = block::open(bytes, TRAILER_MAGIC, Barrier::TrailerCrc, crc)?;
         fields.take_zeros(2, "reserved")?;
         let footer_offset = fields.take_u64()?;
         let footer_bytes = fields.take_u64()?;

@@ -32,6 +32,7 @@
 
 use super::block::{self, BLOCK_LEN, Magic};
 use super::{BLOCK_BYTES, Damage};
+use crate::barrier::Barrier;
 use crate::types::Timestamp;
 
 /// The length of the STORE file: two slots, written in turn.
@@ -79,7 +80,7 @@ impl StoreSlot {
 
     /// Reads one slot.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        let mut fields = block::open(bytes, MAGIC, crc32fast::hash)?;
+        let mut fields = block::open(bytes, MAGIC, Barrier::StoreSlotCrc, crc32fast::hash)?;
         fields.take_zeros(2, "reserved")?;
         let slot = Self {
             store: fields.take_array()?,

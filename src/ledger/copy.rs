@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::LEDGER_FILE_BYTES;
 use super::scan::FILE_LEN;
+use crate::barrier::Barrier;
 use crate::format::{BLOCK_BYTES, name};
 use crate::types::{Error, ErrorKind, Result};
 use crate::vfs::{Vfs, VfsFile};
@@ -166,8 +167,9 @@ impl Copy {
         let file = self.vfs.open(&name::ledger(self.dir, number), true);
         let file = file.map_err(|source| self.error("open ledger file", number, source))?;
         if sync {
-            file.sync().map_err(|source| self.error("sync ledger file", number, source))?;
-            self.sync_dir()?;
+            let synced = Barrier::LedgerResumeSync.sync(|| file.sync());
+            synced.map_err(|source| self.error("sync ledger file", number, source))?;
+            Barrier::LedgerResumeDirSync.sync(|| self.sync_dir())?;
         }
         self.file = Some(file);
         Ok(())
@@ -209,8 +211,9 @@ impl Copy {
         let file = file.map_err(|source| self.error("allocate ledger file", number, source))?;
         self.files = self.files.saturating_add(1);
         // 3. Make the allocation and the name durable, so that the room outlives a crash.
-        file.sync().map_err(|source| self.error("sync ledger file", number, source))?;
-        self.sync_dir()?;
+        let synced = Barrier::LedgerAllocateSync.sync(|| file.sync());
+        synced.map_err(|source| self.error("sync ledger file", number, source))?;
+        Barrier::LedgerAllocateDirSync.sync(|| self.sync_dir())?;
         Ok(file)
     }
 
@@ -219,7 +222,9 @@ impl Copy {
         let Some(file) = &self.file else { return Err(self.no_file(number)) };
         let failed = |what, source| self.error(what, number, source).at_offset(offset);
         file.write_at(offset, &[bytes]).map_err(|source| failed("write ledger file", source))?;
-        file.sync().map_err(|source| failed("sync ledger file", source))
+        let barrier =
+            if self.dir == name::LEDGER_A { Barrier::LedgerSyncA } else { Barrier::LedgerSyncB };
+        barrier.sync(|| file.sync()).map_err(|source| failed("sync ledger file", source))
     }
 
     /// Goes on in the file that was set aside, `number`: `head` is its header and first batch.
@@ -228,14 +233,15 @@ impl Copy {
         let Some(next) = self.next.take() else { return Err(self.no_file(number)) };
         self.file = Some(next);
         self.write(number, 0, head)?;
-        self.sync_dir()
+        Barrier::LedgerRollDirSync.sync(|| self.sync_dir())
     }
 
     /// Makes file `number` read as `image` where it differs from `loaded`. Durable.
     pub(super) fn repair(&mut self, number: u32, loaded: &Loaded, image: &[u8]) -> Result<()> {
         if loaded.len.is_none() {
             let file = self.allocate(number)?;
-            let write = file.write_at(0, &[image]).and_then(|()| file.sync());
+            let write = file.write_at(0, &[image]);
+            let write = write.and_then(|()| Barrier::LedgerRebuildSync.sync(|| file.sync()));
             return write.map_err(|source| self.error("rebuild ledger file", number, source));
         }
         let failed = |source| self.error("repair ledger file", number, source);
@@ -252,7 +258,7 @@ impl Copy {
         if loaded.len.is_some_and(|len| len > LEDGER_FILE_BYTES) {
             file.truncate(LEDGER_FILE_BYTES).map_err(failed)?;
         }
-        file.sync().map_err(failed)
+        Barrier::LedgerRepairSync.sync(|| file.sync()).map_err(failed)
     }
 
     /// Removes file `number`; durable with the next [`Copy::sync_dir`].
@@ -267,8 +273,9 @@ impl Copy {
     pub(super) fn create_dir(&self) -> Result<()> {
         let parent = self.dir.rsplit_once('/').map_or("", |(parent, _)| parent);
         let made = self.vfs.create_dir(self.dir);
-        let made = made.and_then(|()| self.vfs.sync_dir(self.dir));
-        let made = made.and_then(|()| self.vfs.sync_dir(parent));
+        let synced = || Barrier::LedgerFolderSync.sync(|| self.vfs.sync_dir(self.dir));
+        let parent_synced = || Barrier::LedgerParentSync.sync(|| self.vfs.sync_dir(parent));
+        let made = made.and_then(|()| synced()).and_then(|()| parent_synced());
         made.map_err(|source| self.dir_error("make ledger folder", source))
     }
 

@@ -7,6 +7,7 @@
 //! one before, and a batch is there with all its entries or not at all.
 
 use super::LEDGER_FILE_BYTES;
+use crate::barrier::Barrier;
 use crate::format::entry::{Entry, LedgerHeader};
 use crate::format::{BLOCK_BYTES, Damage};
 
@@ -194,7 +195,7 @@ impl Scanner<'_> {
             self.out.torn = Some(gap);
             return Ok(true);
         }
-        if entry.previous != self.next.hash {
+        if !Barrier::LedgerChain.test(entry.previous == self.next.hash) {
             return Err(Stop(format!("entry {gap} does not follow the one before it")));
         }
         let batch_end = entry.batch_end();
@@ -274,7 +275,7 @@ impl Scanner<'_> {
         while chain.position < frame.entry.batch_end() {
             let Ok(member) = self.decode(frame.source, offset) else { return false };
             let follows = member.entry.position == chain.position
-                && member.entry.previous == chain.hash
+                && Barrier::LedgerCopyChain.test(member.entry.previous == chain.hash)
                 && member.entry.batch_start == frame.entry.batch_start;
             if !follows {
                 return false;

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use super::{Segment, seal_segment};
+use crate::barrier::Barrier;
 use crate::format::BLOCK_BYTES;
 use crate::format::record::RecordHeader;
 use crate::format::segment::Trailer;
@@ -431,7 +432,7 @@ impl Leader<'_> {
         let fail = |error| Error::io("write segment", &segment.path, error).at_offset(start);
         segment.file.write_at(start, &bufs).map_err(fail)?;
         if self.sync {
-            segment.file.sync().map_err(fail)?;
+            Barrier::CommitSync.sync(|| segment.file.sync()).map_err(fail)?;
             open.durable_block = open.next_block;
         }
         open.published_block = open.next_block;
@@ -449,7 +450,7 @@ impl Leader<'_> {
             return Ok(());
         }
         let segment = Arc::clone(&open.segment);
-        match segment.file.sync() {
+        match Barrier::OpenSegmentSync.sync(|| segment.file.sync()) {
             Ok(()) => {
                 open.durable_block = open.next_block;
                 Ok(())

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::Draft;
+use crate::barrier::Barrier;
 use crate::format::record::{HEADER_BYTES_MAX, RecordHeader};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey};
 use crate::types::{ClipId, Error};
@@ -150,8 +151,11 @@ fn payload_is_whole(file: &dyn VfsFile, record: &Found) -> bool {
     let Ok(len) = usize::try_from(record.header.payload_bytes) else { return false };
     let mut payload = vec![0; len];
     let offset = u64::from(record.block) * BLOCK_BYTES + header_bytes;
-    file.read_at(offset, &mut payload).is_ok()
-        && payload.chunks(CHUNK_BYTES).map(crc32fast::hash).eq(record.chunk_crcs.iter().copied())
+    if file.read_at(offset, &mut payload).is_err() {
+        return false;
+    }
+    let crcs = payload.chunks(CHUNK_BYTES).map(crc32fast::hash);
+    Barrier::ScannedChunkCrc.test(crcs.eq(record.chunk_crcs.iter().copied()))
 }
 
 /// Reads headers through a large buffer, because most of a scan steps block by block over space

@@ -1,5 +1,6 @@
 //! Sealing: the footer and trailer that make a segment immutable.
 
+use crate::barrier::Barrier;
 use crate::format::BLOCK_BYTES;
 use crate::format::footer::Footer;
 use crate::format::segment::Trailer;
@@ -18,7 +19,7 @@ pub(crate) fn seal_segment(segment: &Segment, end_block: u32, now: Timestamp) ->
     let fail = |error| Error::io("seal segment", &segment.path, error);
     let file_bytes = segment.file.len().map_err(fail)?;
     let (trailer, footer) = write_ends(segment, end_block, now, Some(file_bytes))?;
-    segment.file.sync().map_err(fail)?;
+    Barrier::SealSync.sync(|| segment.file.sync()).map_err(fail)?;
     segment.set_sealed(trailer.clone(), footer);
     let used = trailer.footer_offset.saturating_add(trailer.footer_bytes);
     let unused = used..file_bytes.saturating_sub(BLOCK_BYTES);
@@ -41,7 +42,7 @@ pub(crate) fn seal_copy(segment: &Segment, end_block: u32, now: Timestamp) -> Re
     let (trailer, footer) = write_ends(segment, end_block, now, None)?;
     let file_bytes = trailer.footer_offset + trailer.footer_bytes + BLOCK_BYTES;
     segment.file.truncate(file_bytes).map_err(fail)?;
-    segment.file.sync().map_err(fail)?;
+    Barrier::EvidenceSync.sync(|| segment.file.sync()).map_err(fail)?;
     segment.set_sealed(trailer.clone(), footer);
     Ok(trailer)
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::barrier::Barrier;
 use crate::index::Timelines;
 use crate::log::{FooterCache, FoundPart, Published, Segment};
 use crate::types::{
@@ -178,7 +179,7 @@ impl Catalog {
             && segment.class != ClassId::EVIDENCE
             && !self.gone.contains(&clip)
             && !self.moved.contains_key(&clip);
-        unknown || self.is_live(clip, segment)
+        !Barrier::GateUnopened.test(!unknown) || self.is_live(clip, segment)
     }
 
     /// The readable clips of `camera` that overlap `window`, by start and id.

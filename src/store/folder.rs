@@ -5,6 +5,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::barrier::Barrier;
 use crate::format::entry::Decision;
 use crate::format::name;
 use crate::format::slot::{STORE_BYTES, StoreSlot};
@@ -81,7 +82,9 @@ impl Opener<'_> {
         let fail = |error| self.io("make store", "", error);
         self.vfs.random(&mut uuid).map_err(fail)?;
         for dir in [name::SEGMENTS, name::SPARE, "ledger"] {
-            self.vfs.create_dir(dir).and_then(|()| self.vfs.sync_dir(dir)).map_err(fail)?;
+            let made = self.vfs.create_dir(dir);
+            made.and_then(|()| Barrier::FoldersSync.sync(|| self.vfs.sync_dir(dir)))
+                .map_err(fail)?;
         }
         let clock = &self.options.clock;
         let (now, uptime) = (clock.wall(), clock.uptime());
@@ -112,9 +115,9 @@ impl Opener<'_> {
         }
         let file = self.vfs.create(STORE_NEW, STORE_BYTES).map_err(fail)?;
         file.write_at(StoreSlot::offset(slot.generation), &[&slot.encode()])
-            .and_then(|()| file.sync())
+            .and_then(|()| Barrier::StoreFileSync.sync(|| file.sync()))
             .and_then(|()| self.vfs.rename(STORE_NEW, name::STORE))
-            .and_then(|()| self.vfs.sync_dir(""))
+            .and_then(|()| Barrier::StoreNameSync.sync(|| self.vfs.sync_dir("")))
             .map_err(fail)
     }
 

@@ -11,6 +11,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::barrier::Barrier;
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision};
 use crate::format::{BLOCK_BYTES, name};
 use crate::log::Segment;
@@ -49,7 +50,8 @@ impl Inner {
     /// `Held` if anything in there can still be read; `Corrupt` if the ledger is unreadable, or the
     /// footer that says what is in there.
     pub(super) fn check_gone(&self, removal: Removal) -> Result<Gone> {
-        if let Some(why) = self.deletion_frozen() {
+        let frozen = self.deletion_frozen();
+        if let Some(why) = frozen.filter(|_| Barrier::GateLedger.stands()) {
             let message = format!("remove clips: nothing is deleted while {why}");
             return Err(Error::corrupt(message));
         }
@@ -58,14 +60,15 @@ impl Inner {
         match &removal {
             Removal::File(segment) => {
                 for found in segment.parts(&self.footers)? {
-                    if catalog.is_needed(found.part.clip, segment) {
+                    let needed = catalog.is_needed(found.part.clip, segment);
+                    if !Barrier::GateFile.test(!needed) {
                         return Err(still_there(found.part.clip, segment));
                     }
                 }
             }
             Removal::Clips(segment, clips) => {
                 for clip in clips {
-                    if catalog.is_needed(*clip, segment) {
+                    if !Barrier::GateClips.test(!catalog.is_needed(*clip, segment)) {
                         return Err(still_there(*clip, segment));
                     }
                     let Some((_, records)) = segment.part_of(&self.footers, *clip)? else {
@@ -113,7 +116,7 @@ impl Inner {
             }
         }
         if !files.is_empty()
-            && let Err(error) = self.vfs.sync_dir(name::SEGMENTS)
+            && let Err(error) = Barrier::DropSync.sync(|| self.vfs.sync_dir(name::SEGMENTS))
         {
             // They stay in the catalog, so that the next sweep syncs the folder again.
             problems.push(self.io("sync folder", name::SEGMENTS, error));
@@ -167,7 +170,7 @@ fn punch(segment: &Segment, ranges: Vec<Range<u64>>) -> Result<()> {
     for range in ranges {
         segment.file.punch(range).map_err(fail)?;
     }
-    segment.file.sync().map_err(fail)
+    Barrier::PunchSync.sync(|| segment.file.sync()).map_err(fail)
 }
 
 fn still_there(clip: ClipId, segment: &Segment) -> Error {

@@ -20,6 +20,7 @@ use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::barrier::Barrier;
 use crate::format::BLOCK_BYTES;
 use crate::format::entry::Decision;
 use crate::format::name::{self, SpareName};
@@ -226,7 +227,8 @@ impl Recovery<'_> {
         if let Some(trailer) = segment.trailer() {
             inner.footers.keep(segment, trailer.footer_bytes);
             let known = inner.history.read().sealed.get(&segment.id).copied();
-            if known.is_some_and(|(_, root)| root != trailer.root) {
+            let same = known.is_none_or(|(_, root)| root == trailer.root);
+            if !Barrier::RootAtOpening.test(same) {
                 report.problems.push(
                     Error::corrupt("open segment: its Merkle root is not the one on record")
                         .at(&segment.path),
@@ -341,7 +343,7 @@ impl Recovery<'_> {
         }
         for (segment, sealed) in unsynced {
             // A process that was killed while sealing may have left it in the page cache.
-            match segment.file.sync() {
+            match Barrier::FoundSealSync.sync(|| segment.file.sync()) {
                 Ok(()) => inner.note(sealed),
                 Err(error) => {
                     report.problems.push(Error::io("sync sealed segment", &segment.path, error));
@@ -351,7 +353,7 @@ impl Recovery<'_> {
         // The files are gone, but perhaps only in the page cache: a name that comes back after its
         // segment is on record as dropped would bring back what is expired.
         if !missing.is_empty()
-            && let Err(error) = inner.vfs.sync_dir(name::SEGMENTS)
+            && let Err(error) = Barrier::FoundDropSync.sync(|| inner.vfs.sync_dir(name::SEGMENTS))
         {
             report.problems.push(inner.io("sync folder", name::SEGMENTS, error));
             missing.clear();
@@ -373,7 +375,8 @@ impl Recovery<'_> {
             }
             if let Some((_, root)) = inner.history.read().sealed.get(&segment.id) {
                 // It was sealed and lost its footer: only the very same one may be written again.
-                if segment.with_draft(|draft| draft.footer().root()) != Some(*root) {
+                let found = segment.with_draft(|draft| draft.footer().root());
+                if !Barrier::RootAtResealing.test(found == Some(*root)) {
                     continue;
                 }
                 report.repairs.push(format!("segment {}: wrote its footer again", segment.id));
@@ -441,7 +444,10 @@ impl Recovery<'_> {
                 ),
             }
         }
-        if removed { inner.vfs.sync_dir(name::SPARE).map_err(fail) } else { Ok(()) }
+        if !removed {
+            return Ok(());
+        }
+        Barrier::SpareCleanSync.sync(|| inner.vfs.sync_dir(name::SPARE)).map_err(fail)
     }
 
     /// Step 6. Failures are problems: the next sweep tries again.
@@ -499,5 +505,5 @@ fn wipe_and_sync(segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
         let offset = u64::from(torn.block) * BLOCK_BYTES;
         segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
     }
-    segment.file.sync().map_err(fail)
+    Barrier::WipeSync.sync(|| segment.file.sync()).map_err(fail)
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::barrier::Barrier;
 use crate::format::name::{self, SpareName};
 use crate::format::segment::SegmentHeader;
 use crate::format::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES, SegmentKey};
@@ -73,13 +74,16 @@ impl Inner {
         let header = match moved {
             Ok(header) => header,
             Err(error) => {
-                self.vfs.remove(spare).and_then(|()| self.vfs.sync_dir(name::SPARE)).ok();
+                let synced = || Barrier::FailedSpareSync.sync(|| self.vfs.sync_dir(name::SPARE));
+                self.vfs.remove(spare).and_then(|()| synced()).ok();
                 return Err(error);
             }
         };
-        let named = self.vfs.sync_dir(name::SEGMENTS).and_then(|()| self.vfs.sync_dir(name::SPARE));
-        if let Err(error) = named {
-            self.vfs.remove(&name).and_then(|()| self.vfs.sync_dir(name::SEGMENTS)).ok();
+        let named = Barrier::SegmentNameSync.sync(|| self.vfs.sync_dir(name::SEGMENTS));
+        let old_gone = || Barrier::SegmentOldNameSync.sync(|| self.vfs.sync_dir(name::SPARE));
+        if let Err(error) = named.and_then(|()| old_gone()) {
+            let synced = || Barrier::FailedSegmentSync.sync(|| self.vfs.sync_dir(name::SEGMENTS));
+            self.vfs.remove(&name).and_then(|()| synced()).ok();
             return Err(fail(error));
         }
         Ok(Segment::fresh(&self.handles, name, Arc::clone(file), header))
@@ -114,7 +118,7 @@ impl Inner {
         let block = header.encode();
         file.write_at(0, &[&block])
             .and_then(|()| file.write_at(bytes - BLOCK_BYTES, &[&block]))
-            .and_then(|()| file.sync())
+            .and_then(|()| Barrier::HeaderSync.sync(|| file.sync()))
             .map_err(|error| self.io("create segment", &name, error))?;
         Ok(header)
     }
@@ -180,7 +184,9 @@ impl Inner {
     pub(super) fn keep_reserve(&self) {
         if self.ledger.lock().reserve().is_err() {
             let ballast = name::spare(SpareName::Ballast);
-            if self.vfs.remove(&ballast).and_then(|()| self.vfs.sync_dir(name::SPARE)).is_ok()
+            let removed = self.vfs.remove(&ballast);
+            let synced = || Barrier::BallastDropSync.sync(|| self.vfs.sync_dir(name::SPARE));
+            if removed.and_then(|()| synced()).is_ok()
                 && let Err(error) = self.ledger.lock().reserve()
             {
                 self.survived(error);
@@ -201,16 +207,19 @@ impl Inner {
                 return;
             }
             drop(file);
-            if let Err(error) = self.vfs.remove(&name).and_then(|()| self.vfs.sync_dir(name::SPARE))
-            {
+            let removed = self.vfs.remove(&name);
+            let synced = || Barrier::ReserveDropSync.sync(|| self.vfs.sync_dir(name::SPARE));
+            if let Err(error) = removed.and_then(|()| synced()) {
                 return self.survived(self.io("remove reserve", &name, error));
             }
         }
         if bytes == 0 || !self.vfs.space().is_ok_and(|space| space.free > bytes) {
             return;
         }
-        let made = self.vfs.create(&name, bytes).and_then(|file| file.sync());
-        match made.and_then(|()| self.vfs.sync_dir(name::SPARE)) {
+        let made = self.vfs.create(&name, bytes);
+        let synced = made.and_then(|file| Barrier::ReserveSync.sync(|| file.sync()));
+        let named = || Barrier::ReserveNameSync.sync(|| self.vfs.sync_dir(name::SPARE));
+        match synced.and_then(|()| named()) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
             Err(error) => self.survived(self.io("make reserve", &name, error)),

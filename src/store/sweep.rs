@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use parking_lot::MutexGuard;
 
+use crate::barrier::Barrier;
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision, ExpiryReason};
 use crate::ledger::Ledger;
 use crate::log::Segment;
@@ -164,7 +165,8 @@ impl Inner {
         for Located { clip, .. } in catalog.clips_of(&self.footers, segment)? {
             view.clips += 1;
             view.payload_bytes += clip.len;
-            if history.holds.covers(&clip.camera, &clip.possible_window()) {
+            let held = history.holds.covers(&clip.camera, &clip.possible_window());
+            if !Barrier::PlanHolds.test(!held) {
                 view.held_clips += 1;
                 view.held_bytes += clip.len;
             } else if view.evidence && history.retention_of(clip.class).due(clip.received) <= now {
@@ -212,11 +214,12 @@ impl Inner {
             let mut held = BTreeSet::new();
             let (mut clips, mut bytes) = (0, 0);
             for Located { clip, .. } in catalog.clips_of(&self.footers, &shelved.segment)? {
-                if history.holds.covers(&clip.camera, &clip.possible_window()) {
-                    held.insert(clip.id);
-                } else {
+                let covered = history.holds.covers(&clip.camera, &clip.possible_window());
+                if Barrier::ExpiryHolds.test(!covered) {
                     clips += 1;
                     bytes += clip.len;
+                } else {
+                    held.insert(clip.id);
                 }
             }
             report.note_expired(item, clips, bytes);
@@ -314,7 +317,7 @@ impl Inner {
                 let catalog = self.catalog.read();
                 let clips = parts.iter().map(|found| found.part.clip);
                 Ok(clips
-                    .filter(|clip| !catalog.is_needed(*clip, segment))
+                    .filter(|clip| Barrier::PunchNeeded.test(!catalog.is_needed(*clip, segment)))
                     .filter(|clip| !history.erased.contains(&(segment.id, *clip)))
                     .collect())
             };
@@ -340,7 +343,8 @@ impl Inner {
             let Some(shelved) = catalog.segments.get(&id) else { return Ok(()) };
             for Located { clip, .. } in catalog.clips_of(&self.footers, &shelved.segment)? {
                 let held = history.holds.covers(&clip.camera, &clip.possible_window());
-                if !held && history.retention_of(clip.class).due(clip.received) <= now {
+                let free = Barrier::EvidenceHolds.test(!held);
+                if free && history.retention_of(clip.class).due(clip.received) <= now {
                     clips.push(clip.id);
                     bytes += clip.len;
                 }
@@ -385,8 +389,9 @@ impl Inner {
                 }
                 whole
             } else {
-                let (leased, free): (BTreeSet<_>, BTreeSet<_>) =
-                    clips.into_iter().partition(|clip| self.leases.is_leased(*clip));
+                let (leased, free): (BTreeSet<_>, BTreeSet<_>) = clips
+                    .into_iter()
+                    .partition(|clip| !Barrier::PunchLease.test(!self.leases.is_leased(*clip)));
                 report.clips_awaiting_readers += u64::try_from(leased.len()).unwrap_or(0);
                 if free.is_empty() {
                     continue;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::barrier::Barrier;
 use crate::format::name;
 use crate::format::slot::StoreSlot;
 use crate::retention::{ClockStatus, TrustedTime};
@@ -97,7 +98,7 @@ impl Inner {
         };
         let fail = |error| Error::io("write STORE", &self.vfs.display_path(name::STORE), error);
         file.write_at(StoreSlot::offset(slot.generation), &[&slot.encode()]).map_err(fail)?;
-        if let Err(error) = file.sync() {
+        if let Err(error) = Barrier::StoreSlotSync.sync(|| file.sync()) {
             // The file is not written again: the slot on disk is older, which keeps clips longer.
             time.file = None;
             return Err(fail(error));
