@@ -92,10 +92,6 @@ barriers! {
     LedgerRebuildSync: Sync in "src/ledger/copy.rs",
     /// A file that was repaired from the other copy, before that one is touched.
     LedgerRepairSync: Sync in "src/ledger/copy.rs",
-    /// The folder of a copy.
-    LedgerFolderSync: Sync in "src/ledger/copy.rs",
-    /// The folder of both copies.
-    LedgerParentSync: Sync in "src/ledger/copy.rs",
     /// An entry names the one before it.
     LedgerChain: Checksum in "src/ledger/scan.rs",
     /// Of two different entries at one place, that counts whose batch goes on in the chain.
@@ -115,14 +111,6 @@ barriers! {
     SegmentNameSync: Sync in "src/store/space.rs",
     /// That it has its old name no more.
     SegmentOldNameSync: Sync in "src/store/space.rs",
-    /// A new segment that failed, given back.
-    FailedSpareSync: Sync in "src/store/space.rs",
-    /// A new segment whose name could not be made durable, given back.
-    FailedSegmentSync: Sync in "src/store/space.rs",
-    /// Ballast that was given up for the ledger.
-    BallastDropSync: Sync in "src/store/space.rs",
-    /// A reserve of another size that was given up.
-    ReserveDropSync: Sync in "src/store/space.rs",
     /// The space of a reserve.
     ReserveSync: Sync in "src/store/space.rs",
     /// Its name.
@@ -131,8 +119,6 @@ barriers! {
     FoundSealSync: Sync in "src/store/open.rs",
     /// A removal that it left in memory, before the drop is put on record.
     FoundDropSync: Sync in "src/store/open.rs",
-    /// Spare segments that opening removed.
-    SpareCleanSync: Sync in "src/store/open.rs",
     /// Torn records that are wiped, and whole ones that a killed process left in memory.
     WipeSync: Sync in "src/store/open.rs",
     /// That a segment is gone, before the drop is put on record.

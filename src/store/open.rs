@@ -423,10 +423,10 @@ impl Recovery<'_> {
     }
 
     /// Removes spare segments that a crash left unfinished; nothing in `spare/` was ever promised.
+    /// No sync: a name that comes back is removed by the next opening.
     fn clean_spare(&self, report: &mut OpenReport) -> Result<()> {
         let inner = self.inner;
         let fail = |error| inner.io("list spare files", name::SPARE, error);
-        let mut removed = false;
         for found in inner.vfs.list(name::SPARE).map_err(fail)? {
             match name::parse_spare(&found) {
                 Some(spare @ SpareName::Segment(_)) => {
@@ -435,7 +435,6 @@ impl Recovery<'_> {
                         .vfs
                         .remove(&path)
                         .map_err(|error| inner.io("remove spare", &path, error))?;
-                    removed = true;
                 }
                 Some(_) => {}
                 None => report.problems.push(
@@ -444,10 +443,7 @@ impl Recovery<'_> {
                 ),
             }
         }
-        if !removed {
-            return Ok(());
-        }
-        Barrier::SpareCleanSync.sync(|| inner.vfs.sync_dir(name::SPARE)).map_err(fail)
+        Ok(())
     }
 
     /// Step 6. Failures are problems: the next sweep tries again.

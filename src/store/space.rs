@@ -55,8 +55,8 @@ impl Inner {
 
     /// Writes the header of a spare file and moves it to its place among the segments. When that
     /// fails the file is removed again, as far as it goes: it holds no record, and space that a
-    /// failed try keeps would make the next one fail too. What is left over, opening removes or
-    /// finds empty.
+    /// failed try keeps would make the next one fail too. No sync: what is left over, opening
+    /// removes or finds empty.
     fn adopt_file(
         &self,
         class: ClassId,
@@ -74,16 +74,14 @@ impl Inner {
         let header = match moved {
             Ok(header) => header,
             Err(error) => {
-                let synced = || Barrier::FailedSpareSync.sync(|| self.vfs.sync_dir(name::SPARE));
-                self.vfs.remove(spare).and_then(|()| synced()).ok();
+                self.vfs.remove(spare).ok();
                 return Err(error);
             }
         };
         let named = Barrier::SegmentNameSync.sync(|| self.vfs.sync_dir(name::SEGMENTS));
         let old_gone = || Barrier::SegmentOldNameSync.sync(|| self.vfs.sync_dir(name::SPARE));
         if let Err(error) = named.and_then(|()| old_gone()) {
-            let synced = || Barrier::FailedSegmentSync.sync(|| self.vfs.sync_dir(name::SEGMENTS));
-            self.vfs.remove(&name).and_then(|()| synced()).ok();
+            self.vfs.remove(&name).ok();
             return Err(fail(error));
         }
         Ok(Segment::fresh(&self.handles, name, Arc::clone(file), header))
@@ -184,9 +182,7 @@ impl Inner {
     pub(super) fn keep_reserve(&self) {
         if self.ledger.lock().reserve().is_err() {
             let ballast = name::spare(SpareName::Ballast);
-            let removed = self.vfs.remove(&ballast);
-            let synced = || Barrier::BallastDropSync.sync(|| self.vfs.sync_dir(name::SPARE));
-            if removed.and_then(|()| synced()).is_ok()
+            if self.vfs.remove(&ballast).is_ok()
                 && let Err(error) = self.ledger.lock().reserve()
             {
                 self.survived(error);
@@ -207,9 +203,7 @@ impl Inner {
                 return;
             }
             drop(file);
-            let removed = self.vfs.remove(&name);
-            let synced = || Barrier::ReserveDropSync.sync(|| self.vfs.sync_dir(name::SPARE));
-            if let Err(error) = removed.and_then(|()| synced()) {
+            if let Err(error) = self.vfs.remove(&name) {
                 return self.survived(self.io("remove reserve", &name, error));
             }
         }
