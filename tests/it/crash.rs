@@ -47,7 +47,7 @@ fn survives(scenario: Scenario) {
     }
 }
 
-fn crash_once(scenario: Scenario, seed: u64, changes: u64) {
+pub(crate) fn crash_once(scenario: Scenario, seed: u64, changes: u64) {
     let allowed = below(seed, 1, changes + 1);
     let mut world = World::new(seed, allowed);
     // It fails where the plug is pulled, if not before its end.

@@ -55,6 +55,11 @@ impl Plug {
         self.changes.allowed.store(0, Ordering::SeqCst);
     }
 
+    /// Pulls the plug `changes` from now.
+    pub(crate) fn pull_after(&self, changes: u64) {
+        self.changes.allowed.store(self.changes() + changes, Ordering::SeqCst);
+    }
+
     /// Lets the next `times` syncs fail, of files whose name began with `path` when opened.
     pub(crate) fn fail_syncs(&self, path: &'static str, times: u64) {
         *self.changes.bad_syncs.lock().unwrap() = (path, times);
