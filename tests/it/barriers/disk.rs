@@ -64,8 +64,10 @@ pub(super) fn a_reserve_that_was_made_again_outlives_a_power_cut(seed: u64) {
 /// Trusted time does not go back behind what a sweep saw, though the wall clock does.
 pub(super) fn trusted_time_does_not_go_back(seed: u64) {
     let t = seeded(seed);
-    t.clip("door", 10, "old");
+    t.sealed_clip("door", 10, "old");
+    t.sweep();
     t.pass(4 * DAY);
+    // There is nothing to decide, so that no entry of the ledger has the time.
     t.sweep();
     let before = t.store.now();
     let clock = t.clock.clone();
@@ -73,22 +75,22 @@ pub(super) fn trusted_time_does_not_go_back(seed: u64) {
     assert!(t.store.now() >= before);
 }
 
-/// The store, whose process dies `changes` of the disk from now.
-fn dying(t: TestStore, changes: u64) -> (TestStore, Plug) {
+/// The store in a process whose end the plug decides.
+fn mortal(t: TestStore) -> (TestStore, Plug) {
     let TestStore { disk, clock, options, store } = t;
     drop(store);
     let plug = Plug::new(&disk, u64::MAX);
     let store = options.clone().vfs(plug.clone()).open("store").unwrap();
-    plug.pull_after(changes);
     (TestStore { disk, clock, options, store }, plug)
 }
 
-/// The next process on the same machine.
-fn next_process((t, plug): (TestStore, Plug)) -> TestStore {
+/// The process dies; the next one is on the same machine.
+fn die(t: TestStore, plug: &Plug) -> TestStore {
     plug.pull();
     t.reopen()
 }
 
+/// A clip that may be refused.
 fn append(t: &TestStore, minute: u32) {
     let new = NewClip::new(&camera("door"), minutes(minute, minute + 1));
     drop(t.store.append(new, marked("new", 20_000)));
@@ -96,23 +98,24 @@ fn append(t: &TestStore, minute: u32) {
 
 /// A segment that was made and never written to is no damage.
 pub(super) fn a_segment_without_a_record_has_its_header(seed: u64) {
+    let (t, plug) = mortal(seeded(seed));
+    t.sealed_clip("door", 10, "before");
     // Its file, its header twice, a sync, its name, two folders; then the record.
-    let (t, plug) = dying(seeded(seed), 3 + seed % 5);
-    append(&t, 10);
+    plug.pull_after(3 + seed % 5);
+    append(&t, 20);
     plug.pull();
-    let t = cut_power(t, |_| ());
-    let problems = t.store.opening().problems;
+    let problems = cut_power(t, |_| ()).store.opening().problems;
     assert!(problems.is_empty(), "{problems:?}");
 }
 
 /// A clip that the process after a kill has shown is not lost with the power.
 pub(super) fn what_was_found_unsynced_is_kept(seed: u64) {
-    let t = seeded(seed);
+    let (t, plug) = mortal(seeded(seed));
     t.clip("door", 10, "first");
     // It dies behind the write of the record, before its sync.
-    let dying = dying(t, 1);
-    append(&dying.0, 20);
-    let t = next_process(dying);
+    plug.pull_after(1);
+    append(&t, 20);
+    let t = die(t, &plug);
     let shown = t.listed(&camera("door"));
     assert_eq!(shown.len(), 2);
     assert_eq!(cut_power(t, |_| ()).listed(&camera("door")), shown);
@@ -120,12 +123,12 @@ pub(super) fn what_was_found_unsynced_is_kept(seed: u64) {
 
 /// A seal that it has put on record is not lost either.
 pub(super) fn a_seal_that_was_found_unsynced_is_kept(seed: u64) {
-    let t = seeded(seed);
+    let (t, plug) = mortal(seeded(seed));
     let clip = t.clip("door", 10, "sealed");
     // It dies behind the writes of footer and trailer, before their sync.
-    let dying = dying(t, 2);
-    drop(dying.0.store.seal());
-    let t = cut_power(next_process(dying), |_| ());
+    plug.pull_after(2);
+    drop(t.store.seal());
+    let t = cut_power(die(t, &plug), |_| ());
     let problems = t.store.opening().problems;
     assert!(problems.is_empty(), "{problems:?}");
     assert!(t.reads_as(&clip, "sealed"));
@@ -133,13 +136,13 @@ pub(super) fn a_seal_that_was_found_unsynced_is_kept(seed: u64) {
 
 /// Nor is a drop: the file does not come back.
 pub(super) fn a_drop_that_was_found_unsynced_is_kept(seed: u64) {
-    let t = seeded(seed);
+    let (t, plug) = mortal(seeded(seed));
     let clip = t.sealed_clip("door", 10, "due");
     t.pass(11 * DAY);
     // It dies around the removal, which follows the writes and syncs of two ledger copies.
-    let dying = dying(t, 4 + seed % 3);
-    drop(dying.0.store.sweep());
-    let t = cut_power(next_process(dying), |_| ());
+    plug.pull_after(4 + seed % 3);
+    drop(t.store.sweep());
+    let t = cut_power(die(t, &plug), |_| ());
     t.assert_gone(&clip);
     assert_eq!(t.files_with("due"), [""; 0]);
 }
