@@ -71,6 +71,8 @@ barriers! {
     ScannedChunkCrc: Checksum in "src/log/scan.rs",
     /// A footer is the one that its trailer vouches for.
     FooterCrc: Checksum in "src/log/segment.rs",
+    /// A segment is of this store, and the one that its name says.
+    SegmentOwner: Checksum in "src/log/segment.rs",
     /// A chunk that is handed out is the one that was recorded.
     ChunkCrc: Checksum in "src/log/segment.rs",
 
@@ -92,10 +94,16 @@ barriers! {
     LedgerRebuildSync: Sync in "src/ledger/copy.rs",
     /// A file that was repaired from the other copy, before that one is touched.
     LedgerRepairSync: Sync in "src/ledger/copy.rs",
+    /// No entry is missing before one that was made when it was durable.
+    LedgerGap: Checksum in "src/ledger/scan.rs",
     /// An entry names the one before it.
     LedgerChain: Checksum in "src/ledger/scan.rs",
     /// Of two different entries at one place, that counts whose batch goes on in the chain.
     LedgerCopyChain: Checksum in "src/ledger/scan.rs",
+    /// No entry may stand where neither copy can be read.
+    LedgerBothLost: Checksum in "src/ledger/replay.rs",
+    /// The ledger has as many entries as the STORE file knows of.
+    LedgerLength: Checksum in "src/ledger/replay.rs",
 
     /// The folders of a new store, before its STORE file is there.
     FoldersSync: Sync in "src/store/folder.rs",
@@ -136,6 +144,8 @@ barriers! {
     RecordAtVerifying: Checksum in "src/store/verify.rs",
     /// The bytes of a clip are those that arrived.
     DigestAtVerifying: Checksum in "src/store/verify.rs",
+    /// The copy of held clips has a footer.
+    CopyFooter: Checksum in "src/store/relocate.rs",
     /// The copy of a held clip has the records and checksums of its source.
     CopyRecords: Checksum in "src/store/relocate.rs",
     /// It has the bytes of its source.

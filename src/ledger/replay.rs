@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::Ledger;
 use super::copy::{Copy, Loaded};
 use super::scan::{self, Chain, FILE_LEN, Scan};
+use crate::barrier::Barrier;
 use crate::format::entry::Entry;
 use crate::types::{Error, ErrorKind, Result};
 
@@ -117,7 +118,7 @@ fn lost_in_both(loaded: &[Loaded; 2], tail: usize) -> Option<String> {
     let lost = a.lost.iter().find(|block| unknown(b, **block));
     let lost = lost.or_else(|| b.lost.iter().find(|block| unknown(a, **block)));
     let block = *lost?;
-    (block + scan::FIRST_FRAME > tail)
+    (!Barrier::LedgerBothLost.test(block + scan::FIRST_FRAME <= tail))
         .then(|| format!("what stands at byte {block} can be read in neither copy"))
 }
 
@@ -309,7 +310,7 @@ impl Ledger {
 fn too_short(entries: u64, known_durable: u64, numbers: &[u32]) -> Option<String> {
     if numbers.is_empty() {
         Some("both copies of the ledger are missing".into())
-    } else if entries < known_durable {
+    } else if !Barrier::LedgerLength.test(entries >= known_durable) {
         Some(format!("the ledger ends after {entries} entries, but {known_durable} were durable"))
     } else if entries == 0 {
         Some("the ledger has no first entry".into())

@@ -187,7 +187,7 @@ impl Scanner<'_> {
         if entry.position < gap {
             return Ok(false);
         }
-        if entry.batch_start > gap {
+        if !Barrier::LedgerGap.test(entry.batch_start <= gap) {
             // Its batch was begun when the lost entry was durable: this is no torn last write.
             return Err(Stop(lost(gap, entry.batch_start)));
         }

@@ -92,7 +92,8 @@ impl Segment {
         let mut problems = Vec::new();
         let (header, trailer) = read_ends(&*file, len, &mut problems).map_err(|e| e.at(&path))?;
         let named = name.rsplit('/').next().and_then(name::parse_segment);
-        if header.key.store != *store || named != Some((header.class, header.key.segment)) {
+        let ours = header.key.store == *store && named == Some((header.class, header.key.segment));
+        if !Barrier::SegmentOwner.test(ours) {
             return Err(
                 Error::corrupt("open segment: it belongs to another store or name").at(&path)
             );

@@ -160,7 +160,8 @@ impl Inner {
         // Opened anew: what counts is what the next opening of the store will find.
         let copy =
             Segment::open(&self.handles, &segment.name, &self.uuid, Known::default(), false)?;
-        if let Some(problem) = copy.problems.into_iter().next() {
+        let no_footer = copy.no_footer.filter(|_| Barrier::CopyFooter.stands());
+        if let Some(problem) = no_footer.into_iter().chain(copy.problems).next() {
             return Err(problem);
         }
         clips.iter().try_for_each(|located| self.check_copy(&copy.segment, located))

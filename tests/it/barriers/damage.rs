@@ -8,7 +8,7 @@ use clipkeep::{Clip, ErrorKind, VerifyDepth};
 use crate::store_kit::{DAY, SEGMENT_BYTES, TestStore, at, camera, kind_of, marked, minutes};
 
 use super::forge::{crc32, invisible, key_of, salted, swap_a_byte};
-use super::kit::{flip, overwrite, places, reopen, seeded, seeded_with};
+use super::kit::{cut_power, flip, overwrite, places, reopen, seeded, seeded_with};
 use super::meddler::Meddler;
 
 const SEGMENT: &str = "segments/0000-00000001.seg";
@@ -172,6 +172,53 @@ pub(super) fn ledger_copy_of_another_past(seed: u64) {
     assert_eq!(t.store.holds().len(), 2);
 }
 
+/// An entry that is lost in both copies is not taken for the end of the ledger.
+pub(super) fn lost_entry_before_another(seed: u64) {
+    let t = held_twice(seed, 10);
+    let places = entries(&t);
+    let lost = places[places.len() - 2];
+    let t = cut_power(t, |disk| {
+        for copy in LEDGER {
+            flip(disk, copy, lost + 16);
+        }
+    });
+    assert!(t.store.opening().deletion_frozen.is_some());
+}
+
+/// Nor is the last one, if it was durable when the store was closed.
+pub(super) fn lost_end_of_the_ledger(seed: u64) {
+    let t = held_twice(seed, 10);
+    let last = entries(&t).pop().unwrap();
+    let t = reopen(t, |disk| {
+        for copy in LEDGER {
+            overwrite(disk, copy, last, &[0; 200]);
+        }
+    });
+    assert!(t.store.opening().deletion_frozen.is_some());
+}
+
+/// What can be read in neither copy may have been an entry.
+pub(super) fn unreadable_end_of_the_ledger(seed: u64) {
+    let t = held_twice(seed, 10);
+    let t = reopen(t, |disk| {
+        for copy in LEDGER {
+            disk.bad_sector(copy, 65_536..66_048);
+        }
+    });
+    assert!(t.store.opening().deletion_frozen.is_some());
+}
+
+/// A segment of another store is not taken in.
+pub(super) fn segment_of_another_store(seed: u64) {
+    let (t, other) = (seeded(seed), seeded(seed + 1_000));
+    t.sealed_clip("door", 10, "own");
+    other.sealed_clip("door", 20, "foreign");
+    let foreign = other.disk.contents(SEGMENT).unwrap();
+    let t = reopen(t, |disk| overwrite(disk, SEGMENT, 0, &foreign));
+    assert_eq!(t.listed(&camera("door")), []);
+    assert!(!t.store.opening().problems.is_empty());
+}
+
 /// A sealed segment, and the bytes of one that differs from it in the footage alone.
 fn twins(seed: u64) -> (TestStore, Clip, Vec<u8>) {
     let (t, other) = (seeded(seed), seeded(seed));
@@ -252,6 +299,18 @@ pub(super) fn about_to_move(seed: u64) -> (TestStore, Meddler, Clip) {
     t.keep("door", minutes(10, 11));
     t.pass(11 * DAY);
     (t, meddler, held)
+}
+
+/// A copy whose footer was damaged on its way does not replace its source.
+pub(super) fn copy_without_a_footer(seed: u64) {
+    let (t, meddler, _) = about_to_move(seed);
+    meddler.meddle(|_, bytes| {
+        if bytes.starts_with(b"CLIPFTR\0") {
+            bytes[100] ^= 1;
+        }
+    });
+    let report = t.store.sweep().unwrap();
+    assert!(report.clips_moved == 0 && !report.problems.is_empty());
 }
 
 /// A copy that differs in bits which no CRC32 sees does not replace its source.

@@ -30,6 +30,7 @@ pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
         B::EvidenceSync => crashes::of("hold_and_sweep"),
         B::ScannedChunkCrc => crashes::of("append"),
         B::FooterCrc => test!(damage::flipped_bit_in_a_footer),
+        B::SegmentOwner => test!(damage::segment_of_another_store),
         B::ChunkCrc => test!(damage::flipped_bit_in_a_chunk),
 
         B::LedgerSyncA => test!(ledger::copy_a_does_alone),
@@ -40,6 +41,9 @@ pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
         B::LedgerResumeDirSync => test!(ledger::a_file_that_a_killed_process_began_gets_its_name),
         B::LedgerRebuildSync => test!(ledger::a_rebuilt_file_lasts),
         B::LedgerRepairSync => test!(ledger::a_repair_lasts),
+        B::LedgerGap => test!(damage::lost_entry_before_another),
+        B::LedgerBothLost => test!(damage::unreadable_end_of_the_ledger),
+        B::LedgerLength => test!(damage::lost_end_of_the_ledger),
         B::LedgerChain => test!(damage::swapped_ledger_entry),
         B::LedgerCopyChain => test!(damage::ledger_copy_of_another_past),
 
@@ -60,6 +64,7 @@ pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
         B::RootAtVerifying => test!(damage::segment_swapped_while_open),
         B::RecordAtVerifying => test!(damage::damaged_record_header_is_told_by_verify),
         B::DigestAtVerifying => test!(damage::forged_byte_is_told_by_verify),
+        B::CopyFooter => test!(damage::copy_without_a_footer),
         B::CopyRecords => test!(damage::copy_with_other_checksums),
         B::CopyBytes => test!(damage::copy_with_an_invisible_change),
         B::CopyDigest => test!(damage::forged_clip_stays_where_it_is),
