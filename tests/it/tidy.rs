@@ -3,6 +3,7 @@
 //!
 //! A rule is a function from a file to what is wrong in it, `path:line: message`.
 
+mod barriers;
 mod code;
 mod shape;
 mod source;
@@ -109,6 +110,39 @@ fn a_punch_outside_the_gate_is_found() {
     let rule: Rule = code::bytes_removed_only_by_the_gate;
     assert_eq!(found(rule, "src/store/sweep.rs", "segment.file.punch(range)?;"), [1]);
     assert!(found(rule, "src/store/gate.rs", "segment.file.punch(range)?;").is_empty());
+}
+
+#[test]
+fn no_sync_is_without_a_name() {
+    check_code(barriers::syncs_have_names);
+}
+
+#[test]
+fn a_sync_without_a_name_is_found() {
+    let rule: Rule = barriers::syncs_have_names;
+    let text = "next.sync()?;\nself.vfs.sync_dir(dir)?;\nBarrier::X.sync(|| next.sync())?;\n";
+    assert_eq!(found(rule, "src/log/seal.rs", text), [1, 2]);
+    assert!(found(rule, "src/vfs/os/file.rs", text).is_empty());
+    assert!(found(rule, "src/store/mod.rs", "self.inner.sync()\n").is_empty());
+}
+
+#[test]
+fn barriers_stand_in_their_places() {
+    let faults = barriers::barriers_stand_in_their_places(&source::sources());
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_barrier_that_is_not_in_its_place_is_found() {
+    let file = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
+    let faults = |code: &str| {
+        let rows = file("src/barrier.rs", "    SealSync: Sync in \"src/log/seal.rs\",\n");
+        barriers::barriers_stand_in_their_places(&[rows, file("src/log/seal.rs", code)]).len()
+    };
+    assert_eq!(faults("Barrier::SealSync.sync(|| file.sync())\n"), 0);
+    assert_eq!(faults("Barrier::SealSyncs.sync(|| file.sync())\n"), 1);
+    assert_eq!(faults("Barrier::SealSync.stands();\nBarrier::SealSync.stands();\n"), 1);
+    assert_eq!(barriers::barriers_stand_in_their_places(&[]).len(), 1);
 }
 
 #[test]
