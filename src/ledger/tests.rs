@@ -63,8 +63,8 @@ pub(super) fn open_with(disk: &SimVfs, known_durable: u64, writable: bool) -> Op
         assert_eq!(entry.position, wide(seen.len()), "in order, none twice");
         seen.push(entry.decision.clone());
     };
-    let (ledger, replay) =
-        Ledger::open(vfs(disk), STORE, known_durable, writable, &mut visit).unwrap();
+    let extent = Extent { known_durable, ..Extent::default() };
+    let (ledger, replay) = Ledger::open(vfs(disk), STORE, extent, writable, &mut visit).unwrap();
     assert_eq!(replay.entries, wide(seen.len()));
     Opened { ledger, replay, seen }
 }
