@@ -269,6 +269,16 @@ impl Copy {
         Ok(())
     }
 
+    /// Removes every file from number `first` on; durable with the first file made after that.
+    pub(super) fn remove_from(&mut self, first: u32) -> Result<()> {
+        let (numbers, _) = self.list()?;
+        self.count(&numbers);
+        for number in numbers.range(first..) {
+            self.remove(*number)?;
+        }
+        Ok(())
+    }
+
     /// Makes the folder. Its name is durable with that of the first file in it, and nothing counts
     /// before that.
     pub(super) fn create_dir(&self) -> Result<()> {
