@@ -50,8 +50,8 @@ pub(super) fn seal(mut block: Writer, crc: impl Fn(&[u8]) -> u32) -> Vec<u8> {
     block.finish()
 }
 
-/// Checks length, magic, CRC (which `barrier` names) and version of the block at the start of `bytes`; the reader stands
-/// behind the version and ends with the block.
+/// Checks length, magic, CRC (which `barrier` names) and version of the block at the start of
+/// `bytes`; the reader stands behind the version and ends with the block.
 pub(super) fn open(
     bytes: &[u8],
     magic: Magic,

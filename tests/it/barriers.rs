@@ -4,8 +4,8 @@
 //! misses is not needed or not tested, and either way this fails. The very same attempt must
 //! succeed with the barrier in place, so that it is the barrier that was missed and nothing else.
 //!
-//! Prints a line a barrier that begins with `BARRIER `: its name, what caught its absence, and after
-//! how many states. Everything follows from the numbers of the attempts, and
+//! Prints a line a barrier that begins with `BARRIER `: its name, what caught its absence, and
+//! after how many states. Everything follows from the numbers of the attempts, and
 //! `CLIPKEEP_BARRIER=<name>` tries one barrier alone.
 
 mod crashes;

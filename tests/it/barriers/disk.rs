@@ -2,10 +2,9 @@
 
 use clipkeep::{Durability, NewClip, Timestamp};
 
-use crate::plug::Plug;
 use crate::store_kit::{DAY, TestStore, camera, marked, minutes};
 
-use super::kit::{cut_power, seeded, seeded_with};
+use super::kit::{cut_power, die, mortal, seeded, seeded_with};
 
 /// What was acknowledged as buffered is durable when `Store::sync` returns.
 pub(super) fn a_synced_store_keeps_what_was_buffered(seed: u64) {
@@ -73,21 +72,6 @@ pub(super) fn trusted_time_does_not_go_back(seed: u64) {
     let clock = t.clock.clone();
     let t = cut_power(t, |_| clock.step_wall(Timestamp::EPOCH));
     assert!(t.store.now() >= before);
-}
-
-/// The store in a process whose end the plug decides.
-fn mortal(t: TestStore) -> (TestStore, Plug) {
-    let TestStore { disk, clock, options, store } = t;
-    drop(store);
-    let plug = Plug::new(&disk, u64::MAX);
-    let store = options.clone().vfs(plug.clone()).open("store").unwrap();
-    (TestStore { disk, clock, options, store }, plug)
-}
-
-/// The process dies; the next one is on the same machine.
-fn die(t: TestStore, plug: &Plug) -> TestStore {
-    plug.pull();
-    t.reopen()
 }
 
 /// A clip that may be refused.

@@ -5,7 +5,7 @@ use std::thread;
 
 use clipkeep::{ErrorKind, HoldCause, KeptReason, NewClip, WhenFull};
 
-use crate::store_kit::{DAY, SEGMENT_BYTES, camera, kind_of, marked, minutes};
+use crate::store_kit::{DAY, SEGMENT_BYTES, TestStore, camera, kind_of, marked, minutes};
 
 use super::damage::about_to_move;
 use super::kit::{overwrite, reopen, seeded, seeded_with};
@@ -48,21 +48,18 @@ pub(super) fn a_held_clip_outlives_its_neighbour_in_evidence(seed: u64) {
     assert!(t.reads_as(&held, "held"));
 }
 
-/// Where a held clip cannot be moved, its neighbours are removed around it, and it stays.
+/// Where a held clip cannot be moved, for there is no room, it stays where it is.
+pub(super) fn a_held_clip_that_cannot_be_moved_stays(seed: u64) {
+    drop(swept_on_a_full_disk(seed));
+}
+
+/// And its neighbours are removed around it.
 pub(super) fn neighbours_go_where_a_held_clip_stays(seed: u64) {
-    let t = seeded_with(seed, |options| options.evidence_reserve(0));
-    let held = t.clip("door", 10, "held");
-    t.sealed_clip("door", 20, "due");
-    t.keep("door", minutes(10, 11));
-    t.pass(11 * DAY);
-    t.disk.set_capacity(0);
-    t.store.sweep().unwrap();
-    assert!(t.reads_as(&held, "held"));
+    let t = swept_on_a_full_disk(seed);
     assert_eq!(t.files_with("due"), [""; 0]);
 }
 
-/// The same, with an eye on the held clip alone.
-pub(super) fn a_held_clip_that_cannot_be_moved_stays(seed: u64) {
+fn swept_on_a_full_disk(seed: u64) -> TestStore {
     let t = seeded_with(seed, |options| options.evidence_reserve(0));
     let held = t.clip("door", 10, "held");
     t.sealed_clip("door", 20, "due");
@@ -71,6 +68,7 @@ pub(super) fn a_held_clip_that_cannot_be_moved_stays(seed: u64) {
     t.disk.set_capacity(0);
     t.store.sweep().unwrap();
     assert!(t.reads_as(&held, "held"));
+    t
 }
 
 /// What somebody reads is not punched out under the reader.

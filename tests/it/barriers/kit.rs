@@ -4,6 +4,7 @@ use clipkeep::vfs::Vfs;
 use clipkeep::vfs::sim::SimVfs;
 use clipkeep::{ManualClock, NewHold, Result, Retention, Store, StoreOptions};
 
+use crate::plug::Plug;
 use crate::store_kit::{SEGMENT_BYTES, TestStore, at, camera, minutes};
 
 /// Options as those of [`TestStore`], without a disk.
@@ -51,6 +52,21 @@ pub(super) fn reopen(t: TestStore, meanwhile: impl FnOnce(&SimVfs)) -> TestStore
         meanwhile(&disk);
         options
     })
+}
+
+/// The store in a process whose end the plug decides.
+pub(super) fn mortal(t: TestStore) -> (TestStore, Plug) {
+    let TestStore { disk, clock, options, store } = t;
+    drop(store);
+    let plug = Plug::new(&disk, u64::MAX);
+    let store = options.clone().vfs(plug.clone()).open("store").unwrap();
+    (TestStore { disk, clock, options, store }, plug)
+}
+
+/// The process dies; the next one is on the same machine.
+pub(super) fn die(t: TestStore, plug: &Plug) -> TestStore {
+    plug.pull();
+    t.reopen()
 }
 
 /// Removes the files that begin with `path`, for good.

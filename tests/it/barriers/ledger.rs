@@ -9,7 +9,7 @@ use clipkeep::{HoldId, NewHold};
 use crate::plug::Plug;
 use crate::store_kit::{TestStore, camera, minutes};
 
-use super::kit::{cut_power, flip, lose, places, reopen, seeded, wide_hold};
+use super::kit::{cut_power, die, flip, lose, mortal, places, reopen, seeded, wide_hold};
 
 const FILE: &str = "00000000.log";
 const NEXT: &str = "00000001.log";
@@ -66,63 +66,42 @@ pub(super) fn a_rebuilt_file_lasts(seed: u64) {
 
 /// What the opening after a kill shows, neither a power cut nor the loss of a copy takes back.
 pub(super) fn what_a_killed_process_left_lasts(seed: u64) {
-    let (t, _) = held(seed);
-    let TestStore { disk, clock, options, store } = t;
-    drop(store);
-    // Opening it cleanly changes as much as it did here; the next changes are those of a hold.
-    let opening = changes_of_opening(seed);
-    let plug = Plug::new(&disk, opening + 1 + seed % 4);
-    let store = options.clone().vfs(plug.clone()).open("store").unwrap();
+    let (t, plug) = mortal(held(seed).0);
+    // It dies between the writes and syncs of the two copies.
+    plug.pull_after(1 + seed % 4);
     let hold = NewHold::new([camera("door")], minutes(20, 21));
-    let placed = store.place_hold(hold).is_ok();
-    plug.pull();
-    drop(store);
-    let store = options.clone().open("store").unwrap();
-    let shown = store.holds().len();
+    let placed = t.store.place_hold(hold).is_ok();
+    let t = die(t, &plug);
+    let shown = t.store.holds().len();
     assert!(shown == 2 || !placed, "an acknowledged hold is lost");
-    let t = cut_power(TestStore { disk, clock, options, store }, |disk| lose(disk, "ledger/b/"));
-    assert_eq!(t.store.opening().deletion_frozen, None);
-    assert_eq!(t.store.holds().len(), shown, "a hold that was shown is lost");
+    shows_as_many_without_copy_b(t, shown);
 }
 
-/// How much a clean opening of the store of [`held`] changes.
-fn changes_of_opening(seed: u64) -> u64 {
-    let (t, _) = held(seed);
-    let TestStore { disk, options, store, .. } = t;
-    drop(store);
-    let plug = Plug::new(&disk, u64::MAX);
-    let store = options.vfs(plug.clone()).open("store").unwrap();
-    let changes = plug.changes();
-    drop(store);
-    changes
+#[track_caller]
+fn shows_as_many_without_copy_b(t: TestStore, shown: usize) {
+    let t = cut_power(t, |disk| lose(disk, "ledger/b/"));
+    assert_eq!(t.store.opening().deletion_frozen, None);
+    assert_eq!(t.store.holds().len(), shown, "a hold that was shown is lost");
 }
 
 /// The same where the ledger had just gone on in a file whose name was in memory only.
 pub(super) fn a_file_that_a_killed_process_began_gets_its_name(seed: u64) {
-    let (disk, t) = found_blank(seed);
-    disk.set_capacity(0);
-    let TestStore { clock, options, store, .. } = t;
-    drop(store);
-    let plug = Plug::new(&disk, u64::MAX);
-    let store = options.clone().vfs(plug.clone()).open("store").unwrap();
+    let (t, plug) = mortal(found_blank(seed));
+    t.disk.set_capacity(0);
     let (mut round, mut entry) = (0, 0);
-    while !begun(&disk) {
-        let before = used(&disk);
+    while !begun(&t.disk) {
+        let before = used(&t.disk);
         if 1 << 20 < before + entry {
-            // Killed behind the sync of the first batch in the new file of copy a.
+            // It dies behind the sync of the first batch in the new file of copy a.
             plug.pull_after(2);
         }
-        wide_hold(&store, round).ok();
-        entry = used(&disk) - before;
+        wide_hold(&t.store, round).ok();
+        entry = used(&t.disk) - before;
         round += 1;
     }
-    plug.pull();
-    drop(store);
-    let store = options.clone().open("store").unwrap();
-    let shown = store.holds().len();
-    let t = cut_power(TestStore { disk, clock, options, store }, |disk| lose(disk, "ledger/b/"));
-    assert_eq!(t.store.opening().deletion_frozen, None);
-    assert_eq!(t.store.holds().len(), shown, "a hold that was shown is lost");
+    let t = die(t, &plug);
+    let shown = t.store.holds().len();
+    shows_as_many_without_copy_b(t, shown);
 }
 
 /// How much of the first file of copy a has entries.
@@ -148,15 +127,15 @@ fn begun(disk: &SimVfs) -> bool {
 
 /// The ledger goes on in a file whose name a killed process left in memory.
 pub(super) fn a_file_that_was_found_blank_gets_its_name(seed: u64) {
-    let (disk, t) = found_blank(seed);
-    disk.set_capacity(0);
+    let t = found_blank(seed);
+    t.disk.set_capacity(0);
     fill(&t);
     let hold = t.keep("door", minutes(20, 21));
     still_holds(&cut_power(t, |disk| lose(disk, "ledger/b/")), hold);
 }
 
 /// A store whose copy a has a blank next file, the name of which is not durable.
-fn found_blank(seed: u64) -> (SimVfs, TestStore) {
+fn found_blank(seed: u64) -> TestStore {
     let (t, _) = held(seed);
     let TestStore { disk, clock, options, store } = t;
     drop(store);
@@ -172,5 +151,5 @@ fn found_blank(seed: u64) -> (SimVfs, TestStore) {
     }
     assert!(!disk.files().contains(&format!("ledger/b/{NEXT}")));
     let store = options.clone().open("store").unwrap();
-    (disk.clone(), TestStore { disk, clock, options, store })
+    TestStore { disk, clock, options, store }
 }

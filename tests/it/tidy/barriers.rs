@@ -1,4 +1,4 @@
-//! Rules of the barriers: no sync without a name, and no name that stands anywhere but in its place.
+//! Rules of the barriers: no sync without a name, and no name anywhere but in its place.
 
 use super::source::Source;
 
