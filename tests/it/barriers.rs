@@ -19,6 +19,7 @@ mod meddler;
 mod table;
 
 use std::cell::Cell;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, Once};
@@ -47,7 +48,7 @@ impl Catcher {
 
     /// The same with `barrier` off from the start.
     fn behind(mut self, barrier: Barrier) -> Self {
-        self.name += &format!(", without {barrier:?}");
+        write!(self.name, ", without {barrier:?}").unwrap();
         self.failed_before.push(barrier);
         self
     }
@@ -151,7 +152,7 @@ fn every_barrier_is_missed_when_it_is_gone() {
         };
         killed += usize::from(matches!(outcome, Outcome::Caught(_)));
         let (name, kind) = (format!("{barrier:?}"), format!("{:?}", barrier.kind()));
-        table += &format!("BARRIER {name:<21} {kind:<8} {catcher:<60} {states}\n");
+        writeln!(table, "BARRIER {name:<21} {kind:<8} {catcher:<60} {states}").unwrap();
     }
     say(&format!("{table}BARRIERS killed {killed} of {}\n", found.len()));
     assert_eq!(killed, found.len(), "nothing misses some barriers: see the table");

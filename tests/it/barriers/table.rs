@@ -12,6 +12,7 @@ macro_rules! test {
 }
 
 /// The catcher of each barrier.
+#[expect(clippy::match_same_arms, reason = "they stand in the order of the barriers")]
 pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
     use Barrier as B;
     match barrier {
