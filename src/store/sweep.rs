@@ -60,7 +60,7 @@ impl Inner {
             return Err(Error::corrupt(format!("sweep: nothing is deleted while {why}")));
         }
         let mut report = SweepReport::default();
-        let sealed_before = self.now().saturating_sub(self.options.segment_age);
+        let sealed_before = self.sealed_before();
         for appender in self.all_appenders() {
             // A segment that cannot be sealed stays readable; it is sealed at the next opening.
             report.problems.extend(appender.seal(self, sealed_before).err());
