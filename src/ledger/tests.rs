@@ -4,6 +4,8 @@
 //! was not acknowledged is there whole or not at all; and a ledger that lost something says so
 //! instead of going on.
 
+mod crash;
+
 use std::io;
 use std::sync::Arc;
 
@@ -198,14 +200,35 @@ fn the_ledger_rolls_to_the_next_file_with_whole_batches() {
 }
 
 #[test]
-fn what_is_too_long_for_a_file_becomes_several_batches() {
+fn decisions_that_do_not_fit_into_a_file_are_refused_as_a_whole() {
     let disk = SimVfs::new(7);
     let mut ledger = create(&disk);
-    let entries = ledger.append(at(2), vec![long(200_000); 12]).unwrap();
-    let mut batches: Vec<_> = entries.iter().map(|entry| entry.batch_start).collect();
-    batches.dedup();
-    assert_eq!(batches, [1, 6, 11]);
-    assert_eq!(open(&disk.crash()).seen.len(), 13);
+    ledger.defer(at(2), ended(1));
+    let error = ledger.append(at(2), vec![long(200_000); 6]).unwrap_err();
+    assert_eq!((error.kind(), ledger.durable_position()), (ErrorKind::InvalidInput, 1));
+    let entries = ledger.append(at(2), vec![long(200_000); 5]).unwrap();
+    assert!(entries.iter().all(|entry| entry.batch_start == entries[0].batch_start));
+    assert_eq!(open(&disk.crash()).seen.len(), 7);
+}
+
+#[test]
+fn decisions_stay_together_behind_more_deferred_ones_than_fit() {
+    for nth in 1..12 {
+        let disk = SimVfs::new(nth);
+        let mut ledger = create(&disk);
+        for _ in 0..7 {
+            ledger.defer(at(2), long(200_000));
+        }
+        disk.fail_from(SimOp::Write, nth, io::ErrorKind::Other);
+        let appended = ledger.append(at(3), vec![long(150_000); 4]);
+        let acknowledged = appended.as_ref().map_or(0, Vec::len);
+        disk.clear_faults();
+        let seen = open(&disk.crash()).seen;
+        let there = seen.iter().filter(|decision| **decision == long(150_000)).count();
+        assert!([0, 4].contains(&there) && there >= acknowledged, "write {nth}: {there}");
+        let noted = seen.iter().filter(|decision| **decision == long(200_000)).count();
+        assert!(wide(noted) + 1 >= ledger.durable_position().min(8), "write {nth}: {noted}");
+    }
 }
 
 #[test]
@@ -441,6 +464,7 @@ fn a_copy_that_kept_an_unfinished_write_does_not_fork_the_history() {
         &STORE,
         ledger.chain,
         &[2, 3].map(|hold| Item { at: at(9), decision: ended(hold) }),
+        2,
     );
     let torn = &batches.unwrap()[0].bytes[..88];
     disk.open(B0, true).unwrap().write_at(wide(ledger.tail), &[torn]).unwrap();
@@ -535,82 +559,4 @@ fn a_ledger_with_decisions_is_never_replaced() {
     let error = Ledger::create(vfs(&disk), [9; 16], at(1), Vec::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert_eq!(open(&disk).seen.len(), 2);
-}
-
-/// One history with a crash in it: appends batches until operation `nth` of kind `op` fails, cuts
-/// the power, and checks what is there. Gives false when the operation was never reached.
-fn crash_at(op: SimOp, nth: u64, seed: u64, entry_len: usize) -> bool {
-    let disk = SimVfs::new(seed);
-    let mut ledger = create(&disk);
-    disk.fail_from(op, nth, io::ErrorKind::Other);
-    let (mut sent, mut acknowledged) = (vec![1_usize], 1);
-    let mut failed = false;
-    for round in 0..8_usize {
-        ledger.defer(at(2), ended(wide(round)));
-        let count = 1 + (index(seed) + round) % 3;
-        sent.push(count + 1);
-        if ledger.append(at(3), vec![long(entry_len); count]).is_err() {
-            failed = true;
-            break;
-        }
-        acknowledged = ledger.durable_position();
-    }
-    let whole: Vec<u64> = sent
-        .iter()
-        .scan(0, |sum, count| {
-            *sum += wide(*count);
-            Some(*sum)
-        })
-        .collect();
-    let disk = disk.crash();
-    let mut opened = open_with(&disk, acknowledged, true);
-    let context = format!("{op:?} {nth} seed {seed}: {:?}", opened.replay);
-    assert!(opened.replay.unreadable.is_none(), "{context}");
-    assert!(opened.replay.entries >= acknowledged, "acknowledged {acknowledged}; {context}");
-    assert!(whole.contains(&opened.replay.entries), "half a batch; {context}");
-    opened.ledger.append(at(4), batch(1..2)).unwrap();
-    assert_equal_and_sound(&disk, &opened.ledger);
-    let again = open_with(&disk.crash(), opened.ledger.durable_position(), true);
-    assert_eq!(again.replay.entries, opened.replay.entries + 1, "{context}");
-    failed || !ledger.problems().is_empty()
-}
-
-#[test]
-fn a_crash_at_any_operation_keeps_whole_acknowledged_batches() {
-    for op in [SimOp::Write, SimOp::Sync, SimOp::SyncDir, SimOp::Create] {
-        for entry_len in [10, 5_000, 120_000] {
-            for nth in 1..60 {
-                let reached = (0..6).any(|seed| crash_at(op, nth, seed * 60 + nth, entry_len));
-                if !reached {
-                    break;
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn a_crash_after_any_append_keeps_it() {
-    for seed in 0..200 {
-        crash_at(SimOp::Map, 1, seed, 700 + (index(seed) % 9) * 500);
-    }
-}
-
-#[test]
-fn a_crash_while_repairing_costs_nothing() {
-    for seed in 0..30 {
-        for (op, nth) in [(SimOp::Write, 1), (SimOp::Sync, 1), (SimOp::Write, 2), (SimOp::Sync, 2)]
-        {
-            let disk = SimVfs::new(seed);
-            create(&disk).append(at(2), batch(1..30)).unwrap();
-            disk.corrupt(A0, offset_of(2) + 30, 1);
-            disk.corrupt(B0, offset_of(25) + 30, 1);
-            disk.fail_from(op, nth, io::ErrorKind::Other);
-            assert_eq!(open_with(&disk, 30, true).seen.len(), 30);
-            let disk = disk.crash();
-            let opened = open_with(&disk, 30, true);
-            assert_eq!(opened.seen[1..], batch(1..30), "seed {seed} {op:?} {nth}");
-            assert_equal_and_sound(&disk, &opened.ledger);
-        }
-    }
 }
