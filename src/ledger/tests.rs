@@ -526,6 +526,49 @@ fn verify_names_the_copy_and_the_entry() {
 }
 
 #[test]
+fn verify_waits_for_nobody_unless_the_file_that_is_written_looks_damaged() {
+    let disk = SimVfs::new(28);
+    let mut ledger = create(&disk);
+    while ledger.number < 1 {
+        ledger.append(at(2), vec![long(200_000)]).unwrap();
+    }
+    let verify = |ledger: &Ledger| {
+        let (mut asked, mut seen) = (0, 0);
+        let mut still = || {
+            asked += 1;
+            Some(())
+        };
+        let found = ledger.snapshot().verify(&mut still, &mut |_, _| seen += 1).unwrap();
+        (found.len(), asked, seen)
+    };
+    assert_eq!(verify(&ledger), (0, 0, ledger.durable_position()));
+    disk.corrupt(A0, 5000, 1);
+    assert_eq!(verify(&ledger), (1, 0, ledger.durable_position()));
+    disk.corrupt(A0, 5000, 1);
+    disk.corrupt(&name::ledger(name::LEDGER_B, 1), 5000, 1);
+    assert_eq!(verify(&ledger), (1, 1, ledger.durable_position()));
+}
+
+#[test]
+fn an_append_under_way_is_no_damage_to_a_verifier() {
+    let disk = SimVfs::new(29);
+    let mut ledger = create(&disk);
+    let snapshot = ledger.snapshot();
+    // Copy a has the next batch already, copy b has not.
+    disk.fail_from(SimOp::Write, 2, io::ErrorKind::Other);
+    ledger.append(at(2), batch(1..3)).unwrap();
+    disk.clear_faults();
+    let mut still = || {
+        // By the time that nobody writes, both have it.
+        let a = disk.contents(A0).unwrap();
+        disk.open(B0, true).unwrap().write_at(0, &[&a]).unwrap();
+        Some(())
+    };
+    let found = snapshot.verify(&mut still, &mut |_, _| ()).unwrap();
+    assert_eq!(found.len(), 0, "{found:?}");
+}
+
+#[test]
 fn unknown_files_are_left_alone_and_told() {
     let disk = SimVfs::new(26);
     create(&disk).append(at(2), batch(1..9)).unwrap();
