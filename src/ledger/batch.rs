@@ -1,6 +1,7 @@
 //! Decisions to batches: positions, the chain, and the bytes that are written.
 //!
-//! Pure. A batch is never longer than what fits into one file.
+//! Pure. A batch is never longer than what fits into one file: what is to count as a whole and does
+//! not fit is refused before anything is written.
 
 use super::scan::{Chain, FILE_LEN, FIRST_FRAME, header};
 use crate::format::entry::{Decision, ENTRY_BYTES_MAX, Entry};
@@ -55,34 +56,64 @@ impl Batch {
     }
 }
 
-/// The batches of `items`, in order, behind `start`: one, unless they are too long for one file.
+/// The batches of `items`, in order, behind `start`, as few as they fit in. The last `together` of
+/// the items are in one batch, whatever that takes.
 ///
 /// # Errors
 ///
-/// `InvalidInput` for a decision with a text or list that is too long.
-pub(super) fn seal(store: &[u8; 16], start: Chain, items: &[Item]) -> Result<Vec<Batch>> {
-    let mut batches: Vec<Batch> = Vec::new();
-    let mut chain = start;
-    let (mut entries, mut len) = (Vec::new(), 0_usize);
+/// `InvalidInput` for a decision with a text or list that is too long, and when `together` do not
+/// fit into one file.
+pub(super) fn seal(
+    store: &[u8; 16],
+    start: Chain,
+    items: &[Item],
+    together: usize,
+) -> Result<Vec<Batch>> {
+    let mut sized = Vec::with_capacity(items.len());
     for item in items {
         let checked = item.decision.check();
         checked.map_err(|damage| Error::invalid("append to ledger").caused_by(damage))?;
         let entry = unplaced(item);
         // The place of an entry is of fixed width, so its length is known before its place.
-        let frame_len = entry.encode(store).len();
-        if len.saturating_add(frame_len) > BATCH_BYTES_MAX {
+        let len = entry.encode(store).len();
+        sized.push((entry, len));
+    }
+    let whole = sized.split_off(items.len().saturating_sub(together));
+    let whole_len = whole.iter().map(|(_, len)| len).sum::<usize>();
+    if whole_len > BATCH_BYTES_MAX {
+        let message = format!(
+            "append to ledger: decisions of {whole_len} bytes, and {BATCH_BYTES_MAX} count as one"
+        );
+        return Err(Error::invalid(message));
+    }
+    let units = sized.into_iter().map(|(entry, len)| (vec![entry], len));
+    let whole = whole.into_iter().map(|(entry, _)| entry).collect();
+    Ok(pack(store, start, units.chain([(whole, whole_len)])))
+}
+
+/// Fills batches with units of entries that stay together, each with its length.
+fn pack(
+    store: &[u8; 16],
+    start: Chain,
+    units: impl Iterator<Item = (Vec<Entry>, usize)>,
+) -> Vec<Batch> {
+    let mut batches = Vec::new();
+    let mut chain = start;
+    let (mut entries, mut len) = (Vec::new(), 0_usize);
+    for (unit, unit_len) in units {
+        if len.saturating_add(unit_len) > BATCH_BYTES_MAX {
             let batch = Batch::new(store, chain, std::mem::take(&mut entries), len);
             chain = batch.end;
             batches.push(batch);
             len = 0;
         }
-        entries.push(entry);
-        len += frame_len;
+        entries.extend(unit);
+        len += unit_len;
     }
     if !entries.is_empty() {
         batches.push(Batch::new(store, chain, entries, len));
     }
-    Ok(batches)
+    batches
 }
 
 fn unplaced(item: &Item) -> Entry {

@@ -20,8 +20,8 @@ const BLOCK_LEN: usize = 4096;
 
 const _: () = assert!(BLOCK_BYTES == 4096);
 
-/// One folder of ledger files.
-#[derive(Debug)]
+/// One folder of ledger files. A clone is for reading alone.
+#[derive(Clone, Debug)]
 pub(super) struct Copy {
     vfs: Arc<dyn Vfs>,
     dir: &'static str,

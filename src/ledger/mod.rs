@@ -20,8 +20,6 @@ mod replay;
 mod salvage;
 mod scan;
 #[cfg(test)]
-mod crash_tests;
-#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -103,7 +101,7 @@ impl Ledger {
         let mut ledger = Self::empty(vfs, store, Extent::default(), true);
         let decisions = [Decision::StoreMade { store }].into_iter().chain(defaults);
         let items: Vec<Item> = decisions.map(|decision| Item { at, decision }).collect();
-        let mut batches = batch::seal(&store, ledger.chain, &items)?;
+        let mut batches = batch::seal(&store, ledger.chain, &items, items.len())?;
         let Some(first) = batches.pop() else { return Err(Error::corrupt("make ledger")) };
         let head = first.with_header(&store, 0);
         for copy in &mut ledger.copies {
@@ -177,9 +175,10 @@ impl Ledger {
         position
     }
 
-    /// Appends the deferred decisions and then these, as one batch, and gives the entries of
-    /// `decisions`. What does not fit into one file ([`LEDGER_FILE_BYTES`] less a block) becomes
-    /// several batches.
+    /// Appends the deferred decisions and then these, and gives the entries of `decisions`. These
+    /// are one batch: all of them count or none, also after a crash. The deferred ones share it, as
+    /// far as they fit into one file ([`LEDGER_FILE_BYTES`] less a block); the others, of which
+    /// each stands for itself, go before it.
     ///
     /// Durable in every copy that works when it returns. After an error nothing is acknowledged:
     /// the next open tells whether the batch is there.
@@ -187,23 +186,23 @@ impl Ledger {
     /// # Errors
     ///
     /// `Corrupt` when the ledger is unreadable, `ReadOnly`, `InvalidInput` for an entry that is too
-    /// long, `Full` when the current file is used up and there is no room for another (nothing was
+    /// long or decisions that do not fit into one file (nothing was written), `Full` when the current file is used up and there is no room for another (nothing was
     /// written), `Io` when the last copy failed, `Poisoned` from then on.
     pub(crate) fn append(&mut self, at: Timestamp, decisions: Vec<Decision>) -> Result<Vec<Entry>> {
         self.check_writable()?;
-        let waiting = self.deferred.len();
+        let together = decisions.len();
         let mut items = self.deferred.clone();
         items.extend(decisions.into_iter().map(|decision| Item { at, decision }));
-        let mut entries = Vec::with_capacity(items.len());
-        for batch in batch::seal(&self.store, self.chain, &items)? {
+        let mut entries = Vec::new();
+        for batch in batch::seal(&self.store, self.chain, &items, together)? {
             self.write(&batch)?;
             self.deferred.drain(..batch.entries.len().min(self.deferred.len()));
-            entries.extend(batch.entries);
+            entries = batch.entries;
         }
         // The decisions are durable. Where there is no room for the next file, each append tries
         // again.
         drop(self.reserve());
-        entries.drain(..waiting);
+        entries.drain(..entries.len().saturating_sub(together));
         Ok(entries)
     }
 

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::Ledger;
 use super::copy::{Copy, Loaded};
 use super::scan::{self, Chain, FILE_LEN, Scan};
+use super::{Extent, Ledger};
 use crate::barrier::Barrier;
 use crate::format::entry::Entry;
 use crate::types::{Error, ErrorKind, Result};
@@ -47,10 +47,14 @@ impl Walk {
 
     /// Reads file `number`, which follows the ones read so far.
     fn read(&mut self, ledger: &Ledger, number: u32) -> File {
-        let loaded = ledger.copies.each_ref().map(|copy| load(copy, number));
+        self.read_from(&ledger.copies, &ledger.store, number)
+    }
+
+    fn read_from(&mut self, copies: &[Copy; 2], store: &[u8; 16], number: u32) -> File {
+        let loaded = copies.each_ref().map(|copy| load(copy, number));
         let mut scan = {
             let [a, b] = &loaded;
-            scan::scan(&ledger.store, [&a.bytes, &b.bytes], number, self.chain, self.torn)
+            scan::scan(store, [&a.bytes, &b.bytes], number, self.chain, self.torn)
         };
         if scan.stop.is_none() {
             scan.stop = lost_in_both(&loaded, scan.tail());
@@ -236,35 +240,21 @@ impl Ledger {
         }
     }
 
-    /// Reads both copies from disk again: checks CRCs, chain, and that the copies are equal. Shows
-    /// each entry with its hash and gives what is wrong.
-    ///
-    /// # Errors
-    ///
-    /// When a copy's folder cannot be read.
-    pub(crate) fn verify(&self, visit: &mut dyn FnMut(&Entry, &[u8; 32])) -> Result<Vec<Error>> {
-        let mut found = Vec::new();
-        let mut walk = Walk::over(&self.numbers()?);
-        for number in walk.numbers.clone() {
-            let file = walk.read(self, number);
-            file.scan.frames.iter().for_each(|frame| visit(&frame.entry, &frame.hash));
-            if let Some(why) = file.stopped(&self.copies[0]) {
-                found.push(Error::corrupt(why));
-                break;
-            }
-            let image = file.image(&self.store);
-            for (copy, loaded) in self.copies.iter().zip(&file.loaded) {
-                found.extend(loaded.cause.clone());
-                if file.differs(loaded, &image) {
-                    found.extend(differences(copy, &file, loaded, &image));
-                }
-            }
+    /// What it takes to verify the ledger while entries are appended to it.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            store: self.store,
+            extent: self.extent,
+            copies: self.copies.clone(),
+            number: self.number,
+            position: self.chain.position,
         }
-        if walk.chain.position < self.chain.position {
-            let (there, want) = (walk.chain.position, self.chain.position);
-            found.push(Error::corrupt(format!("ledger ends after {there} of {want} entries")));
-        }
-        Ok(found)
+    }
+
+    /// Reads both copies from disk again: see [`Snapshot::verify`].
+    #[cfg(test)]
+    pub(super) fn verify(&self, visit: &mut dyn FnMut(&Entry, &[u8; 32])) -> Result<Vec<Error>> {
+        self.snapshot().verify(&mut || None::<()>, visit)
     }
 
     /// Shows the entries from position `from` on, each with its hash, until `visit` says false.
@@ -278,7 +268,7 @@ impl Ledger {
         from: u64,
         visit: &mut dyn FnMut(&Entry, &[u8; 32]) -> bool,
     ) -> Result<()> {
-        let mut walk = Walk::over(&self.numbers()?);
+        let mut walk = Walk::over(&numbers(&self.copies, self.extent)?);
         // The files before the one that has it were checked when the ledger was opened.
         if let Some((first, start)) = self.starts.iter().rfind(|(_, start)| start.position <= from)
         {
@@ -299,15 +289,88 @@ impl Ledger {
         }
         Ok(())
     }
+}
 
-    pub(super) fn numbers(&self) -> Result<[BTreeSet<u32>; 2]> {
-        let mut numbers = [BTreeSet::new(), BTreeSet::new()];
-        for (copy, numbers) in self.copies.iter().zip(&mut numbers) {
-            *numbers = copy.list()?.0;
-            numbers.retain(|number| self.extent.has(*number));
+/// The ledger as it was at one moment. Files before its last one are never written again; in the
+/// last one, and behind it, an append may be under way.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    store: [u8; 16],
+    extent: Extent,
+    copies: [Copy; 2],
+    /// The file that took the next entries.
+    number: u32,
+    /// How many entries were durable.
+    position: u64,
+}
+
+impl Snapshot {
+    /// Reads both copies from disk again: checks CRCs, chain, and that the copies are equal. Shows
+    /// each entry with its hash and gives what is wrong.
+    ///
+    /// An append that is under way looks like damage to the last file. What is found there is said
+    /// only if it is found once more while `still` keeps others from appending; `still` is not
+    /// asked for otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When a copy's folder cannot be read.
+    pub(crate) fn verify<S>(
+        &self,
+        still: &mut dyn FnMut() -> Option<S>,
+        visit: &mut dyn FnMut(&Entry, &[u8; 32]),
+    ) -> Result<Vec<Error>> {
+        let mut found = Vec::new();
+        let mut walk = Walk::over(&numbers(&self.copies, self.extent)?);
+        let mut stilled = None;
+        for number in walk.numbers.clone() {
+            let before = (walk.chain, walk.torn);
+            let mut file = walk.read_from(&self.copies, &self.store, number);
+            let mut wrong = self.faults(&file);
+            if !wrong.is_empty() && number >= self.number {
+                stilled = stilled.or_else(&mut *still);
+                (walk.chain, walk.torn) = before;
+                file = walk.read_from(&self.copies, &self.store, number);
+                wrong = self.faults(&file);
+            }
+            file.scan.frames.iter().for_each(|frame| visit(&frame.entry, &frame.hash));
+            found.extend(wrong);
+            if file.scan.stop.is_some() {
+                break;
+            }
         }
-        Ok(numbers)
+        drop(stilled);
+        if walk.chain.position < self.position {
+            let (there, want) = (walk.chain.position, self.position);
+            found.push(Error::corrupt(format!("ledger ends after {there} of {want} entries")));
+        }
+        Ok(found)
     }
+
+    fn faults(&self, file: &File) -> Vec<Error> {
+        if let Some(why) = file.stopped(&self.copies[0]) {
+            return vec![Error::corrupt(why)];
+        }
+        let image = file.image(&self.store);
+        let mut found = Vec::new();
+        for (copy, loaded) in self.copies.iter().zip(&file.loaded) {
+            found.extend(loaded.cause.clone());
+            if file.differs(loaded, &image) {
+                found.extend(differences(copy, file, loaded, &image));
+            }
+        }
+        found
+    }
+}
+
+/// The numbers of both copies' files that are part of the ledger.
+pub(super) fn numbers(copies: &[Copy; 2], extent: Extent) -> Result<[BTreeSet<u32>; 2]> {
+    let mut numbers = [BTreeSet::new(), BTreeSet::new()];
+    for (copy, numbers) in copies.iter().zip(&mut numbers) {
+        *numbers = copy.list()?.0;
+        numbers.retain(|number| extent.has(*number));
+    }
+    Ok(numbers)
 }
 
 /// Why a history of `entries` is not the whole one, if it is not.

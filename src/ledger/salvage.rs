@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::batch::{self, Item};
+use super::replay::numbers;
 use super::scan::{Chain, FIRST_FRAME};
 use super::{Extent, Ledger};
 use crate::format::Damage;
@@ -51,7 +52,8 @@ impl Ledger {
     /// says of a folder.
     pub(crate) fn salvage(&self) -> Result<Salvage> {
         let mut frames = Frames::new();
-        let numbers: BTreeSet<u32> = self.numbers()?.into_iter().flatten().collect();
+        let numbers: BTreeSet<u32> =
+            numbers(&self.copies, self.extent)?.into_iter().flatten().collect();
         for number in numbers {
             for copy in &self.copies {
                 // What cannot be read at all is lost, in this copy.
@@ -148,7 +150,7 @@ impl Ledger {
         let mut ledger = Self::empty(vfs, store, extent, true);
         let items: Vec<Item> =
             decisions.into_iter().map(|(at, decision)| Item { at, decision }).collect();
-        let mut batches = batch::seal(&store, Chain::default(), &items)?.into_iter();
+        let mut batches = batch::seal(&store, Chain::default(), &items, 0)?.into_iter();
         let Some(head) = batches.next() else { return Err(Error::corrupt("repair ledger")) };
         let bytes = head.with_header(&store, first);
         for copy in &mut ledger.copies {

@@ -4,6 +4,8 @@
 //! was not acknowledged is there whole or not at all; and a ledger that lost something says so
 //! instead of going on.
 
+mod crash;
+
 use std::io;
 use std::sync::Arc;
 
@@ -198,14 +200,35 @@ fn the_ledger_rolls_to_the_next_file_with_whole_batches() {
 }
 
 #[test]
-fn what_is_too_long_for_a_file_becomes_several_batches() {
+fn decisions_that_do_not_fit_into_a_file_are_refused_as_a_whole() {
     let disk = SimVfs::new(7);
     let mut ledger = create(&disk);
-    let entries = ledger.append(at(2), vec![long(200_000); 12]).unwrap();
-    let mut batches: Vec<_> = entries.iter().map(|entry| entry.batch_start).collect();
-    batches.dedup();
-    assert_eq!(batches, [1, 6, 11]);
-    assert_eq!(open(&disk.crash()).seen.len(), 13);
+    ledger.defer(at(2), ended(1));
+    let error = ledger.append(at(2), vec![long(200_000); 6]).unwrap_err();
+    assert_eq!((error.kind(), ledger.durable_position()), (ErrorKind::InvalidInput, 1));
+    let entries = ledger.append(at(2), vec![long(200_000); 5]).unwrap();
+    assert!(entries.iter().all(|entry| entry.batch_start == entries[0].batch_start));
+    assert_eq!(open(&disk.crash()).seen.len(), 7);
+}
+
+#[test]
+fn decisions_stay_together_behind_more_deferred_ones_than_fit() {
+    for nth in 1..12 {
+        let disk = SimVfs::new(nth);
+        let mut ledger = create(&disk);
+        for _ in 0..7 {
+            ledger.defer(at(2), long(200_000));
+        }
+        disk.fail_from(SimOp::Write, nth, io::ErrorKind::Other);
+        let appended = ledger.append(at(3), vec![long(150_000); 4]);
+        let acknowledged = appended.as_ref().map_or(0, Vec::len);
+        disk.clear_faults();
+        let seen = open(&disk.crash()).seen;
+        let there = seen.iter().filter(|decision| **decision == long(150_000)).count();
+        assert!([0, 4].contains(&there) && there >= acknowledged, "write {nth}: {there}");
+        let noted = seen.iter().filter(|decision| **decision == long(200_000)).count();
+        assert!(wide(noted) + 1 >= ledger.durable_position().min(8), "write {nth}: {noted}");
+    }
 }
 
 #[test]
@@ -441,6 +464,7 @@ fn a_copy_that_kept_an_unfinished_write_does_not_fork_the_history() {
         &STORE,
         ledger.chain,
         &[2, 3].map(|hold| Item { at: at(9), decision: ended(hold) }),
+        2,
     );
     let torn = &batches.unwrap()[0].bytes[..88];
     disk.open(B0, true).unwrap().write_at(wide(ledger.tail), &[torn]).unwrap();
@@ -502,6 +526,49 @@ fn verify_names_the_copy_and_the_entry() {
 }
 
 #[test]
+fn verify_waits_for_nobody_unless_the_file_that_is_written_looks_damaged() {
+    let disk = SimVfs::new(28);
+    let mut ledger = create(&disk);
+    while ledger.number < 1 {
+        ledger.append(at(2), vec![long(200_000)]).unwrap();
+    }
+    let verify = |ledger: &Ledger| {
+        let (mut asked, mut seen) = (0, 0);
+        let mut still = || {
+            asked += 1;
+            Some(())
+        };
+        let found = ledger.snapshot().verify(&mut still, &mut |_, _| seen += 1).unwrap();
+        (found.len(), asked, seen)
+    };
+    assert_eq!(verify(&ledger), (0, 0, ledger.durable_position()));
+    disk.corrupt(A0, 5000, 1);
+    assert_eq!(verify(&ledger), (1, 0, ledger.durable_position()));
+    disk.corrupt(A0, 5000, 1);
+    disk.corrupt(&name::ledger(name::LEDGER_B, 1), 5000, 1);
+    assert_eq!(verify(&ledger), (1, 1, ledger.durable_position()));
+}
+
+#[test]
+fn an_append_under_way_is_no_damage_to_a_verifier() {
+    let disk = SimVfs::new(29);
+    let mut ledger = create(&disk);
+    let snapshot = ledger.snapshot();
+    // Copy a has the next batch already, copy b has not.
+    disk.fail_from(SimOp::Write, 2, io::ErrorKind::Other);
+    ledger.append(at(2), batch(1..3)).unwrap();
+    disk.clear_faults();
+    let mut still = || {
+        // By the time that nobody writes, both have it.
+        let a = disk.contents(A0).unwrap();
+        disk.open(B0, true).unwrap().write_at(0, &[&a]).unwrap();
+        Some(())
+    };
+    let found = snapshot.verify(&mut still, &mut |_, _| ()).unwrap();
+    assert_eq!(found.len(), 0, "{found:?}");
+}
+
+#[test]
 fn unknown_files_are_left_alone_and_told() {
     let disk = SimVfs::new(26);
     create(&disk).append(at(2), batch(1..9)).unwrap();
@@ -509,23 +576,6 @@ fn unknown_files_are_left_alone_and_told() {
     let opened = open(&disk);
     assert_eq!(opened.replay.problems[0].kind(), ErrorKind::Unsupported);
     assert!(disk.files().contains(&"ledger/a/notes.txt".to_owned()));
-}
-
-#[test]
-fn creation_that_a_crash_cut_short_can_be_tried_again() {
-    for seed in 0..40 {
-        for (op, most) in [(SimOp::Sync, 6), (SimOp::SyncDir, 8), (SimOp::Write, 2)] {
-            for nth in 1..=most {
-                let disk = SimVfs::new(seed);
-                disk.fail_after(op, nth, io::ErrorKind::Other);
-                drop(Ledger::create(vfs(&disk), STORE, at(1), Vec::new()));
-                let disk = disk.crash();
-                let mut ledger = create(&disk);
-                ledger.append(at(2), batch(1..3)).unwrap();
-                assert_eq!(open_with(&disk.crash(), 3, true).seen.len(), 3);
-            }
-        }
-    }
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(crate) trait Host: Send + Sync {
     fn suspect(&self, segment: &Arc<Segment>, reached: Reached, cause: &Error);
     /// Trusted time.
     fn now(&self) -> Timestamp;
+    /// A segment made at or before this time takes no more records.
+    fn sealed_before(&self) -> Timestamp;
 }
 
 /// How far the writing of a segment got.
@@ -255,13 +257,7 @@ impl Appender {
     /// As [`Appender::commit`].
     pub(crate) fn seal(&self, host: &dyn Host, created_before: Timestamp) -> Result<()> {
         self.commit(self.newest(), host, true);
-        self.lead(host, |leader| {
-            let old = leader.open.as_ref().is_some_and(|open| {
-                open.created <= created_before
-                    && !open.segment.with_draft(|draft| draft.is_empty()).unwrap_or(true)
-            });
-            if old { leader.seal() } else { Ok(()) }
-        })
+        self.lead(host, |leader| leader.seal_aged(created_before))
     }
 
     /// Runs `act` as the leader of an empty group.
@@ -347,6 +343,8 @@ impl Leader<'_> {
     }
 
     fn write_rest(&mut self, rest: &[Submission]) -> Result<()> {
+        // With nobody who sweeps, recording itself keeps to the age at which segments are sealed.
+        self.seal_aged(self.host.sealed_before())?;
         let mut placed = Vec::new();
         let mut written = 0;
         let mut waiting = 0;
@@ -461,6 +459,15 @@ impl Leader<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Seals the open segment if it has records and is at least as old as `created_before` says.
+    fn seal_aged(&mut self, created_before: Timestamp) -> Result<()> {
+        let aged = self.open.as_ref().is_some_and(|open| {
+            open.created <= created_before
+                && !open.segment.with_draft(|draft| draft.is_empty()).unwrap_or(true)
+        });
+        if aged { self.seal() } else { Ok(()) }
     }
 
     /// Seals the open segment.

@@ -21,6 +21,11 @@ use super::{OpenReport, StoreOptions, policy};
 /// The STORE file while it is being made.
 const STORE_NEW: &str = "STORE.new";
 
+/// Whether a folder with these names has a store: its STORE file comes last.
+fn has_store(names: &[String]) -> bool {
+    names.iter().any(|name| name == name::STORE)
+}
+
 /// The first step of opening: before there is a store to speak of.
 pub(super) struct Opener<'a> {
     pub(super) options: &'a StoreOptions,
@@ -33,35 +38,57 @@ impl Opener<'_> {
     }
 
     /// Locks the folder, and makes the store if there is none.
+    ///
+    /// What is there counts only as seen with the lock in hand: until then another process may be
+    /// making the store, and be done and gone before the lock is ours.
     pub(super) fn prepare_folder(&self, report: &mut OpenReport) -> Result<Box<dyn Lock>> {
-        let names = match self.vfs.list("") {
-            Ok(names) => names,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(self.io("open store", "", error)),
-        };
-        let exists = names.iter().any(|name| name == name::STORE);
-        if !exists && (!self.options.create || self.options.read_only) {
-            let error = Error::new(ErrorKind::NotFound, "open store: there is none in this folder");
-            return Err(error.at(&self.vfs.display_path("")));
-        }
-        if !exists {
+        let names = self.names()?;
+        if !has_store(&names) {
+            if !self.options.create || self.options.read_only {
+                return Err(self.no_store());
+            }
             self.check_empty(&names)?;
             self.vfs.create_dir("").map_err(|error| self.io("make store", "", error))?;
         }
         let lock = self.vfs.lock(name::LOCK, !self.options.read_only).map_err(|error| {
-            if error.kind() != io::ErrorKind::WouldBlock {
-                return self.io("lock store", name::LOCK, error);
+            if error.kind() == io::ErrorKind::WouldBlock {
+                self.locked()
+            } else {
+                self.io("lock store", name::LOCK, error)
             }
-            let holder = self.vfs.lock_holder(name::LOCK);
-            let who = holder.map_or_else(String::new, |pid| format!(" (process {pid})"));
-            let message = format!("open store: another process has it open{who}");
-            Error::new(ErrorKind::Locked, message).at(&self.vfs.display_path(name::LOCK))
         })?;
-        if !exists {
+        let names = self.names()?;
+        if !has_store(&names) {
+            self.check_empty(&names)?;
             self.make_store()?;
             report.created = true;
         }
         Ok(lock)
+    }
+
+    /// What is in the folder; nothing, if it is not there.
+    fn names(&self) -> Result<Vec<String>> {
+        match self.vfs.list("") {
+            Ok(names) => Ok(names),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(self.io("open store", "", error)),
+        }
+    }
+
+    /// There is no store, or it is just being made.
+    fn no_store(&self) -> Error {
+        if self.vfs.lock_holder(name::LOCK).is_some() {
+            return self.locked();
+        }
+        let error = Error::new(ErrorKind::NotFound, "open store: there is none in this folder");
+        error.at(&self.vfs.display_path(""))
+    }
+
+    fn locked(&self) -> Error {
+        let holder = self.vfs.lock_holder(name::LOCK);
+        let who = holder.map_or_else(String::new, |pid| format!(" (process {pid})"));
+        let message = format!("open store: another process has it open{who}");
+        Error::new(ErrorKind::Locked, message).at(&self.vfs.display_path(name::LOCK))
     }
 
     /// A new store is made only where nothing else is, so that a wrong path does no harm.

@@ -8,11 +8,11 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::barrier::Barrier;
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision};
+use crate::format::footer::RecordRef;
 use crate::format::{BLOCK_BYTES, name};
 use crate::log::Segment;
 use crate::types::{ClipId, Error, ErrorKind, Result};
@@ -32,8 +32,8 @@ pub(super) enum Removal {
 #[derive(Debug)]
 pub(super) struct Gone {
     removal: Removal,
-    /// The stretches of the file to punch, for `Removal::Clips`.
-    ranges: Vec<Range<u64>>,
+    /// The records whose payloads go, for `Removal::Clips`.
+    records: Vec<RecordRef>,
 }
 
 impl Inner {
@@ -56,7 +56,7 @@ impl Inner {
             return Err(Error::corrupt(message));
         }
         let catalog = self.catalog.read();
-        let mut ranges = Vec::new();
+        let mut records = Vec::new();
         match &removal {
             Removal::File(segment) => {
                 for found in segment.parts(&self.footers)? {
@@ -71,39 +71,33 @@ impl Inner {
                     if !Barrier::GateClips.test(!catalog.is_needed(*clip, segment)) {
                         return Err(still_there(*clip, segment));
                     }
-                    let Some((_, records)) = segment.part_of(&self.footers, *clip)? else {
-                        continue;
-                    };
-                    ranges.extend(records.records.iter().map(|record| {
-                        let start = u64::from(record.block) * BLOCK_BYTES;
-                        let bytes =
-                            u64::from(record.header_bytes) + u64::from(record.payload_bytes);
-                        start..start + bytes.next_multiple_of(BLOCK_BYTES)
-                    }));
+                    if let Some((_, part)) = segment.part_of(&self.footers, *clip)? {
+                        records.extend(part.records);
+                    }
                 }
             }
         }
-        Ok(Gone { removal, ranges })
+        Ok(Gone { removal, records })
     }
 
     /// Removes what the proofs are for, and puts it on record. Answers how many files went, and
     /// what could not be removed: one failure does not stop the rest, and the next sweep tries
     /// again.
     ///
-    /// 1. Files lose their names; punched stretches are zeroed and synced.
+    /// 1. Files lose their names; payloads of clips in files that stay are zeroed and synced.
     /// 2. The folder is synced. A crash before it may bring a file back: its expiry is on record,
     ///    so opening removes it again.
     /// 3. The ledger notes that it is done. A crash before that repeats step 1, which finds
     ///    nothing.
     pub(super) fn remove(&self, gone: Vec<Gone>) -> (u64, Vec<Error>) {
         let (mut done, mut files, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-        for Gone { removal, ranges } in gone {
+        for Gone { removal, records } in gone {
             match removal {
                 Removal::File(segment) => match self.unlink(&segment) {
                     Ok(()) => files.push(segment),
                     Err(error) => problems.push(error),
                 },
-                Removal::Clips(segment, clips) => match punch(&segment, ranges) {
+                Removal::Clips(segment, clips) => match erase(&segment, &records) {
                     Ok(()) => {
                         self.note_erased(&segment, &clips);
                         let clips: Vec<ClipId> = clips.into_iter().collect();
@@ -164,11 +158,25 @@ impl Inner {
     }
 }
 
-/// Gives stretches of a segment back, for good when it returns.
-fn punch(segment: &Segment, ranges: Vec<Range<u64>>) -> Result<()> {
+/// Erases the payloads of records, for good when it returns, and gives their blocks back.
+///
+/// The headers stay. They say no more than the footer does, and a segment without a footer is
+/// scanned: there a record whose header is gone looks like damage to what was acknowledged. The
+/// header's block is written in place, and whatever a power cut leaves of that write, it leaves the
+/// header's bytes as they were.
+fn erase(segment: &Segment, records: &[RecordRef]) -> Result<()> {
     let fail = |error| Error::io("erase clips", &segment.path, error);
-    for range in ranges {
-        segment.file.punch(range).map_err(fail)?;
+    let zeros = [0; 4096];
+    for record in records.iter().filter(|record| record.payload_bytes > 0) {
+        let payload = u64::from(record.block) * BLOCK_BYTES + u64::from(record.header_bytes);
+        let end = payload + u64::from(record.payload_bytes);
+        let own_blocks = payload.next_multiple_of(BLOCK_BYTES)..end.next_multiple_of(BLOCK_BYTES);
+        let beside_header = usize::try_from(own_blocks.start - payload).unwrap_or(zeros.len());
+        let beside_header = zeros.get(..beside_header).unwrap_or(&zeros);
+        if !own_blocks.is_empty() {
+            segment.file.punch(own_blocks).map_err(fail)?;
+        }
+        segment.file.write_at(payload, &[beside_header]).map_err(fail)?;
     }
     Barrier::PunchSync.sync(|| segment.file.sync()).map_err(fail)
 }

@@ -43,6 +43,8 @@ impl Store {
         }
         let newly_pinned_bytes = inner.check_budget(&placed)?;
         let id = placed.hold;
+        // Otherwise all holds that there ever were would be copied to add this one.
+        drop(set);
         inner.decide_locked(&mut ledger, vec![Decision::HoldPlaced(Box::new(placed))])?;
         let hold = inner.hold(id)?;
         Ok(HoldReceipt { newly_pinned_bytes, ..inner.receipt(&hold) })
@@ -82,8 +84,9 @@ impl Store {
     /// persons); `ReadOnly`; `Corrupt` when the ledger is unreadable.
     pub fn release_hold(&self, id: HoldId, release: &Release) -> Result<Hold> {
         let mut ledger = self.inner.ledger.lock();
-        let set = self.inner.history.read().holds.clone();
-        match set.release(id, release, self.inner.now())? {
+        let now = self.inner.now();
+        let outcome = self.inner.history.read().holds.release(id, release, now)?;
+        match outcome {
             ReleaseOutcome::Append(decisions) => {
                 self.inner.decide_locked(&mut ledger, decisions)?;
             }
@@ -106,8 +109,7 @@ impl Store {
         release: &Release,
     ) -> Result<Hold> {
         let mut ledger = self.inner.ledger.lock();
-        let set = self.inner.history.read().holds.clone();
-        let decision = set.narrow(id, scope, release)?;
+        let decision = self.inner.history.read().holds.narrow(id, scope, release)?;
         self.inner.decide_locked(&mut ledger, vec![decision])?;
         self.inner.hold(id)
     }
@@ -126,9 +128,9 @@ impl Store {
         reason: &str,
     ) -> Result<Hold> {
         let mut ledger = self.inner.ledger.lock();
-        let set = self.inner.history.read().holds.clone();
         let now = self.inner.now();
-        let decision = set.renew(id, now.saturating_add(duration), now, actor, reason)?;
+        let deadline = now.saturating_add(duration);
+        let decision = self.inner.history.read().holds.renew(id, deadline, now, actor, reason)?;
         self.inner.decide_locked(&mut ledger, vec![decision])?;
         self.inner.hold(id)
     }

@@ -58,9 +58,18 @@ impl Host for Inner {
     fn now(&self) -> Timestamp {
         Self::now(self)
     }
+
+    fn sealed_before(&self) -> Timestamp {
+        Self::sealed_before(self)
+    }
 }
 
 impl Inner {
+    /// A segment made at or before this time is old enough to be sealed.
+    pub(super) fn sealed_before(&self) -> Timestamp {
+        self.now().saturating_sub(self.options.segment_age)
+    }
+
     /// Notes how far each open segment is durable, so that what is found unreadable there later is
     /// known to be damage and no torn write.
     pub(super) fn note_durable(&self) {

@@ -136,8 +136,9 @@ impl StoreOptions {
         self
     }
 
-    /// The age at which a segment is sealed even when it is not full. Default: one hour. It bounds
-    /// how late a clip's bytes go after its expiry; what is left of the segment stays unused.
+    /// The age at which a segment is sealed even when it is not full, by the next sweep or the next
+    /// write to it. Default: one hour. It bounds how late a clip's bytes go after its expiry; what
+    /// is left of the segment stays unused.
     #[must_use]
     pub fn segment_age(mut self, age: Duration) -> Self {
         self.segment_age = age;

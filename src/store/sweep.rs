@@ -28,6 +28,9 @@ use super::gate::{Gone, Removal};
 use super::history::History;
 use super::{Inner, Store, SweepReport};
 
+/// So many decisions that stand for themselves are put on record at once: far less than the ledger
+/// takes as one, however many there are.
+const DECISIONS_TOGETHER_MAX: usize = 1024;
 /// These many due segments may go in one sweep whatever their share of the store.
 const SHARE_FREE_SEGMENTS: u32 = 8;
 
@@ -61,7 +64,7 @@ impl Inner {
             return Err(Error::corrupt(format!("sweep: nothing is deleted while {why}")));
         }
         let mut report = SweepReport::default();
-        let sealed_before = self.now().saturating_sub(self.options.segment_age);
+        let sealed_before = self.sealed_before();
         for appender in self.all_appenders() {
             // A segment that cannot be sealed stays readable; it is sealed at the next opening.
             report.problems.extend(appender.seal(self, sealed_before).err());
@@ -99,13 +102,13 @@ impl Inner {
             if due.is_empty() {
                 return Ok(());
             }
-            for decision in &due {
-                match decision {
-                    Decision::HoldLapsed { .. } => report.holds_lapsed += 1,
-                    _ => report.holds_ended += 1,
-                }
+            for due in due.chunks(DECISIONS_TOGETHER_MAX) {
+                self.decide_locked(&mut ledger, due.to_vec())?;
+                let lapses = due.iter().filter(|due| matches!(due, Decision::HoldLapsed { .. }));
+                let lapses = lapses.count();
+                report.holds_lapsed += u64::try_from(lapses).unwrap_or(0);
+                report.holds_ended += u64::try_from(due.len() - lapses).unwrap_or(0);
             }
-            self.decide_locked(&mut ledger, due)?;
         }
     }
 
@@ -198,16 +201,29 @@ impl Inner {
         Ok(())
     }
 
-    /// Step 1 for all segments of the plan, in as few ledger commits as they fit in.
+    /// Step 1 for all segments of the plan, in few ledger commits.
     fn record_expiries(
         &self,
         ledger: &mut MutexGuard<'_, Ledger>,
         plan: &SweepPlan,
         report: &mut SweepReport,
     ) -> Result<()> {
+        let whole = |item: &&PlanItem| item.action() != PlanAction::ExpireClips;
+        let items: Vec<&PlanItem> = plan.items().iter().filter(whole).collect();
+        let mut groups = items.chunks(DECISIONS_TOGETHER_MAX);
+        groups.try_for_each(|items| self.record_some_expiries(ledger, items, report))
+    }
+
+    /// The same for so many segments that they fit into one commit.
+    fn record_some_expiries(
+        &self,
+        ledger: &mut MutexGuard<'_, Ledger>,
+        items: &[&PlanItem],
+        report: &mut SweepReport,
+    ) -> Result<()> {
         let mut decisions = Vec::new();
         let mut spared = BTreeMap::new();
-        for item in plan.items().iter().filter(|item| item.action() != PlanAction::ExpireClips) {
+        for item in items {
             let history = self.history.read();
             let catalog = self.catalog.read();
             let Some(shelved) = catalog.segments.get(&item.segment()) else { continue };
@@ -350,18 +366,17 @@ impl Inner {
                 }
             }
         }
-        let reason = ExpiryReason::Released;
-        let decisions = clips
-            .chunks(CLIPS_PER_ENTRY_MAX)
-            .map(|clips| Decision::ClipsExpired { reason, clips: clips.to_vec() })
-            .collect();
-        self.decide_locked(&mut ledger, decisions)?;
-        report.clips_expired += u64::try_from(clips.len()).unwrap_or(0);
+        for clips in clips.chunks(CLIPS_PER_ENTRY_MAX) {
+            let reason = ExpiryReason::Released;
+            let expired = Decision::ClipsExpired { reason, clips: clips.to_vec() };
+            self.decide_locked(&mut ledger, vec![expired])?;
+            // Before the ledger is let go: a hold that comes next must find them gone.
+            let mut catalog = self.catalog.write();
+            catalog.gone.extend(clips);
+            catalog.to_erase.entry(id).or_default().extend(clips);
+            report.clips_expired += u64::try_from(clips.len()).unwrap_or(0);
+        }
         report.bytes_expired += bytes;
-        // Before the ledger is let go: a hold that comes next must find them gone.
-        let mut catalog = self.catalog.write();
-        catalog.gone.extend(&clips);
-        catalog.to_erase.entry(id).or_default().extend(clips);
         Ok(())
     }
 

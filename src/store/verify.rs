@@ -36,15 +36,22 @@ impl Store {
         let mut verifier = Verifier { inner: &self.inner, depth, report: VerifyReport::default() };
         verifier.check_ledger()?;
         verifier.check_presence();
-        let segments: Vec<Arc<Segment>> = {
+        // By id: a segment in hand would keep the room of its file when it is dropped.
+        let segments: Vec<(SegmentId, u64)> = {
             let catalog = self.inner.catalog.read();
-            catalog.segments.values().map(|shelved| Arc::clone(&shelved.segment)).collect()
+            let sizes = catalog.segments.iter();
+            sizes.map(|(id, shelved)| (*id, shelved.segment.payload_bytes())).collect()
         };
-        let total_bytes = segments.iter().map(|segment| segment.payload_bytes()).sum();
+        let total_bytes = segments.iter().map(|(_, bytes)| bytes).sum();
         let mut done_bytes = 0;
-        for segment in segments {
-            verifier.check_segment(&segment);
-            done_bytes += segment.payload_bytes();
+        for (id, bytes) in segments {
+            let shelved = self.inner.catalog.read();
+            let segment = shelved.segments.get(&id).map(|found| Arc::clone(&found.segment));
+            drop(shelved);
+            if let Some(segment) = segment {
+                verifier.check_segment(&segment);
+            }
+            done_bytes += bytes;
             progress(Progress { done_bytes, total_bytes });
         }
         Ok(verifier.report)
@@ -83,14 +90,18 @@ impl Verifier<'_> {
     }
 
     /// Both copies of the ledger, from disk: every entry's CRC and chain, and that they are equal.
+    /// Holds and sweeps go on meanwhile.
     fn check_ledger(&mut self) -> Result<()> {
-        let mut ledger = self.inner.ledger.lock();
-        if ledger.unreadable().is_none() && !self.inner.options.read_only {
-            ledger.flush()?;
-        }
+        let ledger = &self.inner.ledger;
+        let snapshot = {
+            let mut ledger = ledger.lock();
+            if ledger.unreadable().is_none() && !self.inner.options.read_only {
+                ledger.flush()?;
+            }
+            ledger.snapshot()
+        };
         let mut entries = 0;
-        let faults = ledger.verify(&mut |_, _| entries += 1)?;
-        drop(ledger);
+        let faults = snapshot.verify(&mut || Some(ledger.lock()), &mut |_, _| entries += 1)?;
         self.report.ledger_entries = entries;
         for error in faults {
             self.fault(None, None, error);

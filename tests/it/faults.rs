@@ -315,6 +315,49 @@ fn an_expired_segment_that_could_not_be_opened_once_does_not_come_back() {
     }
 }
 
+#[test]
+fn a_clip_erased_from_a_segment_that_could_not_be_sealed_is_no_damage() {
+    let mut world = World::new(9, u64::MAX);
+    world.open().unwrap();
+    let clip = world.add("porch", 0, 60_000).unwrap();
+    world.add("garage", 0, 60_000).unwrap();
+    world.plug.fail_syncs("spare/", 1);
+    world.store().seal().unwrap();
+    assert_eq!(world.store().problems().len(), 1, "it could not be sealed");
+    world.delete(clip).unwrap();
+    let [segment] = &segment_files(&world)[..] else { panic!("one segment") };
+    let (bytes, deleted) = (world.disk.contents(segment).unwrap(), footage(1, 60_000));
+    for part in [&deleted[..64], &deleted[30_000..30_064], &deleted[59_936..]] {
+        assert!(!bytes.windows(64).any(|window| window == part), "its bytes are there");
+    }
+    world.lose_power(u64::MAX);
+    world.open().unwrap();
+    world.check();
+    go_on(&mut world);
+}
+
+#[test]
+fn a_clip_erased_before_its_segment_lost_the_footer_is_no_damage() {
+    let mut world = World::new(10, u64::MAX);
+    world.open().unwrap();
+    let clip = world.add("porch", 0, 60_000).unwrap();
+    world.add("garage", 0, 60_000).unwrap();
+    world.store().seal().unwrap();
+    world.delete(clip).unwrap();
+    world.close();
+    let [segment] = &segment_files(&world)[..] else { panic!("one segment") };
+    // Two clips of 15 and 15 blocks behind the header: the footer is next.
+    world.disk.corrupt(segment, 31 * 4096 + 40, 1);
+    world.open().unwrap();
+    let opening = world.store().opening();
+    assert_eq!(opening.problems.len(), 1, "the footer alone: {:?}", opening.problems);
+    assert!(opening.repairs.iter().any(|repair| repair.contains("footer")), "{opening:?}");
+    world.check_reads();
+    world.close();
+    world.open().unwrap();
+    world.check();
+}
+
 fn segment_files(world: &World) -> Vec<String> {
     world.disk.files().into_iter().filter(|path| path.starts_with("segments/")).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clipkeep::vfs::sim::SimOp;
 use clipkeep::{
     ErrorKind, HoldCause, HoldState, NewHold, Release, ReleaseCause, StoreOptions, Window,
 };
@@ -262,4 +263,30 @@ fn invalid_releases_and_renewals_change_nothing() {
     let ended = t.store.renew_hold(unknown, 400 * DAY, "", "");
     assert_eq!(kind_of(ended), ErrorKind::InvalidInput);
     assert_eq!(t.position(), position);
+}
+
+#[test]
+fn more_holds_than_the_ledger_takes_at_once_end_by_the_same_entries_in_memory_and_on_disk() {
+    const HOLDS: usize = 6_000;
+    let t = TestStore::new();
+    t.clip("door", 10, "a");
+    for _ in 0..HOLDS {
+        let hold = NewHold::new([camera("door")], minutes(10, 11)).for_duration(DAY);
+        t.store.place_hold(hold).unwrap();
+    }
+    let ended = |t: &TestStore| {
+        t.store.holds().iter().filter(|hold| hold.state() == HoldState::Ended).count()
+    };
+    t.pass(DAY);
+    // The third write of each copy fails, and with it the sweep.
+    t.disk.fail_from(SimOp::Write, 5, std::io::ErrorKind::Other);
+    t.store.sweep().unwrap_err();
+    t.disk.clear_faults();
+    let some = ended(&t);
+    assert!(some > 0 && some < HOLDS, "{some}");
+    let t = t.reopen();
+    assert_eq!(ended(&t), some);
+    assert_eq!(t.sweep().holds_ended, u64::try_from(HOLDS - some).unwrap());
+    assert_eq!(ended(&t), HOLDS);
+    assert_eq!(ended(&t.reopen()), HOLDS);
 }

@@ -4,6 +4,7 @@
 //! allowed fails without reaching the disk, as if the process had died there; whether the machine
 //! lost its power too is for the test to say, with `SimVfs::crash`.
 
+use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -26,6 +27,16 @@ struct Changes {
     allowed: AtomicU64,
     /// Syncs of files made under this name fail so many times.
     bad_syncs: Mutex<(&'static str, u64)>,
+    before_lock: Mutex<Option<Act>>,
+}
+
+/// Something that happens once.
+struct Act(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Act")
+    }
 }
 
 impl Changes {
@@ -46,6 +57,7 @@ impl Plug {
             done: AtomicU64::new(0),
             allowed: AtomicU64::new(allowed),
             bad_syncs: Mutex::new(("", 0)),
+            before_lock: Mutex::new(None),
         };
         Self { disk: disk.clone(), changes: Arc::new(changes) }
     }
@@ -63,6 +75,11 @@ impl Plug {
     /// Lets the next `times` syncs fail, of files whose name began with `path` when opened.
     pub(crate) fn fail_syncs(&self, path: &'static str, times: u64) {
         *self.changes.bad_syncs.lock().unwrap() = (path, times);
+    }
+
+    /// Lets `act` happen before the next time the store's lock is asked for.
+    pub(crate) fn before_lock(&self, act: impl FnOnce() + Send + 'static) {
+        *self.changes.before_lock.lock().unwrap() = Some(Act(Box::new(act)));
     }
 
     /// How many changes reached the disk.
@@ -111,6 +128,10 @@ impl Vfs for Plug {
     }
 
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {
+        let act = self.changes.before_lock.lock().unwrap().take();
+        if let Some(Act(act)) = act {
+            act();
+        }
         self.disk.lock(path, exclusive)
     }
 

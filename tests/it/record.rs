@@ -307,3 +307,18 @@ fn many_cameras_record_into_one_segment_at_the_same_time() {
     assert_eq!(t.store.segments().len(), 1);
     check(&Arc::into_inner(t).unwrap().reopen());
 }
+
+#[test]
+fn a_segment_is_sealed_by_age_also_where_nobody_sweeps() {
+    let t = TestStore::with(|options| options.segment_age(HOUR));
+    let first = t.clip("door", 0, "a");
+    t.pass(HOUR - MINUTE);
+    t.clip("door", 1, "b");
+    assert_eq!(t.store.segments().len(), 1);
+    t.pass(MINUTE);
+    let later = t.clip("door", 2, "c");
+    let segments = t.store.segments();
+    let sealed = segments.iter().map(|id| t.store.inspect_segment(*id).unwrap().sealed);
+    assert_eq!(sealed.collect::<Vec<_>>(), [true, false]);
+    assert!(t.reads_as(&first, "a") && t.reads_as(&later, "c"));
+}

@@ -1,9 +1,13 @@
 //! Closing and opening: what comes back, who may open, what is left alone.
 
-use clipkeep::vfs::Vfs;
-use clipkeep::vfs::sim::SimOp;
-use clipkeep::{Durability, ErrorKind, HoldCause, NewHold, Store};
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
 
+use clipkeep::vfs::Vfs;
+use clipkeep::vfs::sim::{SimOp, SimVfs};
+use clipkeep::{Durability, ErrorKind, HoldCause, NewClip, NewHold, Store};
+
+use crate::plug::Plug;
 use crate::store_kit::{DAY, SEGMENT_BYTES, TestStore, camera, kind_of, marked, minutes};
 
 #[test]
@@ -61,6 +65,73 @@ fn clip_ids_are_never_given_twice() {
     unique.sort_unstable();
     unique.dedup();
     assert_eq!(unique.len(), ids.len());
+}
+
+/// A process that finds no store, and another that makes one before the first has the lock.
+fn overtaken(stays: bool) -> (Plug, Arc<Mutex<Vec<Store>>>) {
+    let plug = Plug::new(&SimVfs::new(7), u64::MAX);
+    let (options, open) = (Store::options().vfs(plug.clone()), Arc::new(Mutex::new(Vec::new())));
+    let other = Arc::clone(&open);
+    plug.before_lock(move || {
+        let store = options.open("store").unwrap();
+        assert!(store.opening().created);
+        store.append(NewClip::new(&camera("door"), minutes(0, 1)), marked("a", 100)).unwrap();
+        if stays {
+            other.lock().unwrap().push(store);
+        }
+    });
+    (plug, open)
+}
+
+#[test]
+fn a_store_that_another_process_made_just_before_is_opened_as_it_is() {
+    let (plug, _) = overtaken(false);
+    let store = Store::options().vfs(plug).open("store").unwrap();
+    assert!(!store.opening().created);
+    assert_eq!(store.clips(&camera("door"), minutes(0, 1)).unwrap().count(), 1);
+}
+
+#[test]
+fn a_store_that_another_process_is_making_is_locked() {
+    let (plug, _other) = overtaken(true);
+    let error = Store::options().vfs(plug.clone()).open("store").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+    assert!(error.to_string().contains("process 1"), "{error}");
+}
+
+#[test]
+fn a_store_that_is_not_made_yet_is_locked_for_those_who_must_not_make_it() {
+    let plug = Plug::new(&SimVfs::new(8), u64::MAX);
+    let maker = plug.lock("LOCK", true).unwrap();
+    for options in [Store::options().create(false), Store::options().read_only(true)] {
+        let open = || kind_of(options.clone().vfs(plug.clone()).open("store"));
+        assert_eq!(open(), ErrorKind::Locked);
+    }
+    drop(maker);
+    let options = Store::options().create(false).vfs(plug);
+    assert_eq!(kind_of(options.open("store")), ErrorKind::NotFound);
+}
+
+#[test]
+fn of_many_who_make_a_store_at_once_each_has_it_or_finds_it_locked() {
+    for round in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let start = Barrier::new(4);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    start.wait();
+                    match Store::options().open(dir.path()) {
+                        Ok(store) => drop(store),
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::Locked, "round {round}: {error}");
+                        }
+                    }
+                });
+            }
+        });
+        Store::options().create(false).open(dir.path()).unwrap();
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 
-use clipkeep::{Clip, ErrorKind, NewClip};
+use clipkeep::{Clip, ErrorKind, NewClip, VerifyDepth};
 
 use crate::store_kit::{HOUR, SEGMENT_BYTES, TestStore, camera, marked, minutes};
 
@@ -95,4 +95,23 @@ fn recording_reading_holding_deleting_and_sweeping_do_not_disturb_one_another() 
     check(&t);
     assert!(t.store.problems().is_empty(), "{:?}", t.store.problems());
     check(&t.reopen());
+}
+
+#[test]
+fn verifying_finds_no_fault_while_holds_are_placed() {
+    let t = TestStore::new();
+    t.sealed_clip("door", 0, "a");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..300 {
+                t.keep("door", minutes(0, 1));
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) {
+            let report = t.store.verify(VerifyDepth::Headers, &mut |_| ()).unwrap();
+            assert!(report.faults.is_empty(), "{:?}", report.faults);
+        }
+    });
 }

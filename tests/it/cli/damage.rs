@@ -91,3 +91,37 @@ fn a_store_that_keeps_its_promise_says_that_it_is_full() {
     let out = bench.path("out.mp4");
     bench.run(&["get", &ids[0], "--output", out.to_str().unwrap()]).ok();
 }
+
+/// Flips bytes of both copies of the ledger at `from`, a share of the way through its entries.
+fn spoil_ledger(bench: &Bench) {
+    for copy in ["a", "b"] {
+        let path = bench.store().join(format!("ledger/{copy}/00000000.log"));
+        let mut bytes = std::fs::read(&path).unwrap();
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        let middle = 4096 + (end - 4096) / 2;
+        bytes[middle..middle + 200].fill(0x5a);
+        std::fs::write(&path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_ledger_is_repaired_by_command_and_nothing_goes_by_it() {
+    let bench = Bench::new();
+    bench.run(&["demo", "--fast", "--dir", bench.store().to_str().unwrap()]).ok();
+    let clips = bench.ids().len();
+    bench.run(&["repair", "--actor", "ann"]).exits(2);
+    spoil_ledger(&bench);
+    bench.run(&["sweep"]).exits(7);
+    bench.run(&["repair"]).exits(2);
+    let plan = bench.run(&["repair", "--dry-run", "--json"]).ok().json();
+    assert!(plan["entries_lost"].as_u64().unwrap() > 0);
+    bench.run(&["sweep"]).exits(7);
+    let done = bench.run(&["repair", "--actor", "ann", "--reason", "bad disks", "--json"]).ok();
+    assert_eq!(done.json(), plan);
+    bench.run(&["sweep"]).ok();
+    assert_eq!(bench.ids().len(), clips, "years after they were due, all are there");
+    let hold = plan["holds_placed"][0].as_str().unwrap();
+    bench.run(&["hold", "release", hold, "--cause", "ended", "--actor", "ann"]).exits(2);
+    let two = ["--actor", "ann", "--second-actor", "bob"];
+    bench.run(&[&["hold", "release", hold, "--cause", "ended"][..], &two].concat()).ok();
+}

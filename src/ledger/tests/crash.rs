@@ -1,9 +1,6 @@
-//! The ledger with a crash at each of its operations: what was acknowledged is there, whole.
+//! Histories of the ledger with a crash in them: what was acknowledged is there, in whole batches.
 
-use std::io;
-
-use super::tests::*;
-use crate::vfs::sim::{SimOp, SimVfs};
+use super::*;
 
 /// One history with a crash in it: appends batches until operation `nth` of kind `op` fails, cuts
 /// the power, and checks what is there. Gives false when the operation was never reached.
@@ -79,6 +76,23 @@ fn a_crash_while_repairing_costs_nothing() {
             let opened = open_with(&disk, 30, true);
             assert_eq!(opened.seen[1..], batch(1..30), "seed {seed} {op:?} {nth}");
             assert_equal_and_sound(&disk, &opened.ledger);
+        }
+    }
+}
+
+#[test]
+fn creation_that_a_crash_cut_short_can_be_tried_again() {
+    for seed in 0..40 {
+        for (op, most) in [(SimOp::Sync, 6), (SimOp::SyncDir, 8), (SimOp::Write, 2)] {
+            for nth in 1..=most {
+                let disk = SimVfs::new(seed);
+                disk.fail_after(op, nth, io::ErrorKind::Other);
+                drop(Ledger::create(vfs(&disk), STORE, at(1), Vec::new()));
+                let disk = disk.crash();
+                let mut ledger = create(&disk);
+                ledger.append(at(2), batch(1..3)).unwrap();
+                assert_eq!(open_with(&disk.crash(), 3, true).seen.len(), 3);
+            }
         }
     }
 }
