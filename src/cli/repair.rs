@@ -96,7 +96,7 @@ fn print(report: &RepairReport, dry_run: bool, out: &mut Out) -> anyhow::Result<
     out.line(format_args!("Everything of {cameras} is held now, by {holds}. When the holds that"))?;
     out.line("you know of are placed again, two people end that:")?;
     out.line(format_args!(
-        "  clipkeep hold release {first} --cause ended --actor NAME --second-actor NAME"
+        "  clipkeep hold release {first} --because ended --actor NAME --second-actor NAME"
     ))
 }
 
