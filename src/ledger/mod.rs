@@ -165,6 +165,10 @@ impl Ledger {
     /// loses it, so only what can be found out again may be deferred.
     pub(crate) fn defer(&mut self, at: Timestamp, decision: Decision) -> u64 {
         let position = self.position();
+        if self.poisoned {
+            // Nothing takes it any more; the next opening finds it out again.
+            return position;
+        }
         self.deferred.push(Item { at, decision });
         if self.deferred.len() >= DEFERRED_MAX
             && let Err(error) = self.flush()
@@ -186,8 +190,9 @@ impl Ledger {
     /// # Errors
     ///
     /// `Corrupt` when the ledger is unreadable, `ReadOnly`, `InvalidInput` for an entry that is too
-    /// long or decisions that do not fit into one file (nothing was written), `Full` when the current file is used up and there is no room for another (nothing was
-    /// written), `Io` when the last copy failed, `Poisoned` from then on.
+    /// long or decisions that do not fit into one file, `Full` when the current file is used up and
+    /// there is no room for another (after both nothing was written), `Io` when the last copy
+    /// failed, `Poisoned` from then on.
     pub(crate) fn append(&mut self, at: Timestamp, decisions: Vec<Decision>) -> Result<Vec<Entry>> {
         self.check_writable()?;
         let together = decisions.len();
@@ -251,6 +256,12 @@ impl Ledger {
     /// Why the history cannot be read to its end, when it cannot.
     pub(crate) fn unreadable(&self) -> Option<&str> {
         self.unreadable.as_deref()
+    }
+
+    /// Whether the last append failed in both copies: what it was for may be on record or not, and
+    /// only the next opening tells.
+    pub(crate) fn in_doubt(&self) -> bool {
+        self.poisoned
     }
 
     /// What failed since opening: each is a copy that is not written any more.

@@ -309,11 +309,9 @@ impl Segment {
         self.handle.pin().ok();
     }
 
-    /// Tells a live map that the file's name is gone.
-    pub(crate) fn note_removed(&self) {
-        if let Some(mapping) = self.mapping.lock().upgrade() {
-            mapping.file_is_removed();
-        }
+    /// Its map, as long as somebody uses it.
+    pub(super) fn live_mapping(&self) -> Weak<Mapping> {
+        Weak::clone(&self.mapping.lock())
     }
 
     /// Chunk `index` of a record's payload, checked, by copying.

@@ -32,8 +32,11 @@ pub(super) struct Catalog {
     pub(super) to_erase: BTreeMap<SegmentId, BTreeSet<ClipId>>,
     /// Segments that an appender writes to.
     pub(super) writing: BTreeSet<SegmentId>,
-    /// Segments whose files are there and could not be opened: what began in them cannot be judged.
+    /// Segments that cannot be looked into, because their files are missing or could not be opened:
+    /// what began in them cannot be judged.
     pub(super) unopened: BTreeSet<SegmentId>,
+    /// Those of them whose files are missing.
+    pub(super) missing: BTreeSet<SegmentId>,
     /// Clips that are being recorded.
     pub(super) recording: BTreeSet<ClipId>,
     /// No clip is longer: how far a lookup looks back.
@@ -71,6 +74,7 @@ impl Catalog {
             to_erase: BTreeMap::new(),
             writing: BTreeSet::new(),
             unopened: BTreeSet::new(),
+            missing: BTreeSet::new(),
             recording: BTreeSet::new(),
             reach,
             uncertainty: Duration::ZERO,
@@ -135,6 +139,8 @@ impl Catalog {
         self.segments.remove(&segment);
         self.spared.remove(&segment);
         self.to_erase.remove(&segment);
+        self.unopened.remove(&segment);
+        self.missing.remove(&segment);
         // A clip can be in two files: where it was recorded, until that one's drop succeeds, and in
         // an evidence segment. What became of it counts until the last of them is gone.
         let (segments, unopened) = (&self.segments, &self.unopened);
@@ -302,7 +308,7 @@ impl Catalog {
         let at = self.moved.get(&id).copied().unwrap_or(id.home);
         let Some(shelved) = self.segments.get(&at) else {
             if self.unopened.contains(&at) {
-                let message = format!("clip {id}: its segment {at} could not be opened");
+                let message = format!("clip {id}: its segment {at} is missing or unreadable");
                 return Err(Error::corrupt(message));
             }
             // Segments count from 1.

@@ -20,6 +20,7 @@ mod history;
 mod holds;
 mod host;
 mod inspect;
+mod missing;
 mod open;
 mod options;
 mod policy;
@@ -170,8 +171,9 @@ impl Store {
     /// # Errors
     ///
     /// `NotFound` for an id that was never given; `Expired` when it is expired or deleted;
-    /// `Corrupt` when its metadata cannot be read. Of a segment that was dropped nothing is left to
-    /// tell which ids were given in it: they all answer `Expired`.
+    /// `Corrupt` when its metadata cannot be read, or its segment was taken away. Of a segment that
+    /// was dropped nothing is left to tell which ids were given in it, and all of them answer
+    /// `Expired`: to know better would take memory for every segment there ever was.
     pub fn clip(&self, id: ClipId) -> Result<Clip> {
         Ok(self.inner.locate(id)?.clip)
     }

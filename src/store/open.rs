@@ -21,7 +21,6 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::{Mutex, RwLock};
 
 use crate::format::BLOCK_BYTES;
-use crate::format::entry::Decision;
 use crate::format::name::{self, SpareName};
 use crate::ledger::{Extent, Ledger, Replay};
 use crate::log::{FooterCache, Handles, Known, Leases, Opened, Scan, Segment, seal_segment};
@@ -34,6 +33,7 @@ use super::folder::Opener;
 use super::gate::Removal;
 use super::history::History;
 use super::host::sealed_entry;
+use super::missing::dropped;
 use super::threads::Threads;
 use super::{Inner, OpenReport, Session, Store, StoreOptions, SweepReport};
 
@@ -115,6 +115,7 @@ impl Recovery<'_> {
         self.forget_unfinished_repair()?;
         let unsealed = self.open_segments(report)?;
         self.never_back_in_time();
+        self.note_missing(report);
         self.take_off_what_is_gone(report)?;
         if self.writable {
             self.put_on_record(report);
@@ -279,6 +280,24 @@ impl Recovery<'_> {
         }
     }
 
+    /// Segments that the ledger names, that are not expired, and that have no file. Whoever took it
+    /// may have left the tails of clips elsewhere: those are judged when their time has come.
+    fn note_missing(&self, report: &mut OpenReport) {
+        let inner = self.inner;
+        let history = inner.history.read();
+        let mut catalog = inner.catalog.write();
+        for (segment, class) in history.expected() {
+            let known =
+                catalog.segments.contains_key(&segment) || catalog.unopened.contains(&segment);
+            if known || history.expired.contains_key(&segment) {
+                continue;
+            }
+            catalog.unopened.insert(segment);
+            catalog.missing.insert(segment);
+            report.problems.push(inner.missing_error(segment, class, "open store"));
+        }
+    }
+
     /// Step 4.
     fn take_off_what_is_gone(&self, report: &mut OpenReport) -> Result<()> {
         let inner = self.inner;
@@ -290,7 +309,10 @@ impl Recovery<'_> {
                 catalog.unopened.contains(to) && !catalog.segments.contains_key(&clip.home);
             if catalog.segments.contains_key(to) || unopened {
                 catalog.moved.insert(*clip, *to);
-            } else if !history.gone.contains(clip) {
+            }
+            let lost = !catalog.segments.contains_key(to)
+                && (!catalog.unopened.contains(to) || catalog.missing.contains(to));
+            if lost && !history.gone.contains(clip) {
                 report.problems.push(Error::corrupt(format!(
                     "open store: held clip {clip} was moved to segment {to}, which is missing"
                 )));
@@ -338,17 +360,11 @@ impl Recovery<'_> {
                     unsynced.push((Arc::clone(segment), sealed_entry(segment, &trailer)));
                 }
             }
-            for (segment, (class, _)) in &history.sealed {
-                if catalog.segments.contains_key(segment) || catalog.unopened.contains(segment) {
-                    continue;
-                }
-                if history.expired.contains_key(segment) {
-                    missing.push(Decision::SegmentDropped { segment: *segment, class: *class });
-                } else {
-                    report.problems.push(
-                        Error::corrupt("open store: a segment that the ledger names is missing")
-                            .at(&inner.vfs.display_path(&name::segment(*class, *segment))),
-                    );
+            for (segment, class) in history.expected() {
+                let there =
+                    catalog.segments.contains_key(&segment) || catalog.unopened.contains(&segment);
+                if !there && history.expired.contains_key(&segment) {
+                    missing.push(dropped(segment, class));
                 }
             }
         }

@@ -158,12 +158,15 @@ impl Inner {
         })
     }
 
-    /// How much room there is for `wanted` bytes more.
+    /// How much room there is for `wanted` bytes more. Removed files that readers keep alive take
+    /// room as before.
     pub(super) fn space_view(&self, wanted: u64) -> Result<SpaceView> {
         let space = self.disk_space()?;
-        let used = self.catalog.read().segments.values().map(|shelved| shelved.file_bytes).sum();
+        let catalog = self.catalog.read();
+        let named: u64 = catalog.segments.values().map(|shelved| shelved.file_bytes).sum();
+        drop(catalog);
         Ok(SpaceView {
-            used_bytes: used,
+            used_bytes: named.saturating_add(self.leases.ghost_bytes()),
             quota_bytes: self.options.quota,
             free_bytes: space.free,
             floor_bytes: self.options.free_space_floor,

@@ -70,6 +70,7 @@ impl Inner {
         }
         let sweeping = self.sweeping.lock();
         self.end_holds(&mut report)?;
+        self.expire_missing(&mut report)?;
         self.execute(0, &mut report)?;
         self.punch_around_held(&mut report);
         self.erase_waiting(&mut report);
