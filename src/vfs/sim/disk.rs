@@ -4,12 +4,15 @@
 //! crashed answers everything with an error.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::sync::Arc;
 
 use super::SimStats;
 use super::content::BLOCK_BYTES;
-use super::crash::Fates;
+use super::crash::{Fate, SimPending, Verdict};
 use super::fault::{Faults, SimOp};
+use super::garbage::{Dead, Garbage};
 use super::inode::Inode;
 use super::names::{Entry, InodeId, Names};
 use super::rng::Rng;
@@ -28,12 +31,20 @@ enum Holder {
 #[derive(Debug)]
 pub(super) struct Disk {
     crashed: bool,
-    names: Names,
-    inodes: BTreeMap<InodeId, Inode>,
+    /// Shared with forks until one changes it, as each file is.
+    names: Arc<Names>,
+    inodes: BTreeMap<InodeId, Arc<Inode>>,
     next_inode: InodeId,
     /// How many files and maps are open, by inode: they keep its bytes and its space.
     opens: BTreeMap<InodeId, u64>,
+    /// Files that have lost their name: when nobody has one open and no crash can bring its name
+    /// back, it is gone.
+    loose: BTreeSet<InodeId>,
     locks: BTreeMap<String, Holder>,
+    /// What deleted files left on the medium.
+    dead: Dead,
+    /// Whether garbage is bytes of deleted files.
+    pub(super) show_deleted: bool,
     pub(super) capacity: u64,
     pub(super) faults: Faults,
     pub(super) stats: SimStats,
@@ -47,11 +58,14 @@ impl Disk {
         let mut rng = Rng::new(seed);
         Self {
             crashed: false,
-            names: Names::default(),
+            names: Arc::default(),
             inodes: BTreeMap::new(),
             next_inode: 1,
             opens: BTreeMap::new(),
+            loose: BTreeSet::new(),
             locks: BTreeMap::new(),
+            dead: Dead::default(),
+            show_deleted: false,
             capacity: CAPACITY_BYTES_DEFAULT,
             faults: Faults::default(),
             stats: SimStats::default(),
@@ -60,20 +74,72 @@ impl Disk {
         }
     }
 
+    /// The medium with another seed, nothing open on it and no names or files yet.
+    fn bare(&self, seed: u64) -> Self {
+        Self {
+            next_inode: self.next_inode,
+            dead: self.dead.clone(),
+            show_deleted: self.show_deleted,
+            capacity: self.capacity,
+            ..Self::new(seed)
+        }
+    }
+
+    /// A copy of what is durable and what is pending, with nothing open.
+    pub(super) fn fork(&self, seed: u64) -> Self {
+        let mut fork = self.bare(seed);
+        fork.names = Arc::clone(&self.names);
+        fork.inodes = self.inodes.clone();
+        fork.crashed = self.crashed;
+        fork.find_loose();
+        fork
+    }
+
+    /// The seed of the next crash's choices.
+    pub(super) fn draw(&mut self) -> u64 {
+        self.fates.next()
+    }
+
     /// Cuts the power: this disk fails from now on; what it leaves is returned.
-    pub(super) fn crash(&mut self) -> Self {
-        let mut after = Self::new(self.fates.next());
-        let mut fates = Fates::new(self.fates.next());
-        after.names = self.names.after_crash(&mut fates);
-        for (_, id) in after.names.files() {
+    pub(super) fn crash(&mut self, choose: &mut dyn FnMut(&SimPending<'_>) -> Fate) -> Self {
+        let seed = self.fates.next();
+        let mut after = self.bare(seed);
+        let dead = if self.show_deleted { self.dead.clone() } else { Dead::default() };
+        let garbage = Garbage::new(dead, self.fates.next());
+        let mut verdict = Verdict { choose, garbage };
+        after.names = Arc::new(self.names.after_crash(&mut verdict));
+        for (id, path) in self.names.reachable() {
             if let Some(inode) = self.inodes.get(&id) {
-                after.inodes.insert(id, inode.after_crash(&mut fates));
+                let left = if inode.is_durable() {
+                    Arc::clone(inode)
+                } else {
+                    Arc::new(inode.after_crash(path, &mut verdict))
+                };
+                after.inodes.insert(id, left);
             }
         }
-        after.next_inode = self.next_inode;
-        after.capacity = self.capacity;
+        after.find_loose();
         self.crashed = true;
         after
+    }
+
+    /// How many things a crash would decide about.
+    pub(super) fn pending(&self) -> usize {
+        let ids = self.names.reachable().into_keys();
+        let inodes = ids.filter_map(|id| self.inodes.get(&id));
+        self.names.pending() + inodes.map(|inode| inode.pending()).sum::<usize>()
+    }
+
+    /// The same for the same durable names and files.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (path, entry) in self.names.durable() {
+            path.hash(&mut hasher);
+            if let Entry::File(id) = entry {
+                self.inodes.get(&id).map(|inode| inode.fingerprint()).hash(&mut hasher);
+            }
+        }
+        hasher.finish()
     }
 
     pub(super) fn check_powered(&self) -> io::Result<()> {
@@ -91,15 +157,34 @@ impl Disk {
     }
 
     /// The file of `id`: it exists for as long as somebody has it open.
-    pub(super) fn inode(&mut self, id: InodeId) -> io::Result<&mut Inode> {
-        self.inodes.get_mut(&id).ok_or_else(|| io::ErrorKind::NotFound.into())
+    pub(super) fn inode(&self, id: InodeId) -> io::Result<&Inode> {
+        let inode = self.inodes.get(&id).map(AsRef::as_ref);
+        inode.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    pub(super) fn named(&mut self, path: &str) -> Option<&mut Inode> {
+    /// The same, to change it: apart from forks from now on.
+    pub(super) fn inode_mut(&mut self, id: InodeId) -> io::Result<&mut Inode> {
+        let inode = self.inodes.get_mut(&id).map(Arc::make_mut);
+        inode.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    pub(super) fn named(&self, path: &str) -> Option<&Inode> {
         match self.names.get(path)? {
-            Entry::File(id) => self.inodes.get_mut(&id),
+            Entry::File(id) => self.inode(id).ok(),
             Entry::Folder => None,
         }
+    }
+
+    pub(super) fn named_mut(&mut self, path: &str) -> Option<&mut Inode> {
+        match self.names.get(path)? {
+            Entry::File(id) => self.inode_mut(id).ok(),
+            Entry::Folder => None,
+        }
+    }
+
+    /// The names, to change them: apart from forks from now on.
+    fn names_mut(&mut self) -> &mut Names {
+        Arc::make_mut(&mut self.names)
     }
 
     pub(super) fn files(&self) -> Vec<String> {
@@ -124,9 +209,11 @@ impl Disk {
             *count -= 1;
             if *count == 0 {
                 self.opens.remove(&id);
+                if self.loose.contains(&id) {
+                    self.forget_unreachable();
+                }
             }
         }
-        self.forget_unreachable();
     }
 
     pub(super) fn create(&mut self, path: &str, len: u64) -> io::Result<InodeId> {
@@ -136,8 +223,8 @@ impl Disk {
         self.reserve(bytes)?;
         let id = self.next_inode;
         self.next_inode += 1;
-        self.inodes.insert(id, Inode::allocate(len));
-        self.names.make(path, Entry::File(id));
+        self.inodes.insert(id, Arc::new(Inode::allocate(len)));
+        self.names_mut().make(path, Entry::File(id));
         self.share(id);
         Ok(id)
     }
@@ -149,14 +236,15 @@ impl Disk {
         self.check_folder(path::parent(to))?;
         let id = self.find_file(from)?;
         self.check_new(to)?;
-        self.names.rename(from, to, Entry::File(id));
+        self.names_mut().rename(from, to, Entry::File(id));
         Ok(())
     }
 
     pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
         self.begin(SimOp::Remove, path)?;
-        self.find_file(path)?;
-        self.names.remove(path);
+        let id = self.find_file(path)?;
+        self.names_mut().remove(path);
+        self.loose.insert(id);
         self.forget_unreachable();
         Ok(())
     }
@@ -172,7 +260,7 @@ impl Disk {
         let ends = dir.match_indices('/').map(|(end, _)| end).chain([dir.len()]);
         for folder in ends.map(|end| &dir[..end]) {
             match self.names.get(folder) {
-                None => self.names.make(folder, Entry::Folder),
+                None => self.names_mut().make(folder, Entry::Folder),
                 Some(Entry::Folder) => {}
                 Some(Entry::File(_)) if folder == dir => {
                     return Err(io::ErrorKind::AlreadyExists.into());
@@ -188,7 +276,7 @@ impl Disk {
         self.check_powered()?;
         self.check_folder(dir)?;
         self.faults.strike(SimOp::SyncDir, dir)?;
-        self.names.sync(dir);
+        self.names_mut().sync(dir);
         self.forget_unreachable();
         Ok(())
     }
@@ -282,9 +370,26 @@ impl Disk {
         }
     }
 
+    /// Finds the files without a name among all, after a fork or a crash.
+    fn find_loose(&mut self) {
+        let named: BTreeSet<_> = self.names.files().map(|(_, id)| id).collect();
+        self.loose = self.inodes.keys().copied().filter(|id| !named.contains(id)).collect();
+        self.forget_unreachable();
+    }
+
+    /// Forgets files that no name, no user and no crash can reach any more.
     fn forget_unreachable(&mut self) {
+        if self.loose.is_empty() {
+            return;
+        }
         let reachable = self.names.reachable();
-        let opens = &self.opens;
-        self.inodes.retain(|id, _| reachable.contains(id) || opens.contains_key(id));
+        let gone = |id: &InodeId| !self.opens.contains_key(id) && !reachable.contains_key(id);
+        let gone: Vec<_> = self.loose.iter().copied().filter(gone).collect();
+        for id in gone {
+            self.loose.remove(&id);
+            if let Some(inode) = self.inodes.remove(&id) {
+                self.dead.bury(inode.remains());
+            }
+        }
     }
 }

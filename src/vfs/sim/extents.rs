@@ -51,6 +51,11 @@ impl Extents {
             .sum()
     }
 
+    /// The ranges in order, as start and end.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter().map(|(start, end)| (*start, *end))
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.0.iter().map(|(start, end)| end - start).sum()
     }

@@ -91,7 +91,7 @@ impl VfsFile for SimFile {
             bytes.truncate(narrow(part));
         }
         disk.stats.bytes_written += wide(bytes.len());
-        disk.inode(self.handle.id)?.write(offset, &bytes);
+        disk.inode_mut(self.handle.id)?.write(offset, &bytes);
         done
     }
 
@@ -100,7 +100,7 @@ impl VfsFile for SimFile {
         disk.stats.syncs += 1;
         disk.check_powered()?;
         let done = disk.begin(SimOp::Sync, &self.handle.path);
-        let inode = disk.inode(self.handle.id)?;
+        let inode = disk.inode_mut(self.handle.id)?;
         match done {
             Ok(()) => inode.sync(),
             Err(_) => inode.fail_sync(),
@@ -109,13 +109,13 @@ impl VfsFile for SimFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        let mut disk = self.handle.disk.lock();
+        let disk = self.handle.disk.lock();
         disk.check_powered()?;
         Ok(disk.inode(self.handle.id)?.live.len)
     }
 
     fn allocated(&self) -> io::Result<u64> {
-        let mut disk = self.handle.disk.lock();
+        let disk = self.handle.disk.lock();
         disk.check_powered()?;
         Ok(disk.inode(self.handle.id)?.live.allocated.count() * BLOCK_BYTES)
     }
@@ -125,7 +125,7 @@ impl VfsFile for SimFile {
         self.check_writable()?;
         let mut disk = self.handle.disk.lock();
         disk.begin(SimOp::Punch, &self.handle.path)?;
-        disk.inode(self.handle.id)?.punch(&range);
+        disk.inode_mut(self.handle.id)?.punch(&range);
         Ok(())
     }
 
@@ -133,7 +133,7 @@ impl VfsFile for SimFile {
         self.check_writable()?;
         let mut disk = self.handle.disk.lock();
         disk.begin(SimOp::Punch, &self.handle.path)?;
-        let inode = disk.inode(self.handle.id)?;
+        let inode = disk.inode_mut(self.handle.id)?;
         if len > inode.live.len {
             return Err(io::ErrorKind::InvalidInput.into());
         }

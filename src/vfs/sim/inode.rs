@@ -8,8 +8,10 @@ use std::ops::Range;
 
 use rustix::io::Errno;
 
-use super::content::{BLOCK_BYTES, Block, Content, Sectors, blocks_of, flip_in, pieces, sectors};
-use super::crash::Fates;
+use super::blocks::Block;
+use super::content::{BLOCK_BYTES, Content, Sectors, blocks_of, flip_in, pieces, sectors};
+use super::crash::{Fate, SimChange, Verdict};
+use super::rng::mix;
 
 /// Something done to a file that no sync has made durable. Real file systems persist these in any
 /// order, so a crash decides about each by itself.
@@ -31,6 +33,8 @@ pub(super) struct Inode {
     pub(super) live: Content,
     durable: Content,
     pending: Vec<Pending>,
+    /// A failed sync gave data up: `live` has bytes that `durable` never gets.
+    lost: bool,
     /// Byte ranges that cannot be read, whatever is written there.
     pub(super) bad: Vec<Range<u64>>,
 }
@@ -89,29 +93,60 @@ impl Inode {
     /// A sync that failed: the system takes the pages for clean, so that their bytes are read but
     /// never written. Lengths and extents stay pending: the journal has them.
     pub(super) fn fail_sync(&mut self) {
+        self.lost = true;
         self.pending.retain(|pending| !matches!(pending, Pending::Data { .. }));
     }
 
+    /// Whether a crash changes nothing, so that both sides of it can share this.
+    pub(super) fn is_durable(&self) -> bool {
+        self.pending.is_empty() && !self.lost
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The same for the same durable length, space, bytes and bad sectors.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let extents = self.durable.allocated.ranges();
+        let bad = self.bad.iter().map(|bad| (bad.start, bad.end));
+        let shape = extents.chain([(u64::MAX, self.durable.len)]).chain(bad);
+        shape.fold(self.durable.blocks.hash(), |sum, (start, end)| mix(mix(sum ^ start) ^ end))
+    }
+
     /// The file as a power cut leaves it.
-    pub(super) fn after_crash(&self, fates: &mut Fates) -> Self {
+    pub(super) fn after_crash(&self, path: &str, verdict: &mut Verdict<'_>) -> Self {
         let mut durable = self.durable.clone();
         for pending in &self.pending {
+            let fate = verdict.fate(path, pending.change(&self.durable));
             match pending {
                 Pending::Data { block, image, sectors } => {
-                    let kept = fates.sectors(*sectors);
-                    if kept != 0 {
-                        durable.set_sectors(*block, image, kept);
+                    let kept = if let Fate::Torn(kept) = fate { sectors & kept } else { *sectors };
+                    if kept != 0
+                        && let Some(image) = verdict.image(fate, *block, image)
+                    {
+                        durable.set_sectors(*block, &image, kept);
                     }
                 }
+                Pending::Alloc(range) if fate == Fate::Garbage => {
+                    pending.apply(&mut durable);
+                    durable.blocks.copy(&verdict.garbage.blocks(range), range);
+                }
                 metadata => {
-                    if fates.keep() {
+                    if fate != Fate::Drop {
                         metadata.apply(&mut durable);
                     }
                 }
             }
         }
         durable.forget_behind_end();
-        Self { live: durable.clone(), durable, pending: Vec::new(), bad: self.bad.clone() }
+        let (bad, live) = (self.bad.clone(), durable.clone());
+        Self { live, durable, pending: Vec::new(), lost: false, bad }
+    }
+
+    /// What the medium holds, for the file's next owner.
+    pub(super) fn remains(&self) -> &super::blocks::Blocks {
+        &self.durable.blocks
     }
 
     /// Fails when part of `range` cannot be read.
@@ -138,6 +173,19 @@ impl Inode {
 }
 
 impl Pending {
+    /// What it is to the one who decides about it.
+    fn change(&self, durable: &Content) -> SimChange {
+        match self {
+            Self::Data { block, sectors, .. } => {
+                let fresh = durable.blocks.get(*block).is_none();
+                SimChange::Written { block: *block, sectors: *sectors, fresh }
+            }
+            Self::Len(len) => SimChange::Len(*len),
+            Self::Alloc(blocks) => SimChange::Allocated(blocks.clone()),
+            Self::Punch(blocks) => SimChange::Punched(blocks.clone()),
+        }
+    }
+
     fn apply(&self, content: &mut Content) {
         match self {
             Self::Data { block, image, sectors } => content.set_sectors(*block, image, *sectors),

@@ -26,14 +26,17 @@
 //! # }
 //! ```
 
+mod blocks;
 mod content;
 mod crash;
 mod disk;
 mod extents;
 mod fault;
 mod file;
+mod garbage;
 mod inode;
 mod names;
+mod pattern;
 mod rng;
 
 use std::io;
@@ -44,9 +47,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{Lock, Space, Vfs, VfsFile, path};
+use crash::Fates;
 use disk::Disk;
 use file::{Handle, SimFile, SimLock};
+use pattern::Pattern;
 
+pub use crash::{Fate, SimChange, SimPending};
 pub use fault::SimOp;
 
 /// A simulated disk. Clones share it.
@@ -88,7 +94,77 @@ impl SimVfs {
     /// This disk and all that is open on it fail from now on. Bytes already mapped stay readable.
     #[must_use]
     pub fn crash(&self) -> Self {
-        Self::of(self.disk.lock().crash())
+        let mut disk = self.disk.lock();
+        let mut fates = Fates::new(disk.draw());
+        Self::of(disk.crash(&mut |pending| fates.choose(&pending.change)))
+    }
+
+    /// The same, with the fate of each pending item chosen by the caller: names first, then the
+    /// files by the order of their making, each in the order of what was done to it.
+    #[must_use]
+    pub fn crash_choosing(&self, choose: &mut dyn FnMut(&SimPending<'_>) -> Fate) -> Self {
+        Self::of(self.disk.lock().crash(choose))
+    }
+
+    /// The same, the `n`th way that it can go. 0 keeps all that is pending, 1 drops all. Then,
+    /// of up to six items, every choice of which are kept; of more, each one alone dropped and
+    /// each one alone kept. Then each write torn in three ways and as zeros and garbage, with all
+    /// others kept and dropped. From [`SimVfs::crash_patterns`] on, without end, mixtures
+    /// drawn from `n`.
+    #[must_use]
+    pub fn crash_pattern(&self, n: u64) -> Self {
+        let items = self.changes();
+        let mut pattern = Pattern::nth(n, &items);
+        let mut item = 0..;
+        self.crash_choosing(&mut |pending| {
+            let item = item.next().unwrap_or(usize::MAX);
+            pattern.fate(item, &pending.change)
+        })
+    }
+
+    /// How many crash patterns there are before the mixtures begin.
+    #[must_use]
+    pub fn crash_patterns(&self) -> u64 {
+        Pattern::count(&self.changes())
+    }
+
+    /// How many things a power cut would decide about.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.disk.lock().pending()
+    }
+
+    /// What a power cut would decide about, in the order in which it asks.
+    fn changes(&self) -> Vec<SimChange> {
+        let mut changes = Vec::new();
+        let mut fork = self.disk.lock().fork(0);
+        let _after = fork.crash(&mut |pending| {
+            changes.push(pending.change.clone());
+            Fate::Drop
+        });
+        changes
+    }
+
+    /// A copy of this disk as it is now, durable and pending, that goes its own way and crashes by
+    /// its own `seed`. Nothing is open or locked on it and no failure is ordered: it is also what
+    /// a killed process leaves to the next one. Costs about one reference for each file.
+    #[must_use]
+    pub fn fork(&self, seed: u64) -> Self {
+        Self::of(self.disk.lock().fork(seed))
+    }
+
+    /// A hash of what is durable: names, lengths, space, bytes and bad sectors. Two disks with
+    /// the same history of the same fingerprint are taken for the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.disk.lock().fingerprint()
+    }
+
+    /// Whether a crash may show old bytes of deleted files in blocks whose own bytes never came,
+    /// as some modes of some file systems do. Off, garbage is noise: a test that searches the
+    /// disk for deleted footage cannot blame the store for what a file system resurrects.
+    pub fn show_deleted(&self, show: bool) {
+        self.disk.lock().show_deleted = show;
     }
 
     /// Lets the `nth` operation of kind `op` from now on fail with `error`, once; 1 is the next.
@@ -114,7 +190,7 @@ impl SimVfs {
     /// Flips the bits `xor` of the byte at `offset` of a file, on the medium: also in what is
     /// still to be synced. Nothing happens where there is no such byte.
     pub fn corrupt(&self, path: &str, offset: u64, xor: u8) {
-        if let Some(inode) = self.disk.lock().named(path) {
+        if let Some(inode) = self.disk.lock().named_mut(path) {
             inode.corrupt(offset, xor);
         }
     }
@@ -122,7 +198,7 @@ impl SimVfs {
     /// Makes all reads of the bytes `range` of a file fail with EIO, across crashes. Writing them
     /// still works and does not heal them. Nothing happens where there is no such file.
     pub fn bad_sector(&self, path: &str, range: Range<u64>) {
-        if let Some(inode) = self.disk.lock().named(path) {
+        if let Some(inode) = self.disk.lock().named_mut(path) {
             inode.bad.push(range);
         }
     }

@@ -6,6 +6,8 @@ use std::io::ErrorKind;
 
 use super::*;
 
+mod forks;
+
 const BLOCK: u64 = 4096;
 const SEEDS: u64 = 300;
 
