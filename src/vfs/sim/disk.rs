@@ -4,22 +4,22 @@
 //! crashed answers everything with an error.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use super::SimStats;
 use super::content::BLOCK_BYTES;
-use super::crash::{Fate, SimPending, Verdict};
-use super::fault::{Faults, SimOp};
-use super::garbage::{Dead, Garbage};
+use super::fault::{Effect, FailedSync, Faults, SimOp};
+use super::garbage::Dead;
+use super::history::History;
 use super::inode::Inode;
 use super::names::{Entry, InodeId, Names};
 use super::rng::Rng;
-use crate::vfs::{Space, path};
-
-/// Room on a disk of which nothing else was said.
-const CAPACITY_BYTES_DEFAULT: u64 = 1 << 40;
+use super::room::Room;
+use super::slow::Delays;
+use crate::vfs::path;
 
 /// Who has a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,34 +30,41 @@ enum Holder {
 
 #[derive(Debug)]
 pub(super) struct Disk {
-    crashed: bool,
+    pub(super) crashed: bool,
+    /// No change is taken any more, as after an error that a file system could not live with.
+    pub(super) read_only: bool,
     /// Shared with forks until one changes it, as each file is.
-    names: Arc<Names>,
-    inodes: BTreeMap<InodeId, Arc<Inode>>,
-    next_inode: InodeId,
+    pub(super) names: Arc<Names>,
+    pub(super) inodes: BTreeMap<InodeId, Arc<Inode>>,
+    pub(super) next_inode: InodeId,
     /// How many files and maps are open, by inode: they keep its bytes and its space.
     opens: BTreeMap<InodeId, u64>,
     /// Files that have lost their name: when nobody has one open and no crash can bring its name
     /// back, it is gone.
-    loose: BTreeSet<InodeId>,
+    pub(super) loose: BTreeSet<InodeId>,
     locks: BTreeMap<String, Holder>,
     /// What deleted files left on the medium.
-    dead: Dead,
+    pub(super) dead: Dead,
     /// Whether garbage is bytes of deleted files.
     pub(super) show_deleted: bool,
-    pub(super) capacity: u64,
+    pub(super) room: Room,
+    pub(super) failed_sync: FailedSync,
     pub(super) faults: Faults,
+    pub(super) delays: Delays,
     pub(super) stats: SimStats,
+    pub(super) history: History,
     /// For `random`, apart from the fates, so that drawing an id does not change a crash.
     entropy: Rng,
-    fates: Rng,
+    pub(super) fates: Rng,
 }
 
 impl Disk {
     pub(super) fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
+        let (entropy, fates) = (Rng::new(rng.next()), Rng::new(rng.next()));
         Self {
             crashed: false,
+            read_only: false,
             names: Arc::default(),
             inodes: BTreeMap::new(),
             next_inode: 1,
@@ -66,80 +73,15 @@ impl Disk {
             locks: BTreeMap::new(),
             dead: Dead::default(),
             show_deleted: false,
-            capacity: CAPACITY_BYTES_DEFAULT,
-            faults: Faults::default(),
+            room: Room::default(),
+            failed_sync: FailedSync::default(),
+            faults: Faults::new(rng.next()),
+            delays: Delays::default(),
             stats: SimStats::default(),
-            entropy: Rng::new(rng.next()),
-            fates: Rng::new(rng.next()),
+            history: History::default(),
+            entropy,
+            fates,
         }
-    }
-
-    /// The medium with another seed, nothing open on it and no names or files yet.
-    fn bare(&self, seed: u64) -> Self {
-        Self {
-            next_inode: self.next_inode,
-            dead: self.dead.clone(),
-            show_deleted: self.show_deleted,
-            capacity: self.capacity,
-            ..Self::new(seed)
-        }
-    }
-
-    /// A copy of what is durable and what is pending, with nothing open.
-    pub(super) fn fork(&self, seed: u64) -> Self {
-        let mut fork = self.bare(seed);
-        fork.names = Arc::clone(&self.names);
-        fork.inodes = self.inodes.clone();
-        fork.crashed = self.crashed;
-        fork.find_loose();
-        fork
-    }
-
-    /// The seed of the next crash's choices.
-    pub(super) fn draw(&mut self) -> u64 {
-        self.fates.next()
-    }
-
-    /// Cuts the power: this disk fails from now on; what it leaves is returned.
-    pub(super) fn crash(&mut self, choose: &mut dyn FnMut(&SimPending<'_>) -> Fate) -> Self {
-        let seed = self.fates.next();
-        let mut after = self.bare(seed);
-        let dead = if self.show_deleted { self.dead.clone() } else { Dead::default() };
-        let garbage = Garbage::new(dead, self.fates.next());
-        let mut verdict = Verdict { choose, garbage };
-        after.names = Arc::new(self.names.after_crash(&mut verdict));
-        for (id, path) in self.names.reachable() {
-            if let Some(inode) = self.inodes.get(&id) {
-                let left = if inode.is_durable() {
-                    Arc::clone(inode)
-                } else {
-                    Arc::new(inode.after_crash(path, &mut verdict))
-                };
-                after.inodes.insert(id, left);
-            }
-        }
-        after.find_loose();
-        self.crashed = true;
-        after
-    }
-
-    /// How many things a crash would decide about.
-    pub(super) fn pending(&self) -> usize {
-        let ids = self.names.reachable().into_keys();
-        let inodes = ids.filter_map(|id| self.inodes.get(&id));
-        self.names.pending() + inodes.map(|inode| inode.pending()).sum::<usize>()
-    }
-
-    /// The same for the same durable names and files.
-    pub(super) fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        for (path, entry) in self.names.durable() {
-            path.hash(&mut hasher);
-            if let Entry::File(id) = entry {
-                self.inodes.get(&id).map(|inode| inode.fingerprint()).hash(&mut hasher);
-            }
-        }
-        hasher.finish()
     }
 
     pub(super) fn check_powered(&self) -> io::Result<()> {
@@ -152,8 +94,37 @@ impl Disk {
 
     /// Starts an operation that can be made to fail.
     pub(super) fn begin(&mut self, op: SimOp, path: &str) -> io::Result<()> {
+        let struck = self.strike(op)?;
+        self.outcome(struck, op, path)
+    }
+
+    /// The same, with what goes wrong still to be done.
+    pub(super) fn strike(&mut self, op: SimOp) -> io::Result<Option<Effect>> {
         self.check_powered()?;
-        self.faults.strike(op, path)
+        self.delays.wait(op);
+        if self.read_only && !matches!(op, SimOp::Read | SimOp::Map) {
+            return Err(Errno::ROFS.into());
+        }
+        Ok(self.faults.strike(op))
+    }
+
+    /// What a failure means for the operation itself.
+    pub(super) fn outcome(
+        &mut self,
+        struck: Option<Effect>,
+        op: SimOp,
+        path: &str,
+    ) -> io::Result<()> {
+        match struck {
+            None | Some(Effect::Misdirect) => Ok(()),
+            Some(Effect::Fail(kind)) => {
+                Err(io::Error::new(kind, format!("simulated fault: {op:?} of {path}")))
+            }
+            Some(Effect::ReadOnly) => {
+                self.read_only = true;
+                Err(Errno::ROFS.into())
+            }
+        }
     }
 
     /// The file of `id`: it exists for as long as somebody has it open.
@@ -182,6 +153,17 @@ impl Disk {
         }
     }
 
+    /// The files that have a name.
+    pub(super) fn named_inodes(&self) -> impl Iterator<Item = (InodeId, &Inode)> {
+        self.names.files().filter_map(|(_, id)| Some((id, self.inode(id).ok()?)))
+    }
+
+    /// A file's name, for messages.
+    pub(super) fn path_of(&self, id: InodeId) -> String {
+        let found = self.names.files().find(|(_, named)| *named == id);
+        found.map_or_else(String::new, |(path, _)| path.to_owned())
+    }
+
     /// The names, to change them: apart from forks from now on.
     fn names_mut(&mut self) -> &mut Names {
         Arc::make_mut(&mut self.names)
@@ -192,9 +174,12 @@ impl Disk {
     }
 
     /// Finds a file by name and counts it as open until [`Disk::close`].
-    pub(super) fn open(&mut self, path: &str) -> io::Result<InodeId> {
+    pub(super) fn open(&mut self, path: &str, write: bool) -> io::Result<InodeId> {
         self.check_powered()?;
         let id = self.find_file(path)?;
+        if write && self.read_only {
+            return Err(Errno::ROFS.into());
+        }
         self.share(id);
         Ok(id)
     }
@@ -221,6 +206,7 @@ impl Disk {
         self.check_new(path)?;
         let bytes = len.checked_next_multiple_of(BLOCK_BYTES).ok_or(io::ErrorKind::FileTooLarge)?;
         self.reserve(bytes)?;
+        self.take_name()?;
         let id = self.next_inode;
         self.next_inode += 1;
         self.inodes.insert(id, Arc::new(Inode::allocate(len)));
@@ -236,6 +222,7 @@ impl Disk {
         self.check_folder(path::parent(to))?;
         let id = self.find_file(from)?;
         self.check_new(to)?;
+        self.copy_on_write(1)?;
         self.names_mut().rename(from, to, Entry::File(id));
         Ok(())
     }
@@ -243,7 +230,9 @@ impl Disk {
     pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
         self.begin(SimOp::Remove, path)?;
         let id = self.find_file(path)?;
+        self.copy_on_write(1)?;
         self.names_mut().remove(path);
+        self.give_name();
         self.loose.insert(id);
         self.forget_unreachable();
         Ok(())
@@ -260,7 +249,10 @@ impl Disk {
         let ends = dir.match_indices('/').map(|(end, _)| end).chain([dir.len()]);
         for folder in ends.map(|end| &dir[..end]) {
             match self.names.get(folder) {
-                None => self.names_mut().make(folder, Entry::Folder),
+                None => {
+                    self.take_name()?;
+                    self.names_mut().make(folder, Entry::Folder);
+                }
                 Some(Entry::Folder) => {}
                 Some(Entry::File(_)) if folder == dir => {
                     return Err(io::ErrorKind::AlreadyExists.into());
@@ -275,9 +267,10 @@ impl Disk {
         self.stats.dir_syncs += 1;
         self.check_powered()?;
         self.check_folder(dir)?;
-        self.faults.strike(SimOp::SyncDir, dir)?;
+        self.begin(SimOp::SyncDir, dir)?;
         self.names_mut().sync(dir);
         self.forget_unreachable();
+        self.commit();
         Ok(())
     }
 
@@ -308,11 +301,6 @@ impl Disk {
         self.locks.get(path) == Some(&Holder::Writer)
     }
 
-    pub(super) fn space(&self) -> io::Result<Space> {
-        self.check_powered()?;
-        Ok(Space { free: self.capacity.saturating_sub(self.used()), total: self.capacity })
-    }
-
     pub(super) fn random(&mut self, buf: &mut [u8]) -> io::Result<()> {
         self.check_powered()?;
         self.entropy.fill(buf);
@@ -324,17 +312,9 @@ impl Disk {
         self.fates.below(bound)
     }
 
-    /// Fails unless `bytes` more can be allocated.
-    pub(super) fn reserve(&self, bytes: u64) -> io::Result<()> {
-        if bytes == 0 || bytes <= self.space()?.free {
-            return Ok(());
-        }
-        Err(io::ErrorKind::StorageFull.into())
-    }
-
     /// The space of all files that have a name or are open. What only a crash could bring back
     /// does not count, although its space then does again: `free` may drop to nothing.
-    fn used(&self) -> u64 {
+    pub(super) fn used(&self) -> u64 {
         let named = self.names.files().map(|(_, id)| id);
         let ids: BTreeSet<_> = named.chain(self.opens.keys().copied()).collect();
         let inodes = ids.iter().filter_map(|id| self.inodes.get(id));
@@ -370,15 +350,8 @@ impl Disk {
         }
     }
 
-    /// Finds the files without a name among all, after a fork or a crash.
-    fn find_loose(&mut self) {
-        let named: BTreeSet<_> = self.names.files().map(|(_, id)| id).collect();
-        self.loose = self.inodes.keys().copied().filter(|id| !named.contains(id)).collect();
-        self.forget_unreachable();
-    }
-
     /// Forgets files that no name, no user and no crash can reach any more.
-    fn forget_unreachable(&mut self) {
+    pub(super) fn forget_unreachable(&mut self) {
         if self.loose.is_empty() {
             return;
         }

@@ -95,6 +95,11 @@ impl Names {
         self.pending.len()
     }
 
+    /// What a crash would ask about, in that order.
+    pub(super) fn changes(&self) -> impl Iterator<Item = SimChange> {
+        self.pending.iter().map(|pending| pending.change().1)
+    }
+
     /// The names that are durable, in order.
     pub(super) fn durable(&self) -> impl Iterator<Item = (&str, Entry)> {
         self.durable.iter().map(|(path, entry)| (path.as_str(), *entry))
