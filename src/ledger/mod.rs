@@ -19,6 +19,8 @@ mod copy;
 mod replay;
 mod scan;
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -61,7 +61,8 @@ impl Store {
     }
 
     /// Shows the ledger's entries from position `from` on to `visit`, oldest first, until it
-    /// answers false. Entries that are made meanwhile are not among them; `visit` may use the store.
+    /// answers false. Entries that are made meanwhile are not among them; `visit` may use the
+    /// store.
     ///
     /// # Errors
     ///

@@ -82,7 +82,8 @@ fn recorder_process() {
     });
 }
 
-/// One camera, for as long as somebody listens: a clip at once, which may be held, then one in fragments.
+/// One camera, for as long as somebody listens: a clip at once, which may be held, then one in
+/// fragments.
 fn record(store: &Store, numbers: &AtomicU64, name: &str) -> Result<()> {
     let camera = camera(name);
     loop {
