@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use super::content::narrow;
 use super::rng::mix;
 
 /// [`super::content::BLOCK_BYTES`] as a length in memory.
@@ -36,13 +37,13 @@ struct Chunk {
 pub(super) struct Blocks(BTreeMap<u64, Arc<Chunk>>);
 
 impl Page {
-    pub(super) fn of(bytes: [u8; BLOCK_LEN]) -> Block {
-        Arc::new(Self { bytes, hash: OnceLock::new() })
+    pub(super) fn of(bytes: &[u8; BLOCK_LEN]) -> Block {
+        Arc::new(Self { bytes: *bytes, hash: OnceLock::new() })
     }
 
     pub(super) fn zeros() -> Block {
         static ZEROS: OnceLock<Block> = OnceLock::new();
-        Arc::clone(ZEROS.get_or_init(|| Self::of([0; BLOCK_LEN])))
+        Arc::clone(ZEROS.get_or_init(|| Self::of(&[0; BLOCK_LEN])))
     }
 
     pub(super) fn bytes(&self) -> &[u8; BLOCK_LEN] {
@@ -161,7 +162,7 @@ impl Blocks {
 }
 
 fn within(number: u64) -> usize {
-    super::content::narrow(number % CHUNK_BLOCKS)
+    narrow(number % CHUNK_BLOCKS)
 }
 
 #[cfg(test)]

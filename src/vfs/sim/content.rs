@@ -89,13 +89,12 @@ impl Content {
 
     /// The image of `piece.block` with `bytes` written into it; stores it and returns it.
     pub(super) fn write(&mut self, piece: &Piece, bytes: &[u8]) -> Block {
-        let block = match <[u8; BLOCK_LEN]>::try_from(bytes) {
-            Ok(whole) => Page::of(whole),
-            Err(_) => {
-                let mut block = self.blocks.get(piece.block).cloned().unwrap_or_else(Page::zeros);
-                Page::edit(&mut block)[piece.within.clone()].copy_from_slice(bytes);
-                block
-            }
+        let block = if let Ok(whole) = bytes.try_into() {
+            Page::of(whole)
+        } else {
+            let mut block = self.blocks.get(piece.block).cloned().unwrap_or_else(Page::zeros);
+            Page::edit(&mut block)[piece.within.clone()].copy_from_slice(bytes);
+            block
         };
         self.blocks.set(piece.block, Arc::clone(&block));
         self.allocated.insert(piece.block..piece.block + 1);

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::blocks::Block;
+use super::blocks::{Block, Page};
 use super::content::Sectors;
 use super::garbage::Garbage;
 use super::rng::Rng;
@@ -86,7 +86,7 @@ impl Verdict<'_> {
         match fate {
             Fate::Drop => None,
             Fate::Keep | Fate::Torn(_) => Some(Block::clone(image)),
-            Fate::Zero => Some(super::blocks::Page::zeros()),
+            Fate::Zero => Some(Page::zeros()),
             Fate::Garbage => Some(self.garbage.block(block)),
         }
     }
@@ -127,7 +127,6 @@ impl Fates {
     pub(super) fn choose(&mut self, change: &SimChange) -> Fate {
         match (self.mood, change) {
             (Mood::KeepAll, _) => Fate::Keep,
-            (Mood::DropAll, _) => Fate::Drop,
             (Mood::Mixed, SimChange::Written { sectors, fresh, .. }) => {
                 self.written(*sectors, *fresh)
             }
@@ -137,7 +136,7 @@ impl Fates {
                 _ => Fate::Drop,
             },
             (Mood::Mixed, _) if self.rng.coin() => Fate::Keep,
-            (Mood::Mixed, _) => Fate::Drop,
+            (Mood::DropAll | Mood::Mixed, _) => Fate::Drop,
         }
     }
 

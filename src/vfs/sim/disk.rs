@@ -1,7 +1,7 @@
 //! The state of one simulated disk, behind one lock: files, names, locks, room, faults, counters.
 //!
-//! Each operation of the trait is one method here and takes effect at once and whole. A disk that
-//! crashed answers everything with an error.
+//! Owns who uses which file and when an operation fails; what operations do is in `folders` and
+//! `data`. A disk that crashed answers everything with an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,18 +15,11 @@ use super::fault::{Effect, FailedSync, Faults, SimOp};
 use super::garbage::Dead;
 use super::history::History;
 use super::inode::Inode;
+use super::locks::Locks;
 use super::names::{Entry, InodeId, Names};
 use super::rng::Rng;
 use super::room::Room;
 use super::slow::Delays;
-use crate::vfs::path;
-
-/// Who has a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
-    Writer,
-    Readers(u64),
-}
 
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -42,7 +35,7 @@ pub(super) struct Disk {
     /// Files that have lost their name: when nobody has one open and no crash can bring its name
     /// back, it is gone.
     pub(super) loose: BTreeSet<InodeId>,
-    locks: BTreeMap<String, Holder>,
+    locks: Locks,
     /// What deleted files left on the medium.
     pub(super) dead: Dead,
     /// Whether garbage is bytes of deleted files.
@@ -70,7 +63,7 @@ impl Disk {
             next_inode: 1,
             opens: BTreeMap::new(),
             loose: BTreeSet::new(),
-            locks: BTreeMap::new(),
+            locks: Locks::default(),
             dead: Dead::default(),
             show_deleted: false,
             room: Room::default(),
@@ -165,7 +158,7 @@ impl Disk {
     }
 
     /// The names, to change them: apart from forks from now on.
-    fn names_mut(&mut self) -> &mut Names {
+    pub(super) fn names_mut(&mut self) -> &mut Names {
         Arc::make_mut(&mut self.names)
     }
 
@@ -201,104 +194,21 @@ impl Disk {
         }
     }
 
-    pub(super) fn create(&mut self, path: &str, len: u64) -> io::Result<InodeId> {
-        self.begin(SimOp::Create, path)?;
-        self.check_new(path)?;
-        let bytes = len.checked_next_multiple_of(BLOCK_BYTES).ok_or(io::ErrorKind::FileTooLarge)?;
-        self.reserve(bytes)?;
-        self.take_name()?;
-        let id = self.next_inode;
-        self.next_inode += 1;
-        self.inodes.insert(id, Arc::new(Inode::allocate(len)));
-        self.names_mut().make(path, Entry::File(id));
-        self.share(id);
-        Ok(id)
-    }
-
-    pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.begin(SimOp::Rename, from)?;
-        // Both folders before both names, as systems do.
-        self.check_folder(path::parent(from))?;
-        self.check_folder(path::parent(to))?;
-        let id = self.find_file(from)?;
-        self.check_new(to)?;
-        self.copy_on_write(1)?;
-        self.names_mut().rename(from, to, Entry::File(id));
-        Ok(())
-    }
-
-    pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
-        self.begin(SimOp::Remove, path)?;
-        let id = self.find_file(path)?;
-        self.copy_on_write(1)?;
-        self.names_mut().remove(path);
-        self.give_name();
-        self.loose.insert(id);
-        self.forget_unreachable();
-        Ok(())
-    }
-
-    pub(super) fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        self.check_powered()?;
-        self.check_folder(dir)?;
-        Ok(self.names.list(dir))
-    }
-
-    pub(super) fn create_dir(&mut self, dir: &str) -> io::Result<()> {
-        self.begin(SimOp::Create, dir)?;
-        let ends = dir.match_indices('/').map(|(end, _)| end).chain([dir.len()]);
-        for folder in ends.map(|end| &dir[..end]) {
-            match self.names.get(folder) {
-                None => {
-                    self.take_name()?;
-                    self.names_mut().make(folder, Entry::Folder);
-                }
-                Some(Entry::Folder) => {}
-                Some(Entry::File(_)) if folder == dir => {
-                    return Err(io::ErrorKind::AlreadyExists.into());
-                }
-                Some(Entry::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn sync_dir(&mut self, dir: &str) -> io::Result<()> {
-        self.stats.dir_syncs += 1;
-        self.check_powered()?;
-        self.check_folder(dir)?;
-        self.begin(SimOp::SyncDir, dir)?;
-        self.names_mut().sync(dir);
-        self.forget_unreachable();
-        self.commit();
-        Ok(())
-    }
-
     pub(super) fn lock(&mut self, path: &str, exclusive: bool) -> io::Result<()> {
         self.check_powered()?;
         if self.names.get(path).is_none() {
             let id = self.create(path, 0)?;
             self.close(id);
         }
-        let holder = match (self.locks.get(path), exclusive) {
-            (None, true) => Holder::Writer,
-            (None, false) => Holder::Readers(1),
-            (Some(Holder::Readers(count)), false) => Holder::Readers(count + 1),
-            _ => return Err(io::ErrorKind::WouldBlock.into()),
-        };
-        self.locks.insert(path.to_owned(), holder);
-        Ok(())
+        self.locks.take(path, exclusive)
     }
 
     pub(super) fn unlock(&mut self, path: &str) {
-        match self.locks.get_mut(path) {
-            Some(Holder::Readers(count)) if *count > 1 => *count -= 1,
-            _ => drop(self.locks.remove(path)),
-        }
+        self.locks.give_back(path);
     }
 
     pub(super) fn has_writer(&self, path: &str) -> bool {
-        self.locks.get(path) == Some(&Holder::Writer)
+        self.locks.has_writer(path)
     }
 
     pub(super) fn random(&mut self, buf: &mut [u8]) -> io::Result<()> {
@@ -319,35 +229,6 @@ impl Disk {
         let ids: BTreeSet<_> = named.chain(self.opens.keys().copied()).collect();
         let inodes = ids.iter().filter_map(|id| self.inodes.get(id));
         inodes.map(|inode| inode.live.allocated.count() * BLOCK_BYTES).sum()
-    }
-
-    fn find_file(&self, path: &str) -> io::Result<InodeId> {
-        self.check_folder(path::parent(path))?;
-        match self.names.get(path) {
-            Some(Entry::File(id)) => Ok(id),
-            Some(Entry::Folder) => Err(io::ErrorKind::IsADirectory.into()),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn check_new(&self, path: &str) -> io::Result<()> {
-        self.check_folder(path::parent(path))?;
-        match self.names.get(path) {
-            None => Ok(()),
-            Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
-        }
-    }
-
-    fn check_folder(&self, dir: &str) -> io::Result<()> {
-        match self.names.get(dir) {
-            Some(Entry::Folder) => Ok(()),
-            Some(Entry::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
-            None => {
-                // Looked up part by part: the first that is no folder decides.
-                self.check_folder(path::parent(dir))?;
-                Err(io::ErrorKind::NotFound.into())
-            }
-        }
     }
 
     /// Forgets files that no name, no user and no crash can reach any more.

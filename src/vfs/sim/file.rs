@@ -67,7 +67,7 @@ impl VfsFile for SimFile {
         let (path, len) = (&self.handle.path, buf.len());
         let done = disk.read(self.handle.file(), offset, buf);
         disk.told(done, |read| match read {
-            Some(()) => format!("read {path} {offset}+{len} {}", digest(&*buf)),
+            Some(()) => format!("read {path} {offset}+{len} {}", digest(buf)),
             None => format!("read {path} {offset}+{len}"),
         })
     }
@@ -80,9 +80,7 @@ impl VfsFile for SimFile {
             .check_powered()
             .and_then(|()| self.check_writable())
             .and_then(|()| disk.write(self.handle.file(), offset, bufs.concat()));
-        disk.told(done, |_| {
-            format!("write {path} {offset}+{len} {}", digest(bufs.iter().copied().flatten()))
-        })
+        disk.told(done, |_| format!("write {path} {offset}+{len} {}", digest(&bufs.concat())))
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -4,9 +4,11 @@
 //! `data=writeback`, drives that lie about flushes) break it. The nastiest old bytes are whole
 //! blocks of a deleted file at the same place: their checksums are right.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::blocks::{BLOCK_LEN, Block, Blocks, Page};
+use super::content::{narrow, wide};
 use super::rng::Rng;
 
 /// How many deleted files are remembered.
@@ -44,7 +46,7 @@ impl Garbage {
     /// What the disk had at a place that is now block `number` of a file.
     pub(super) fn block(&mut self, number: u64) -> Block {
         let dead = &self.dead.0;
-        let start = super::content::narrow(self.rng.below(super::content::wide(dead.len())));
+        let start = narrow(self.rng.below(wide(dead.len())));
         let mut graves = dead.iter().cycle().skip(start).take(dead.len());
         let found = graves.find_map(|blocks| blocks.get(number).cloned());
         found.unwrap_or_else(|| self.noise())
@@ -53,19 +55,18 @@ impl Garbage {
     fn noise(&mut self) -> Block {
         let mut bytes = [0; BLOCK_LEN];
         self.rng.fill(&mut bytes);
-        Page::of(bytes)
+        Page::of(&bytes)
     }
 
     /// What the disk had at the places of blocks that got space: one deleted file, or noise.
-    pub(super) fn blocks(&mut self, range: &std::ops::Range<u64>) -> Blocks {
+    pub(super) fn blocks(&mut self, range: &Range<u64>) -> Blocks {
         let mut blocks = Blocks::default();
-        let pick = super::content::narrow(self.rng.below(super::content::wide(self.dead.0.len())));
-        match self.dead.0.get(pick) {
-            Some(dead) => blocks.copy(dead, range),
-            None => {
-                let noise = self.noise();
-                range.clone().for_each(|number| blocks.set(number, Block::clone(&noise)));
-            }
+        let pick = narrow(self.rng.below(wide(self.dead.0.len())));
+        if let Some(dead) = self.dead.0.get(pick) {
+            blocks.copy(dead, range);
+        } else {
+            let noise = self.noise();
+            range.clone().for_each(|number| blocks.set(number, Block::clone(&noise)));
         }
         blocks
     }

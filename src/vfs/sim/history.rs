@@ -46,8 +46,11 @@ impl Disk {
 }
 
 /// Eight hexadecimal digits that differ when the bytes do.
-pub(super) fn digest<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
-    let hash =
-        bytes.into_iter().fold(0_u64, |hash, byte| mix(hash ^ u64::from(*byte)).wrapping_add(1));
+pub(super) fn digest(bytes: &[u8]) -> String {
+    let hash = bytes.chunks(8).fold(0, |hash, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        mix(hash ^ u64::from_le_bytes(word)).rotate_left(7)
+    });
     format!("#{:08x}", hash >> 32)
 }

@@ -1,10 +1,27 @@
 //! A simulated disk in memory that forgets what was not synced: for tests and simulators.
 //!
-//! It keeps apart, for each file and each folder, what is durable and what is pending. A crash
-//! decides about every pending item by itself, by a seeded generator: bytes of a 4 KiB block are
-//! kept, dropped or torn at 512-byte sectors; lengths, allocations, punched holes and names are
-//! kept or dropped. Real file systems do persist them in any order between two syncs. The same
-//! seed and the same calls give the same history.
+//! It keeps apart, for each file and each folder, what is durable and what is pending. The same
+//! seed and the same calls give the same history, which the disk can write down.
+//!
+//! **Crashes.** Names, lengths, space and the bytes of each 4 KiB block that one write touched
+//! are items of their own; until the matching sync they persist in any order, as in real file
+//! systems. A crash keeps or drops each. Bytes can also be torn at 512-byte sectors; in a block
+//! that has never been durable they can be zeros or garbage too, and so can new space: noise, or
+//! old bytes of deleted files. What a crash chooses follows from a seed ([`SimVfs::crash`]), from
+//! a number ([`SimVfs::crash_pattern`]) or from the caller ([`SimVfs::crash_choosing`]). Three
+//! orders are kept, as journals keep them: a rename is one item, changes of one name persist in
+//! their order, and what is in a lost folder is lost.
+//!
+//! **Faults.** By countdown or by odds, any operation fails; a write lands elsewhere; the disk
+//! turns read-only. A failed write leaves a prefix. A failed sync loses its bytes for good, and
+//! reads see the new ones or the old ones. Bytes, names and the reserve of copy-on-write run out
+//! apart. Sectors go bad and bits flip, across crashes. Slowness moves a clock of the test.
+//!
+//! **Not modelled.** A sector is never torn inside, and a crash never harms what was durable,
+//! though some drives do both. A sync keeps its promise: drives that lie are not simulated. A
+//! failed sync writes none of its blocks, where a real one may have written some. There is no page
+//! cache beside the file: what is damaged on the medium is read damaged at once, but through a map
+//! that was made before. Clearing a bad sector by writing it, quotas and access rights are missing.
 //!
 //! ```
 //! use clipkeep::vfs::Vfs;
@@ -35,9 +52,11 @@ mod disk;
 mod extents;
 mod fault;
 mod file;
+mod folders;
 mod garbage;
 mod history;
 mod inode;
+mod locks;
 mod names;
 mod pattern;
 mod power;
@@ -180,7 +199,7 @@ impl Vfs for SimVfs {
     fn random(&self, buf: &mut [u8]) -> io::Result<()> {
         let mut disk = self.disk.lock();
         let done = disk.random(buf);
-        disk.told(done, |_| format!("random {}", digest(&*buf)))
+        disk.told(done, |_| format!("random {}", digest(buf)))
     }
 
     fn display_path(&self, path: &str) -> PathBuf {

@@ -1,5 +1,6 @@
 //! Crashes one by one: every way a few pending items can go, then each item's own ways, then seeds.
 
+use super::content::wide;
 use super::crash::{Fate, Fates, SimChange};
 use super::rng::mix;
 
@@ -26,7 +27,7 @@ impl Pattern {
 
     /// How many are listed before the seeds begin.
     pub(super) fn count(items: &[SimChange]) -> u64 {
-        super::content::wide(listed(items).count())
+        wide(listed(items).count())
     }
 
     /// What becomes of item number `item`.
