@@ -13,6 +13,7 @@ mod faults;
 mod figures;
 mod find;
 mod full;
+mod history;
 mod holds;
 mod holds_gate;
 mod holds_limits;
