@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use clipkeep::{
     Timestamp, VerifyDepth, Window,
 };
 
+use super::stage;
 use crate::crash::{below, number_from_environment};
 use crate::world::{camera, footage};
 
@@ -26,8 +27,6 @@ const CAMERAS: u64 = 8;
 const FRAGMENT_BYTES: usize = 20_000;
 const AT_MOST: Duration = Duration::from_mins(10);
 const MINUTE: Duration = Duration::from_mins(1);
-/// Tells the recorder its folder, round and time, in this order.
-const TASK: &str = "CLIPKEEP_TEST_RECORDER";
 
 fn open(dir: &Path, clock: &ManualClock) -> Store {
     Store::options()
@@ -55,11 +54,8 @@ fn say(line: &str) -> bool {
     writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
 }
 
-/// Not a test of its own: the recorder that `what_a_killed_process_acknowledged_is_there` runs.
-/// Without its task it does nothing.
-#[test]
-fn recorder_process() {
-    let Ok(task) = std::env::var(TASK) else { return };
+/// Role: records, holds and sweeps until nobody listens.
+pub(super) fn recorder(task: &str) {
     let mut task = task.splitn(3, ' ');
     let round: u64 = task.next().unwrap().parse().unwrap();
     let at: i64 = task.next().unwrap().parse().unwrap();
@@ -202,9 +198,8 @@ impl Witness {
 
 /// Runs a recorder until it has said `lines` lines, kills it, and hears the rest.
 fn run_and_kill(dir: &Path, round: u64, lines: u64, witness: &mut Witness) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "kernel::recorder_process", "--nocapture", "--test-threads=1"])
-        .env(TASK, format!("{round} {} {}", witness.clock.as_micros(), dir.display()))
+    let task = format!("{round} {} {}", witness.clock.as_micros(), dir.display());
+    let mut child = stage::command(&[], "recorder", &task)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
