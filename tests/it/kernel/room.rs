@@ -114,7 +114,8 @@ impl Room {
     /// Places a hold on `clip` and remembers it.
     pub(super) fn hold(&mut self, cause: HoldCause, clip: &Clip) -> Result<HoldId> {
         let hold = NewHold::new([clip.camera().clone()], clip.window()).cause(cause);
-        let hold = self.store().place_hold(hold.reference("case 19-4471").actor("ann"))?;
+        let hold = hold.reference("19-4471").actor("ann").for_duration(DAY * 365);
+        let hold = self.store().place_hold(hold)?;
         self.held.insert(hold.id, clip.id());
         Ok(hold.id)
     }
