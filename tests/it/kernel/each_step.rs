@@ -3,10 +3,13 @@
 //! Each step either works or is refused with `Full`, as it says; then everything acknowledged must
 //! be there, in the store that is open and in one that is opened on the full disk.
 
+use std::fs;
+
 use clipkeep::{Clip, ErrorKind, HoldCause, HoldId, NewHold, Release, ReleaseCause, Store};
 
 use super::image::{self, Disk};
 use super::room::{DAY, LARGE, Room, SMALL};
+use crate::world::{camera, minute};
 
 const ROLE: &str = "fill at each step";
 
@@ -110,14 +113,19 @@ fn a_new_store_is_refused(disk: &Disk) {
     disk.make_room();
 }
 
-/// More decisions than the current file of the ledger takes, and the next one.
+/// More decisions than the current file of the ledger takes, and the next one, without a sweep.
 fn fill_the_ledger(story: &mut Story) {
-    const FILE_BYTES: usize = 1 << 20;
-    let text = "x".repeat(1_000);
+    const RANGES: u32 = 900;
+    let ledger = story.room.folder().join("ledger/a");
+    let files = || fs::read_dir(&ledger).unwrap().count();
+    let before = files();
     let held = story.held.clone();
-    for _ in 0..2 * FILE_BYTES / text.len() {
-        let hold = NewHold::new([held.camera().clone()], held.window());
-        let hold = story.room.store().place_hold(hold.reason(text.as_str())).unwrap();
+    while files() < before + 2 {
+        let mut hold = NewHold::new([held.camera().clone()], held.window());
+        for number in 1..=RANGES {
+            hold = hold.also(&camera("nobody"), minute(2 * number));
+        }
+        let hold = story.room.store().place_hold(hold).unwrap();
         let release = Release::new(ReleaseCause::Owner, "ann");
         story.room.store().release_hold(hold.id, &release).unwrap();
     }

@@ -97,7 +97,7 @@ impl Disk {
             }
         }
         // Some file systems keep small files among the names, in room of their own.
-        (0..).take_while(|number| self.append(&format!("ballast/small-{number}"), 1) > 0).count();
+        (0..).take_while(|number| self.add_small_file(*number)).count();
         assert_eq!(self.append("ballast/0", 1), 0, "the disk is not full");
     }
 
@@ -108,15 +108,25 @@ impl Disk {
         self.sync();
     }
 
+    /// From now on nothing can be written.
+    pub(super) fn remount_read_only(&self) {
+        run(Command::new("mount").args(["-o", "remount,ro"]).arg(&self.root)).unwrap();
+    }
+
     /// Makes everything durable, and lets the file system finish what it does later.
     pub(super) fn sync(&self) {
         let root = OpenOptions::new().read(true).open(&self.root).unwrap();
         rustix::fs::syncfs(root).unwrap();
     }
 
+    fn add_small_file(&self, number: u32) -> bool {
+        let path = self.ballast().join(format!("small-{number}"));
+        unless_full(fs::write(path, [0x5A; 1500])).is_some()
+    }
+
     /// Appends pieces of `bytes` to a file until none goes in any more, not even once the others
     /// are written back. Answers how many bytes went in.
-    fn append(&self, name: &str, bytes: usize) -> u64 {
+    pub(super) fn append(&self, name: &str, bytes: usize) -> u64 {
         let piece = vec![0x5A; bytes];
         let file = OpenOptions::new().append(true).create(true).open(self.root.join(name));
         let Some(mut file) = unless_full(file) else { return 0 };

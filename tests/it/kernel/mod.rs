@@ -9,6 +9,7 @@ mod each_step;
 mod full_disk;
 mod image;
 mod kill;
+mod limits;
 mod room;
 mod stage;
 mod tally;

@@ -1,7 +1,7 @@
 //! A store on a small disk, together with what it has acknowledged.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clipkeep::{
@@ -31,7 +31,7 @@ pub(super) struct Room {
     options: StoreOptions,
     /// `None` only while it is being opened again.
     store: Option<Store>,
-    folder: std::path::PathBuf,
+    folder: PathBuf,
     kept: BTreeMap<ClipId, Kept>,
     gone: Vec<ClipId>,
     held: BTreeMap<HoldId, ClipId>,
@@ -65,6 +65,10 @@ impl Room {
 
     pub(super) fn store(&self) -> &Store {
         self.store.as_ref().expect("it is open")
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Closes the store and opens it again; that must work whatever room there is.

@@ -6,19 +6,25 @@
 
 use std::process::{Command, Stdio};
 
-use super::{each_step, full_disk, kill};
+use super::{each_step, full_disk, kill, limits};
 
 /// The role to play and what it is told, parted by a colon.
 const ROLE: &str = "CLIPKEEP_TEST_ROLE";
 
 /// All roles by name. Each is told a path, or words of its own.
-const ROLES: [(&str, fn(&str)); 6] = [
+const ROLES: [(&str, fn(&str)); 12] = [
     ("recorder", kill::recorder),
     ("fill at each step", each_step::play),
     ("go on when full", full_disk::go_on),
     ("wait for room", full_disk::wait_for_room),
     ("give back", full_disk::give_back),
     ("read when full", full_disk::read),
+    ("append within a file size", limits::append_within_a_file_size),
+    ("use few descriptors", limits::use_few_descriptors),
+    ("use little memory", limits::use_little_memory),
+    ("read a read-only disk", limits::read_a_read_only_disk),
+    ("open what is closed", limits::open_what_is_closed),
+    ("open what may be read", limits::open_what_may_be_read),
 ];
 
 /// A command that plays `role`, with `task` for it, behind the program `wrapper`.
