@@ -9,7 +9,7 @@ use clipkeep::{Clip, ErrorKind, HoldCause, HoldId, NewHold, Release, ReleaseCaus
 
 use super::image::{self, Disk};
 use super::room::{DAY, LARGE, Room, SMALL};
-use crate::world::{camera, minute};
+use crate::world::minute;
 
 const ROLE: &str = "fill at each step";
 
@@ -116,6 +116,7 @@ fn a_new_store_is_refused(disk: &Disk) {
 /// More decisions than the current file of the ledger takes, and the next one, without a sweep.
 fn fill_the_ledger(story: &mut Story) {
     const RANGES: u32 = 900;
+    const FAR: u32 = 100_000;
     let ledger = story.room.folder().join("ledger/a");
     let files = || fs::read_dir(&ledger).unwrap().count();
     let before = files();
@@ -123,7 +124,7 @@ fn fill_the_ledger(story: &mut Story) {
     while files() < before + 2 {
         let mut hold = NewHold::new([held.camera().clone()], held.window());
         for number in 1..=RANGES {
-            hold = hold.also(&camera("nobody"), minute(2 * number));
+            hold = hold.also(held.camera(), minute(FAR + 2 * number));
         }
         let hold = story.room.store().place_hold(hold).unwrap();
         let release = Release::new(ReleaseCause::Owner, "ann");

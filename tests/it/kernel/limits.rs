@@ -122,21 +122,29 @@ fn few_descriptors_are_enough_for_many_segments() {
     });
 }
 
-/// Role: opens, reads every segment while readers keep their maps, records, sweeps; and leaves the
-/// program around the store descriptors of its own.
+/// Role: opens, reads every segment, records, sweeps; and leaves the program around the store
+/// descriptors of its own. Readers are leases, each with a descriptor: they can use up what there
+/// is, which is an error that names the cause and is over when they are.
 pub(super) fn use_few_descriptors(dir: &str) {
     let store = options().open(dir).unwrap();
     assert!(store.opening().problems.is_empty(), "{:?}", store.opening().problems);
     let clips = read_all(&store);
-    let readers: Vec<_> = clips.iter().map(|clip| store.read(*clip).unwrap()).collect();
-    append(&store, 200, CLIP_BYTES).unwrap();
-    let report = store.sweep().unwrap();
-    assert!(report.problems.is_empty(), "{:?}", report.problems);
     let own: Vec<_> = (0..8).map(|_| tempfile::tempfile()).collect();
     assert!(own.iter().all(std::result::Result::is_ok), "the store took all descriptors");
+    drop(own);
+    let mut readers = Vec::new();
+    let refused =
+        clips.iter().find_map(|clip| store.read(*clip).map(|reader| readers.push(reader)).err());
+    let refused = refused.expect("there are more segments than descriptors");
+    assert_eq!(refused.kind(), ErrorKind::Io);
+    assert!(format!("{refused:?}").contains("Too many open files"), "{refused:?}");
     for reader in readers {
         assert_eq!(reader.to_vec().unwrap().len(), 10_000);
     }
+    append(&store, 200, CLIP_BYTES).unwrap();
+    let report = store.sweep().unwrap();
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    assert_eq!(read_all(&store).len(), 201);
 }
 
 #[test]
