@@ -153,7 +153,7 @@ impl Room {
             assert!(same, "clip {id} changed");
         }
         for id in &self.gone {
-            let kind = self.store().read(*id).err().expect("it is gone").kind();
+            let kind = self.store().read(*id).expect_err("it is gone").kind();
             assert!(matches!(kind, ErrorKind::Expired | ErrorKind::NotFound), "{id}: {kind:?}");
         }
         for (hold, clip) in &self.held {

@@ -11,8 +11,11 @@ use super::{each_step, full_disk, kill, limits};
 /// The role to play and what it is told, parted by a colon.
 const ROLE: &str = "CLIPKEEP_TEST_ROLE";
 
+/// What is done in the other process.
+type Role = fn(&str);
+
 /// All roles by name. Each is told a path, or words of its own.
-const ROLES: [(&str, fn(&str)); 12] = [
+const ROLES: [(&str, Role); 12] = [
     ("recorder", kill::recorder),
     ("fill at each step", each_step::play),
     ("go on when full", full_disk::go_on),
