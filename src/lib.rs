@@ -92,7 +92,8 @@ pub use retention::{
 pub use store::{
     CameraStats, ClipReader, Clips, Durability, Explanation, Fault, HoldReceipt, LedgerLine,
     MissedRange, MissedReason, OpenReport, PartReport, PolicyScope, Progress, Recorder,
-    SegmentReport, Stats, Store, StoreOptions, SweepReport, VerifyDepth, VerifyReport,
+    RepairReport, SegmentReport, Stats, Store, StoreOptions, SweepReport, VerifyDepth,
+    VerifyReport,
 };
 pub use types::{
     CAMERA_ID_BYTES_MAX, CameraId, ClassId, Clip, ClipId, ClipState, Clock, Error, ErrorKind,

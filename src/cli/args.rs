@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     camera, clock, completions, delete, demo, exit, get, hold, import, init, inspect, keep, ls,
-    man, plan, policy, record, show, stats, sweep, verify,
+    man, plan, policy, record, repair, show, stats, sweep, verify,
 };
 
 /// Keeps camera clips for a promised time, deletes them on time, and never deletes what a hold
@@ -42,6 +42,7 @@ pub(super) enum Command {
     Camera(camera::Args),
     Clock(clock::Args),
     Verify(verify::Args),
+    Repair(repair::Args),
     Stats(stats::Args),
     Inspect(inspect::Args),
     Completions(completions::Args),

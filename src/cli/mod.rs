@@ -25,6 +25,7 @@ mod plan;
 mod policy;
 mod progress;
 mod record;
+mod repair;
 mod show;
 mod size;
 mod stats;
@@ -80,6 +81,7 @@ fn dispatch(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
         Command::Camera(args) => camera::run(&args, out),
         Command::Clock(args) => clock::run(&args, out),
         Command::Verify(args) => verify::run(&args, out),
+        Command::Repair(args) => repair::run(&args, out),
         Command::Stats(args) => stats::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Completions(args) => completions::run(&args, out),

@@ -41,6 +41,8 @@ pub(crate) fn sample_slot() -> StoreSlot {
         since_boot_us: 3_600_000_000,
         wall: time(61),
         ledger_position: 21,
+        ledger_first: 0,
+        ledger_repair: 0,
     }
 }
 
@@ -163,6 +165,13 @@ pub(crate) fn sample_decisions() -> Vec<Decision> {
     decisions.push(Decision::Application { kind: 7, bytes: b"a layer above".to_vec() });
     // Kinds that came later go to the end: what stands before must stay the same bytes.
     decisions.push(Decision::SegmentDurable { segment: SegmentId(45), durable_bytes: 16_384 });
+    decisions.push(Decision::LedgerRepaired {
+        lost: 2,
+        newest: [0x1e; 32],
+        next_segment: SegmentId(10_046),
+        actor: "operator".to_owned(),
+        reason: "bad sectors".to_owned(),
+    });
     decisions
 }
 
@@ -284,8 +293,10 @@ pub(crate) fn keys() -> impl Strategy<Value = SegmentKey> {
 
 pub(crate) fn slots() -> impl Strategy<Value = StoreSlot> {
     let times = (timestamps(), timestamps(), timestamps());
-    (any::<([u8; 16], u64, [u8; 16], u64, u64)>(), times).prop_map(|(plain, times)| {
-        let (store, generation, boot_id, since_boot_us, ledger_position) = plain;
+    let ledger = any::<(u64, u32, u32)>();
+    (any::<([u8; 16], u64, [u8; 16], u64)>(), ledger, times).prop_map(|(plain, ledger, times)| {
+        let (store, generation, boot_id, since_boot_us) = plain;
+        let (ledger_position, ledger_first, ledger_repair) = ledger;
         let (created, high_water, wall) = times;
         StoreSlot {
             store,
@@ -296,6 +307,8 @@ pub(crate) fn slots() -> impl Strategy<Value = StoreSlot> {
             since_boot_us,
             wall,
             ledger_position,
+            ledger_first,
+            ledger_repair,
         }
     })
 }

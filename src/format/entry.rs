@@ -196,6 +196,18 @@ pub(crate) enum Decision {
         segment: SegmentId,
         class: ClassId,
     },
+    /// The ledger was written anew because entries of it were lost. What stands before is as it
+    /// was; what stands behind was found behind the loss, under holds that protect everything.
+    LedgerRepaired {
+        /// How many entries are known to be lost.
+        lost: u64,
+        /// The hash of the last entry that was found.
+        newest: [u8; 32],
+        /// New segments get this id and those above: lower ones may have been used.
+        next_segment: SegmentId,
+        actor: String,
+        reason: String,
+    },
     /// Somebody vouched for the wall clock: trusted time is `trusted` from here on.
     ClockConfirmed {
         trusted: Timestamp,
@@ -463,7 +475,7 @@ mod tests {
     #[test]
     fn unknown_decision_is_a_newer_build_not_damage() {
         assert_eq!(forged(ended(), 56, &999u16.to_le_bytes()), Damage::Version(999));
-        for kind in [0_u16, 5, 15, 22, 31, 41, 47, 49, 63, 65, u16::MAX] {
+        for kind in [0_u16, 6, 15, 22, 31, 41, 47, 49, 63, 65, u16::MAX] {
             let damage = forged(ended(), 56, &kind.to_le_bytes());
             assert_eq!(damage, Damage::Version(kind));
         }

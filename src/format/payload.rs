@@ -6,6 +6,8 @@
 //! |    2 | `ClassSet`       | class u16, `at_least_us` u64, `at_most_us` u64                |
 //! |    3 | `CameraClass`    | camera, or an empty one for all; class u16                    |
 //! |    4 | `CameraHidden`   | camera, hidden u8                                             |
+//! |    5 | `LedgerRepaired` | lost u64, newest 32, next segment u32, actor text, reason      |
+//! |      |                  | text                                                          |
 //! |   16 | `HoldPlaced`     | hold u64, cause u8, scope, deadline time, has grace u8, grace |
 //! |      |                  | u64 (0 if not), reference, reason, actor, agency, key: texts  |
 //! |   17 | `HoldReleased`   | hold u64, grace until time, actor text, reason text           |
@@ -74,6 +76,7 @@ mod kind {
     pub(super) const CLASS_SET: u16 = 2;
     pub(super) const CAMERA_CLASS: u16 = 3;
     pub(super) const CAMERA_HIDDEN: u16 = 4;
+    pub(super) const LEDGER_REPAIRED: u16 = 5;
     pub(super) const HOLD_PLACED: u16 = 16;
     pub(super) const HOLD_RELEASED: u16 = 17;
     pub(super) const HOLD_LAPSED: u16 = 18;
@@ -101,6 +104,7 @@ impl Decision {
             Self::ClassSet { .. } => kind::CLASS_SET,
             Self::CameraClass { .. } => kind::CAMERA_CLASS,
             Self::CameraHidden { .. } => kind::CAMERA_HIDDEN,
+            Self::LedgerRepaired { .. } => kind::LEDGER_REPAIRED,
             Self::HoldPlaced(_) => kind::HOLD_PLACED,
             Self::HoldReleased { .. } => kind::HOLD_RELEASED,
             Self::HoldLapsed { .. } => kind::HOLD_LAPSED,
@@ -138,7 +142,9 @@ impl Decision {
                 text_fits(actor, "actor")?;
                 text_fits(reason, "reason")
             }
-            Self::HoldReleased { actor, reason, .. } | Self::HoldRenewed { actor, reason, .. } => {
+            Self::HoldReleased { actor, reason, .. }
+            | Self::HoldRenewed { actor, reason, .. }
+            | Self::LedgerRepaired { actor, reason, .. } => {
                 text_fits(actor, "actor")?;
                 text_fits(reason, "reason")
             }
@@ -188,6 +194,13 @@ impl Decision {
             Self::CameraHidden { camera, hidden } => {
                 put_camera(&mut out, camera);
                 out.put_u8(u8::from(*hidden));
+            }
+            Self::LedgerRepaired { lost, newest, next_segment, actor, reason } => {
+                out.put_u64(*lost);
+                out.put_slice(newest);
+                out.put_u32(next_segment.0);
+                put_text(&mut out, actor);
+                put_text(&mut out, reason);
             }
             Self::ClockConfirmed { trusted, actor } => {
                 out.put_timestamp(*trusted);
@@ -467,6 +480,13 @@ fn take_other(kind: u16, fields: &mut Reader<'_>) -> Result<Decision, Damage> {
         kind::CAMERA_HIDDEN => Decision::CameraHidden {
             camera: take_camera(fields)?,
             hidden: take_bool(fields, "hidden")?,
+        },
+        kind::LEDGER_REPAIRED => Decision::LedgerRepaired {
+            lost: fields.take_u64()?,
+            newest: fields.take_array()?,
+            next_segment: SegmentId(fields.take_u32()?),
+            actor: take_text(fields, "actor")?,
+            reason: take_text(fields, "reason")?,
         },
         kind::CLOCK_CONFIRMED => Decision::ClockConfirmed {
             trusted: fields.take_timestamp("trusted")?,

@@ -3,7 +3,7 @@
 //! ```text
 //! STORE:  0 [ slot of even generations ] 4096 [ slot of odd generations ] 8192
 //!
-//!  0        8    12 14 16       32       40       48       56       72       80    88     96 4096
+//!  0        8    12 14 16       32       40       48       56       72       80    88    104 4096
 //! +--------+----+--+--+--------+--------+--------+--------+--------+--------+-----+------+--...-+
 //! |CLIPSTO.|crc |v |0 | store  | gener. | created| high w.| boot   | uptime | wall|ledger| zeros|
 //! +--------+----+--+--+--------+--------+--------+--------+--------+--------+-----+------+--...-+
@@ -23,7 +23,10 @@
 //! |     72 |    8 | `since_boot_us`   | uptime at the write, µs                           |
 //! |     80 |    8 | wall              | wall clock at the write, µs since 1970            |
 //! |     88 |    8 | `ledger_position` | how many ledger entries were known to be durable  |
-//! |     96 | 4000 |                   | zeros                                             |
+//! |     96 |    4 | `ledger_first`    | number of the file that the ledger begins with    |
+//! |    100 |    4 | `ledger_repair`   | files from this number on are of a repair that    |
+//! |        |      |                   | does not count yet; 0: there is none              |
+//! |    104 | 3992 |                   | zeros                                             |
 //!
 //! A reader may skip nothing. It must reject another magic, a wrong CRC, another version, nonzero
 //! reserved bytes, a time outside years 0 to 9999, and a slot whose generation belongs in the other
@@ -58,6 +61,11 @@ pub(crate) struct StoreSlot {
     pub(crate) wall: Timestamp,
     /// How many ledger entries were known to be durable when the slot was written.
     pub(crate) ledger_position: u64,
+    /// The number of the file that the ledger begins with. Above 0 it was repaired: the files
+    /// before are what is left of the damaged one.
+    pub(crate) ledger_first: u32,
+    /// Files from this number on are of a repair that does not count yet; 0: there is none.
+    pub(crate) ledger_repair: u32,
 }
 
 impl StoreSlot {
@@ -73,7 +81,9 @@ impl StoreSlot {
         slot.put_u64(self.since_boot_us);
         slot.put_timestamp(self.wall);
         slot.put_u64(self.ledger_position);
-        debug_assert_eq!(slot.len(), 96, "the table above");
+        slot.put_u32(self.ledger_first);
+        slot.put_u32(self.ledger_repair);
+        debug_assert_eq!(slot.len(), 104, "the table above");
         block::seal(slot, crc32fast::hash)
     }
 
@@ -90,6 +100,8 @@ impl StoreSlot {
             since_boot_us: fields.take_u64()?,
             wall: fields.take_timestamp("wall")?,
             ledger_position: fields.take_u64()?,
+            ledger_first: fields.take_u32()?,
+            ledger_repair: fields.take_u32()?,
         };
         fields.finish_zeros("reserved")?;
         Ok(slot)
@@ -146,6 +158,8 @@ mod tests {
             since_boot_us: 3,
             wall: Timestamp::from_micros(4),
             ledger_position: 5,
+            ledger_first: 0,
+            ledger_repair: 0,
         }
     }
 

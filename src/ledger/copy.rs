@@ -263,6 +263,16 @@ impl Copy {
         Ok(())
     }
 
+    /// Removes every file from number `first` on. Durable.
+    pub(super) fn remove_from(&mut self, first: u32) -> Result<()> {
+        let (numbers, _) = self.list()?;
+        self.count(&numbers);
+        for number in numbers.range(first..) {
+            self.remove(*number)?;
+        }
+        self.sync_dir()
+    }
+
     /// Makes the folder and its parent, durable.
     pub(super) fn create_dir(&self) -> Result<()> {
         let parent = self.dir.rsplit_once('/').map_or("", |(parent, _)| parent);

@@ -17,7 +17,10 @@
 mod batch;
 mod copy;
 mod replay;
+mod salvage;
 mod scan;
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +34,7 @@ use crate::vfs::Vfs;
 use batch::{Batch, Item};
 use copy::Copy;
 pub(crate) use replay::Replay;
+pub(crate) use salvage::Salvage;
 use scan::{Chain, FILE_LEN, FIRST_FRAME};
 
 /// Each file of the ledger is this long.
@@ -38,10 +42,29 @@ pub(crate) const LEDGER_FILE_BYTES: u64 = 1 << 20;
 /// So many deferred decisions wait at most; the next one writes them.
 pub(crate) const DEFERRED_MAX: usize = 1024;
 
+/// What the STORE file says of the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// The number of its first file. Those before are what is left of a damaged one.
+    pub(crate) first: u32,
+    /// Files from this number on are of a repair that does not count; 0: there is none.
+    pub(crate) repair: u32,
+    /// How many entries there must be at least.
+    pub(crate) known_durable: u64,
+}
+
+impl Extent {
+    /// Whether file `number` is part of the ledger.
+    fn has(&self, number: u32) -> bool {
+        number >= self.first && (self.repair == 0 || number < self.repair)
+    }
+}
+
 /// The ledger of an open store.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     store: [u8; 16],
+    extent: Extent,
     copies: [Copy; 2],
     writable: bool,
     /// Number of the file that takes the next entries.
@@ -77,7 +100,7 @@ impl Ledger {
         at: Timestamp,
         defaults: Vec<Decision>,
     ) -> Result<Self> {
-        let mut ledger = Self::empty(vfs, store, true);
+        let mut ledger = Self::empty(vfs, store, Extent::default(), true);
         let decisions = [Decision::StoreMade { store }].into_iter().chain(defaults);
         let items: Vec<Item> = decisions.map(|decision| Item { at, decision }).collect();
         let mut batches = batch::seal(&store, ledger.chain, &items)?;
@@ -104,8 +127,7 @@ impl Ledger {
     /// on, up to the first damage that is in both copies.
     ///
     /// When `writable`, what is damaged in one copy is rewritten from the other, and a last write
-    /// that a crash cut short is zeroed. An unreadable ledger is left as it is. `known_durable` is
-    /// how many entries there must be at least.
+    /// that a crash cut short is zeroed. An unreadable ledger is left as it is.
     ///
     /// # Errors
     ///
@@ -113,22 +135,23 @@ impl Ledger {
     pub(crate) fn open(
         vfs: Arc<dyn Vfs>,
         store: [u8; 16],
-        known_durable: u64,
+        extent: Extent,
         writable: bool,
         visit: &mut dyn FnMut(&Entry),
     ) -> Result<(Self, Replay)> {
-        let mut ledger = Self::empty(vfs, store, writable);
-        let replay = ledger.replay(known_durable, visit)?;
+        let mut ledger = Self::empty(vfs, store, extent, writable);
+        let replay = ledger.replay(visit)?;
         Ok((ledger, replay))
     }
 
-    fn empty(vfs: Arc<dyn Vfs>, store: [u8; 16], writable: bool) -> Self {
+    fn empty(vfs: Arc<dyn Vfs>, store: [u8; 16], extent: Extent, writable: bool) -> Self {
         let copies = [Copy::new(Arc::clone(&vfs), name::LEDGER_A), Copy::new(vfs, name::LEDGER_B)];
         Self {
             store,
+            extent,
             copies,
             writable,
-            number: 0,
+            number: extent.first,
             tail: FIRST_FRAME,
             chain: Chain::default(),
             starts: BTreeMap::new(),

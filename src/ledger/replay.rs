@@ -123,11 +123,7 @@ fn lost_in_both(loaded: &[Loaded; 2], tail: usize) -> Option<String> {
 
 impl Ledger {
     /// Opens the files: the body of [`Ledger::open`].
-    pub(super) fn replay(
-        &mut self,
-        known_durable: u64,
-        visit: &mut dyn FnMut(&Entry),
-    ) -> Result<Replay> {
+    pub(super) fn replay(&mut self, visit: &mut dyn FnMut(&Entry)) -> Result<Replay> {
         let mut replay = Replay::default();
         let numbers = self.list(&mut replay)?;
         let mut walk = Walk::over(&numbers);
@@ -156,15 +152,17 @@ impl Ledger {
         self.chain = walk.chain;
         replay.entries = walk.chain.position;
         if self.unreadable.is_none() {
+            let known_durable = self.extent.known_durable;
             self.unreadable = too_short(walk.chain.position, known_durable, &walk.numbers);
         }
         // 2. Repair and go on where it ends.
         if self.writable && self.unreadable.is_none() {
+            self.drop_unfinished_repair()?;
             for (number, chain, torn) in differing {
                 let file = Walk { numbers: vec![], chain, torn }.read(self, number);
                 self.repair(&file, &mut replay);
             }
-            self.resume(known_durable, &mut replay);
+            self.resume(&mut replay);
         }
         replay.unreadable.clone_from(&self.unreadable);
         Ok(replay)
@@ -173,11 +171,13 @@ impl Ledger {
     /// The numbers of both copies' files.
     fn list(&mut self, replay: &mut Replay) -> Result<[BTreeSet<u32>; 2]> {
         let mut numbers = [BTreeSet::new(), BTreeSet::new()];
+        let extent = self.extent;
         for (copy, numbers) in self.copies.iter_mut().zip(&mut numbers) {
             match copy.list() {
                 Ok((found, unknown)) => {
                     copy.count(&found);
                     *numbers = found;
+                    numbers.retain(|number| extent.has(*number));
                     let foreign = unknown.into_iter().map(|name| {
                         let what = format!("{}/{name} is no ledger file: left alone", copy.dir());
                         Error::new(ErrorKind::Unsupported, what)
@@ -217,10 +217,10 @@ impl Ledger {
     }
 
     /// Opens the last file of each copy for the next entries.
-    fn resume(&mut self, known_durable: u64, replay: &mut Replay) {
+    fn resume(&mut self, replay: &mut Replay) {
         // What a process that was killed had written may be in memory only: it must be durable
         // before anybody acts on it. After a clean close that is known.
-        let sync = self.chain.position != known_durable;
+        let sync = self.chain.position != self.extent.known_durable;
         for copy in self.copies.iter_mut().filter(|copy| copy.works()) {
             if let Err(error) = copy.resume(self.number, sync) {
                 copy.fail();
@@ -299,9 +299,13 @@ impl Ledger {
         Ok(())
     }
 
-    fn numbers(&self) -> Result<[BTreeSet<u32>; 2]> {
-        let [a, b] = &self.copies;
-        Ok([a.list()?.0, b.list()?.0])
+    pub(super) fn numbers(&self) -> Result<[BTreeSet<u32>; 2]> {
+        let mut numbers = [BTreeSet::new(), BTreeSet::new()];
+        for (copy, numbers) in self.copies.iter().zip(&mut numbers) {
+            *numbers = copy.list()?.0;
+            numbers.retain(|number| self.extent.has(*number));
+        }
+        Ok(numbers)
     }
 }
 

@@ -12,80 +12,80 @@ use super::*;
 use crate::types::HoldId;
 use crate::vfs::sim::{SimOp, SimVfs};
 
-const STORE: [u8; 16] = *b"a store of tests";
-const A0: &str = "ledger/a/00000000.log";
-const B0: &str = "ledger/b/00000000.log";
+pub(super) const STORE: [u8; 16] = *b"a store of tests";
+pub(super) const A0: &str = "ledger/a/00000000.log";
+pub(super) const B0: &str = "ledger/b/00000000.log";
 
 /// A count or offset of a test, for an index.
-fn index(number: u64) -> usize {
+pub(super) fn index(number: u64) -> usize {
     usize::try_from(number).unwrap()
 }
 
 /// A length of a test, for a position or an offset.
-fn wide(len: usize) -> u64 {
+pub(super) fn wide(len: usize) -> u64 {
     u64::try_from(len).unwrap()
 }
 
-fn at(us: i64) -> Timestamp {
+pub(super) fn at(us: i64) -> Timestamp {
     Timestamp::from_micros(us)
 }
 
-fn ended(hold: u64) -> Decision {
+pub(super) fn ended(hold: u64) -> Decision {
     Decision::HoldEnded { hold: HoldId(hold) }
 }
 
-fn batch(holds: std::ops::Range<u64>) -> Vec<Decision> {
+pub(super) fn batch(holds: std::ops::Range<u64>) -> Vec<Decision> {
     holds.map(ended).collect()
 }
 
 /// A decision of about `len` bytes.
-fn long(len: usize) -> Decision {
+pub(super) fn long(len: usize) -> Decision {
     Decision::Application { kind: 1, bytes: vec![7; len] }
 }
 
-fn vfs(disk: &SimVfs) -> Arc<dyn Vfs> {
+pub(super) fn vfs(disk: &SimVfs) -> Arc<dyn Vfs> {
     Arc::new(disk.clone())
 }
 
-fn create(disk: &SimVfs) -> Ledger {
+pub(super) fn create(disk: &SimVfs) -> Ledger {
     Ledger::create(vfs(disk), STORE, at(1), Vec::new()).unwrap()
 }
 
-struct Opened {
-    ledger: Ledger,
-    replay: Replay,
-    seen: Vec<Decision>,
+pub(super) struct Opened {
+    pub(super) ledger: Ledger,
+    pub(super) replay: Replay,
+    pub(super) seen: Vec<Decision>,
 }
 
-fn open_with(disk: &SimVfs, known_durable: u64, writable: bool) -> Opened {
+pub(super) fn open_with(disk: &SimVfs, known_durable: u64, writable: bool) -> Opened {
     let mut seen = Vec::new();
     let mut visit = |entry: &Entry| {
         assert_eq!(entry.position, wide(seen.len()), "in order, none twice");
         seen.push(entry.decision.clone());
     };
-    let (ledger, replay) =
-        Ledger::open(vfs(disk), STORE, known_durable, writable, &mut visit).unwrap();
+    let extent = Extent { known_durable, ..Extent::default() };
+    let (ledger, replay) = Ledger::open(vfs(disk), STORE, extent, writable, &mut visit).unwrap();
     assert_eq!(replay.entries, wide(seen.len()));
     Opened { ledger, replay, seen }
 }
 
-fn open(disk: &SimVfs) -> Opened {
+pub(super) fn open(disk: &SimVfs) -> Opened {
     open_with(disk, 0, true)
 }
 
 /// Where entry `position` of file 0 stands when all behind the first are [`ended`].
-fn offset_of(position: u64) -> u64 {
+pub(super) fn offset_of(position: u64) -> u64 {
     let (first, each) = (96, 88);
     wide(FIRST_FRAME) + if position == 0 { 0 } else { first + (position - 1) * each }
 }
 
 /// The bytes of both copies' files, by number.
-fn copies(disk: &SimVfs) -> [Vec<Option<Vec<u8>>>; 2] {
+pub(super) fn copies(disk: &SimVfs) -> [Vec<Option<Vec<u8>>>; 2] {
     [name::LEDGER_A, name::LEDGER_B]
         .map(|dir| (0..4).map(|number| disk.contents(&name::ledger(dir, number))).collect())
 }
 
-fn assert_equal_and_sound(disk: &SimVfs, ledger: &Ledger) {
+pub(super) fn assert_equal_and_sound(disk: &SimVfs, ledger: &Ledger) {
     let [a, b] = copies(disk);
     assert!(a == b, "the copies differ");
     assert_eq!(ledger.verify(&mut |_, _| ()).unwrap().len(), 0);
@@ -535,82 +535,4 @@ fn a_ledger_with_decisions_is_never_replaced() {
     let error = Ledger::create(vfs(&disk), [9; 16], at(1), Vec::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert_eq!(open(&disk).seen.len(), 2);
-}
-
-/// One history with a crash in it: appends batches until operation `nth` of kind `op` fails, cuts
-/// the power, and checks what is there. Gives false when the operation was never reached.
-fn crash_at(op: SimOp, nth: u64, seed: u64, entry_len: usize) -> bool {
-    let disk = SimVfs::new(seed);
-    let mut ledger = create(&disk);
-    disk.fail_from(op, nth, io::ErrorKind::Other);
-    let (mut sent, mut acknowledged) = (vec![1_usize], 1);
-    let mut failed = false;
-    for round in 0..8_usize {
-        ledger.defer(at(2), ended(wide(round)));
-        let count = 1 + (index(seed) + round) % 3;
-        sent.push(count + 1);
-        if ledger.append(at(3), vec![long(entry_len); count]).is_err() {
-            failed = true;
-            break;
-        }
-        acknowledged = ledger.durable_position();
-    }
-    let whole: Vec<u64> = sent
-        .iter()
-        .scan(0, |sum, count| {
-            *sum += wide(*count);
-            Some(*sum)
-        })
-        .collect();
-    let disk = disk.crash();
-    let mut opened = open_with(&disk, acknowledged, true);
-    let context = format!("{op:?} {nth} seed {seed}: {:?}", opened.replay);
-    assert!(opened.replay.unreadable.is_none(), "{context}");
-    assert!(opened.replay.entries >= acknowledged, "acknowledged {acknowledged}; {context}");
-    assert!(whole.contains(&opened.replay.entries), "half a batch; {context}");
-    opened.ledger.append(at(4), batch(1..2)).unwrap();
-    assert_equal_and_sound(&disk, &opened.ledger);
-    let again = open_with(&disk.crash(), opened.ledger.durable_position(), true);
-    assert_eq!(again.replay.entries, opened.replay.entries + 1, "{context}");
-    failed || !ledger.problems().is_empty()
-}
-
-#[test]
-fn a_crash_at_any_operation_keeps_whole_acknowledged_batches() {
-    for op in [SimOp::Write, SimOp::Sync, SimOp::SyncDir, SimOp::Create] {
-        for entry_len in [10, 5_000, 120_000] {
-            for nth in 1..60 {
-                let reached = (0..6).any(|seed| crash_at(op, nth, seed * 60 + nth, entry_len));
-                if !reached {
-                    break;
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn a_crash_after_any_append_keeps_it() {
-    for seed in 0..200 {
-        crash_at(SimOp::Map, 1, seed, 700 + (index(seed) % 9) * 500);
-    }
-}
-
-#[test]
-fn a_crash_while_repairing_costs_nothing() {
-    for seed in 0..30 {
-        for (op, nth) in [(SimOp::Write, 1), (SimOp::Sync, 1), (SimOp::Write, 2), (SimOp::Sync, 2)]
-        {
-            let disk = SimVfs::new(seed);
-            create(&disk).append(at(2), batch(1..30)).unwrap();
-            disk.corrupt(A0, offset_of(2) + 30, 1);
-            disk.corrupt(B0, offset_of(25) + 30, 1);
-            disk.fail_from(op, nth, io::ErrorKind::Other);
-            assert_eq!(open_with(&disk, 30, true).seen.len(), 30);
-            let disk = disk.crash();
-            let opened = open_with(&disk, 30, true);
-            assert_eq!(opened.seen[1..], batch(1..30), "seed {seed} {op:?} {nth}");
-            assert_equal_and_sound(&disk, &opened.ledger);
-        }
-    }
 }

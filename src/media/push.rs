@@ -46,6 +46,9 @@ pub struct Fragment {
     pub duration: Duration,
     /// Whether decoding can start here: it begins with a key frame of the reference track.
     pub key: bool,
+    /// Whether the stream's own clock was set before it: its media time goes back, or ahead by
+    /// more than an hour. `start` goes on where the fragment before it ended.
+    pub clock_set: bool,
     /// The wall clock at its start, where media time counts from 1970 instead of from the start
     /// of the stream. More trustworthy than `produced`.
     pub epoch: Option<Timestamp>,
@@ -259,6 +262,7 @@ impl FragmentParser {
             start: timing.start,
             duration: timing.duration,
             key: timing.key,
+            clock_set: timing.clock_set,
             epoch: timing.epoch,
             produced,
         }))

@@ -20,6 +20,8 @@ pub(super) struct Timing {
     pub(super) duration: Duration,
     /// Decoding can start at its first picture (its first sound where there are no pictures).
     pub(super) key: bool,
+    /// Media time went back, or far ahead.
+    pub(super) clock_set: bool,
     pub(super) epoch: Option<Timestamp>,
 }
 
@@ -60,18 +62,20 @@ impl StreamClock {
         }
         let Some((track, fragment, shown)) = reference else {
             let start = from_micros(self.end_us);
-            return Timing { start, duration: Duration::ZERO, key: false, epoch: None };
+            let duration = Duration::ZERO;
+            return Timing { start, duration, key: false, clock_set: false, epoch: None };
         };
         let shown = shown.saturating_add(track.edit_shift);
         let at_us = rescale(shown, track.timescale(), MICROS);
         let duration = i64::try_from(fragment.duration()).unwrap_or(i64::MAX);
         let duration_us = rescale(duration, track.timescale(), MICROS);
-        let start_us = self.place(at_us, duration_us);
+        let (start_us, clock_set) = self.place(at_us, duration_us);
         let is_reference = track.id() == init.reference().id();
         Timing {
             start: from_micros(start_us),
             duration: from_micros(duration_us),
             key: is_reference && fragment.samples.first().is_some_and(|sample| sample.sync),
+            clock_set,
             epoch: (at_us > EPOCH_US_MIN).then(|| Timestamp::from_micros(at_us)),
         }
     }
@@ -93,9 +97,9 @@ impl StreamClock {
         i64::try_from(decode_time).unwrap_or(i64::MAX).saturating_add(track.lead)
     }
 
-    /// Microseconds since the stream began, for media time `at_us`. A stream whose clock jumps
-    /// back, or far ahead, goes on where it was.
-    fn place(&mut self, at_us: i64, duration_us: i64) -> i64 {
+    /// Microseconds since the stream began, for media time `at_us`, and whether its clock was set
+    /// back, or far ahead: then it goes on where it was.
+    fn place(&mut self, at_us: i64, duration_us: i64) -> (i64, bool) {
         let base_us = *self.base_us.get_or_insert(at_us);
         let mut start_us = at_us.saturating_sub(base_us);
         let ahead = start_us.saturating_sub(self.end_us) > JUMP_US_MAX;
@@ -109,7 +113,7 @@ impl StreamClock {
         let start_us = start_us.max(0);
         self.last_start_us = start_us;
         self.end_us = self.end_us.max(start_us.saturating_add(duration_us));
-        start_us
+        (start_us, ahead || back)
     }
 }
 
@@ -147,6 +151,21 @@ mod tests {
         assert_eq!(starts(&[at(7), at(8), at(1_800_000_000), at(1_800_000_001)]), [0, 1, 2, 3]);
         assert_eq!(starts(&[at(700), at(701), at(0), at(1)]), [0, 1, 2, 3]);
         assert_eq!(starts(&[at(0), second(Some(u64::MAX), 0), second(Some(0), 0)]), [0, 1, 2]);
+    }
+
+    #[test]
+    fn fragments_out_of_order_are_told() {
+        let init = InitSegment::parse(fixtures::video()).unwrap();
+        let mut clock = StreamClock::default();
+        let set = [0, 1, 3, 2, 3].map(|seconds: u64| {
+            let fragment = second(Some(seconds * 10_240), 0);
+            clock.advance(&init, &fragment).clock_set
+        });
+        // Back by up to a second is how a second track begins, and moves nothing.
+        assert_eq!(set, [false; 5]);
+        let late = clock.advance(&init, &second(Some(0), 0));
+        assert!(late.clock_set);
+        assert_eq!(late.start, Duration::from_secs(4));
     }
 
     #[test]

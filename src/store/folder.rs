@@ -105,6 +105,8 @@ impl Opener<'_> {
             since_boot_us: uptime.since_boot_us,
             wall: now,
             ledger_position: ledger.durable_position(),
+            ledger_first: 0,
+            ledger_repair: 0,
         };
         match self.vfs.remove(STORE_NEW) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),

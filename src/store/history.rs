@@ -123,6 +123,9 @@ impl History {
                 self.erased.extend(clips.iter().map(|clip| (*segment, *clip)));
             }
             Decision::SegmentDropped { segment, .. } => self.drop_segment(*segment),
+            Decision::LedgerRepaired { next_segment, .. } => {
+                self.note_segment(SegmentId(next_segment.0.saturating_sub(1)));
+            }
             _ => {}
         }
     }

@@ -61,7 +61,8 @@ impl Store {
     }
 
     /// Shows the ledger's entries from position `from` on to `visit`, oldest first, until it
-    /// answers false. Entries that are made meanwhile are not among them; `visit` may use the store.
+    /// answers false. Entries that are made meanwhile are not among them; `visit` may use the
+    /// store.
     ///
     /// # Errors
     ///
@@ -133,6 +134,14 @@ fn words(decision: &Decision) -> (&'static str, String) {
         Decision::CameraHidden { camera, hidden: false } => {
             ("camera-added", format!("camera {camera} became known"))
         }
+        Decision::LedgerRepaired { lost, actor, reason, .. } => (
+            "ledger-repaired",
+            format!(
+                "the ledger was written anew, {lost} entries are known to be lost{}{}",
+                by(actor),
+                because(reason)
+            ),
+        ),
         Decision::ClockConfirmed { trusted, actor } => {
             ("clock-confirmed", format!("the wall clock was vouched for, {trusted}{}", by(actor)))
         }

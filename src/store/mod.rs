@@ -27,6 +27,7 @@ mod read;
 mod receipt;
 mod record;
 mod relocate;
+mod repair;
 mod report;
 mod space;
 mod stats;
@@ -41,7 +42,8 @@ pub use read::{ClipReader, Clips};
 pub use record::Recorder;
 pub use report::{
     CameraStats, Explanation, Fault, HoldReceipt, LedgerLine, MissedRange, MissedReason,
-    OpenReport, PartReport, SegmentReport, Stats, SweepReport, VerifyDepth, VerifyReport,
+    OpenReport, PartReport, RepairReport, SegmentReport, Stats, SweepReport, VerifyDepth,
+    VerifyReport,
 };
 pub use verify::Progress;
 

@@ -23,7 +23,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::format::BLOCK_BYTES;
 use crate::format::entry::Decision;
 use crate::format::name::{self, SpareName};
-use crate::ledger::{Ledger, Replay};
+use crate::ledger::{Extent, Ledger, Replay};
 use crate::log::{FooterCache, Handles, Known, Leases, Opened, Scan, Segment, seal_segment};
 use crate::retention::TrustedTime;
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
@@ -50,15 +50,16 @@ impl Store {
         let lock = opener.prepare_folder(&mut report)?;
         let time = opener.open_time()?;
         let uuid = time.slot.store;
-        let known_durable = time.slot.ledger_position;
+        let extent = Extent {
+            first: time.slot.ledger_first,
+            repair: time.slot.ledger_repair,
+            known_durable: time.slot.ledger_position,
+        };
         let mut history = History::default();
-        let (ledger, replay) = Ledger::open(
-            Arc::clone(&vfs),
-            uuid,
-            known_durable,
-            !options.read_only,
-            &mut |entry| history.apply(entry),
-        )?;
+        let (ledger, replay) =
+            Ledger::open(Arc::clone(&vfs), uuid, extent, !options.read_only, &mut |entry| {
+                history.apply(entry)
+            })?;
         report.take_replay(replay);
         let inner = Arc::new(Inner {
             time: Mutex::new(time),
@@ -111,6 +112,7 @@ struct Unsealed {
 
 impl Recovery<'_> {
     fn run(&self, report: &mut OpenReport) -> Result<()> {
+        self.forget_unfinished_repair()?;
         let unsealed = self.open_segments(report)?;
         self.never_back_in_time();
         self.take_off_what_is_gone(report)?;
@@ -125,6 +127,17 @@ impl Recovery<'_> {
             self.inner.save_time()?;
         } else {
             self.count_scans(&unsealed, report);
+        }
+        Ok(())
+    }
+
+    /// A ledger that can be read again has removed the files of a repair that never counted, and
+    /// will use their numbers.
+    fn forget_unfinished_repair(&self) -> Result<()> {
+        let inner = self.inner;
+        let unfinished = inner.time.lock().slot.ledger_repair != 0;
+        if unfinished && self.writable && inner.deletion_frozen().is_none() {
+            inner.write_slot(|slot| slot.ledger_repair = 0)?;
         }
         Ok(())
     }

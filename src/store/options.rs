@@ -20,8 +20,8 @@ pub enum Durability {
     #[default]
     Synced,
     /// At once, from memory; the bytes are made durable within this interval, with all others that
-    /// came meanwhile: above zero, at most an hour. A power cut loses at most that much. A clip's `finish` and `append` still
-    /// wait until the clip is durable.
+    /// came meanwhile: above zero, at most an hour. A power cut loses at most that much. A clip's
+    /// `finish` and `append` still wait until the clip is durable.
     Grouped(Duration),
     /// When its bytes are handed to the operating system; only sealing a segment and
     /// [`Store::sync`] make them durable. A crash of this process loses nothing, a power cut may

@@ -42,7 +42,8 @@ impl Store {
     /// # Errors
     ///
     /// `InvalidInput` when `scope` is `ExistingToo` and cameras that the change is not for record
-    /// into the same class or ever did, so that their clips may be in it; `ReadOnly`; `Corrupt` when the ledger is unreadable.
+    /// into the same class or ever did, so that their clips may be in it; `ReadOnly`; `Corrupt`
+    /// when the ledger is unreadable.
     ///
     /// # Durability
     ///

@@ -7,7 +7,8 @@ use super::history::History;
 use super::{HoldReceipt, Inner, MissedRange, MissedReason};
 
 impl Inner {
-    /// What `hold` covers at this moment. Never fails: the hold is in force whatever can be counted.
+    /// What `hold` covers at this moment. Never fails: the hold is in force, whatever can be
+    /// counted.
     pub(super) fn receipt(&self, hold: &Hold) -> HoldReceipt {
         let mut uncounted = Vec::new();
         let covered = self.covered(&self.catalog.read(), hold.scope(), &mut uncounted);

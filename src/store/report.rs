@@ -36,6 +36,27 @@ pub struct HoldReceipt {
     pub uncounted: Vec<Error>,
 }
 
+/// What a repair of the ledger found and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RepairReport {
+    /// Entries before the first loss: they count as they did.
+    pub entries_kept: u64,
+    /// Entries that were found behind it, and are taken over.
+    pub entries_found_behind: u64,
+    /// Entries that are known to be lost. More may have stood at the end.
+    pub entries_lost: u64,
+    /// The holds that now protect everything: release them when those that were lost are placed
+    /// again.
+    pub holds_placed: Vec<HoldId>,
+    /// How many cameras they cover.
+    pub cameras: u64,
+    /// Clips in evidence segments whose move was not on record any more, and is again.
+    pub copies_named: u64,
+    /// Classes whose retention is lost: what is in them is kept for the longest time there is.
+    pub classes_kept_longest: Vec<ClassId>,
+}
+
 /// A part of a hold's window without footage, and what is known of why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

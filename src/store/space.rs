@@ -227,8 +227,8 @@ impl Inner {
         self.keep_spare(SpareName::Ballast, BALLAST_BYTES);
     }
 
-    /// Sets the ledger's next file aside, if need be in the room of the ballast: also when thousands
-    /// of holds are placed between two sweeps.
+    /// Sets the ledger's next file aside, if need be in the room of the ballast: also when
+    /// thousands of holds are placed between two sweeps.
     pub(super) fn reserve_for_ledger(&self, ledger: &mut Ledger) -> Result<()> {
         let reserved = ledger.reserve();
         if !reserved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full) {

@@ -81,20 +81,28 @@ impl Inner {
     /// a torn write leaves the other slot.
     pub(super) fn save_time(&self) -> Result<()> {
         let ledger_position = self.ledger.lock().durable_position();
+        self.write_slot(|slot| {
+            // A damaged ledger may end earlier than it once did; that is not to be forgotten.
+            slot.ledger_position = ledger_position.max(slot.ledger_position);
+        })
+    }
+
+    /// Writes the older slot of the STORE file, with trusted time and what `change` makes of the
+    /// rest, in place. Durable when it returns.
+    pub(super) fn write_slot(&self, change: impl FnOnce(&mut StoreSlot)) -> Result<()> {
         let mut time = self.time.lock();
         let now = time.now();
         let uptime = time.clock.uptime();
         let Some(file) = time.file.clone() else { return Ok(()) };
-        let slot = StoreSlot {
+        let mut slot = StoreSlot {
             generation: time.slot.generation + 1,
             high_water: now,
             boot_id: uptime.boot_id,
             since_boot_us: uptime.since_boot_us,
             wall: time.clock.wall(),
-            // A damaged ledger may end earlier than it once did; that is not to be forgotten.
-            ledger_position: ledger_position.max(time.slot.ledger_position),
             ..time.slot.clone()
         };
+        change(&mut slot);
         let fail = |error| Error::io("write STORE", &self.vfs.display_path(name::STORE), error);
         file.write_at(StoreSlot::offset(slot.generation), &[&slot.encode()]).map_err(fail)?;
         if let Err(error) = file.sync() {

@@ -25,6 +25,7 @@ mod read;
 mod record;
 mod record_stream;
 mod reopen;
+mod repair;
 mod retention;
 mod scenarios;
 mod spare;

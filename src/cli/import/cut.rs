@@ -97,7 +97,7 @@ impl<S: Sink> Cutter<'_, S> {
         let ends_clip = self.open.as_ref().is_some_and(|open| {
             let long = end.saturating_sub(open.start) > self.split;
             let hole = fragment.start.saturating_sub(open.end) > HOLE_MAX;
-            (long && fragment.key) || hole
+            (long && fragment.key) || hole || fragment.clock_set
         });
         if ends_clip {
             self.end()?;

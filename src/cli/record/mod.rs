@@ -79,7 +79,8 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     if out.wants_json() {
         let (camera, bytes) = (args.camera.as_str(), total.bytes);
         out.json(&json!({"camera": camera, "clips": total.clips, "fragments": total.fragments,
-            "bytes": bytes, "lost_bytes": total.lost_bytes}))?;
+            "bytes": bytes, "lost_bytes": total.lost_bytes,
+            "clock_jumps": total.clock_jumps}))?;
     } else {
         let clips = size::count(total.clips, "clip");
         let fragments = size::count(total.fragments, "fragment");
@@ -88,6 +89,13 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
         if total.lost_bytes > 0 {
             let lost = size::bytes(total.lost_bytes);
             out.line(format_args!("The last {lost} were no whole fragment and are left out."))?;
+        }
+        if total.clock_jumps > 0 {
+            let times = size::count(total.clock_jumps, "time");
+            out.line(format_args!(
+                "Fragments came out of order, or the sender's clock was set, {times}: what \
+                 follows is kept as it came, in a clip of its own."
+            ))?;
         }
     }
     Ok(Exit::Done)
@@ -100,6 +108,8 @@ struct Total {
     fragments: u64,
     bytes: u64,
     lost_bytes: u64,
+    /// How often the stream's own clock was set.
+    clock_jumps: u64,
 }
 
 /// One recording.
@@ -164,7 +174,8 @@ impl<'a> Session<'a> {
 
     fn fragment(&mut self, fragment: Fragment) -> Result<()> {
         let place = self.wall_clock.place(&fragment, SystemClock.wall());
-        if place.moved {
+        self.total.clock_jumps += u64::from(fragment.clock_set);
+        if place.moved || fragment.clock_set {
             self.end_recording()?;
         }
         if let Some(recorder) = &mut self.recorder {

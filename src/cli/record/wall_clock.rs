@@ -102,6 +102,7 @@ mod tests {
             start: seconds(start_s),
             duration: seconds(2),
             key: true,
+            clock_set: false,
             epoch: None,
             produced: None,
         }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Bench, FRONT_DOOR, Running, START, fixture};
 
@@ -52,6 +52,34 @@ fn damage_in_the_stream_keeps_what_came_before() {
     bench.run_with(&["record", "--camera", "a", "--start", START], &stream).exits(7);
     let clip = &bench.json(&["ls"])["clips"][0];
     assert_eq!((&clip["duration_seconds"], &clip["state"]), (&json!(4), &json!("complete")));
+}
+
+#[test]
+fn fragments_out_of_order_are_kept_as_they_came_and_told() {
+    let bench = Bench::new();
+    let stream = fixture(FRONT_DOOR);
+    let moofs = stream.windows(4).enumerate().filter(|(_, w)| *w == b"moof").map(|(at, _)| at - 4);
+    let mut cuts: Vec<usize> = moofs.collect();
+    cuts.push(stream.len());
+    let part = |at: usize| &stream[cuts[at]..cuts[at + 1]];
+    // The first fragment comes fourth.
+    let late = [&stream[..cuts[0]], part(1), part(2), part(3), part(0), part(4)].concat();
+    let call = ["record", "--camera", "front", "--start", START, "--json"];
+    let ran = bench.run_with(&call, &late).ok();
+    let json = ran.json();
+    let counts = ["fragments", "clips", "clock_jumps"].map(|key| json[key].as_u64());
+    assert_eq!(counts, [Some(5), Some(2), Some(1)]);
+    // Both clips begin with the init segment; nothing else is added or left out.
+    let bytes = |json: &Value| json["bytes"].as_u64().unwrap();
+    let stored = bench.json(&["ls"])["clips"].as_array().unwrap().iter().map(bytes).sum::<u64>();
+    let fragments = cuts[5].min(mfra(&stream)) - cuts[0];
+    assert_eq!(stored, u64::try_from(2 * cuts[0] + fragments).unwrap());
+}
+
+/// Where the index behind the last fragment begins, which belongs to no fragment.
+fn mfra(stream: &[u8]) -> usize {
+    let at = stream.windows(4).position(|window| window == b"mfra");
+    at.map_or(stream.len(), |at| at - 4)
 }
 
 #[test]

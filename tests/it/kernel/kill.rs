@@ -101,7 +101,8 @@ pub(super) fn recorder(task: &str) {
     });
 }
 
-/// One camera, for as long as somebody listens: a clip at once, which may be held, then one in fragments.
+/// One camera, for as long as somebody listens: a clip at once, which may be held, then one in
+/// fragments.
 fn record(store: &Store, acks: &Acks, numbers: &AtomicU64, name: &str) -> Result<()> {
     let camera = camera(name);
     loop {
