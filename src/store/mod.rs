@@ -219,6 +219,8 @@ impl Inner {
             return Ok(Vec::new());
         }
         self.check_writable()?;
+        // Whether there is room enough, the appending itself will say.
+        self.reserve_for_ledger(ledger).ok();
         let entries = ledger.append(self.now(), decisions)?;
         let mut history = self.history.write();
         for entry in &entries {

@@ -39,7 +39,7 @@ use super::{Inner, OpenReport, Session, Store, StoreOptions, SweepReport};
 
 /// Footers of sealed segments that stay in memory: what a lookup over some hours needs.
 const FOOTER_CACHE_BYTES: u64 = 16 << 20;
-/// Sealed segments whose files stay open: half of the files that a process may commonly have.
+/// Sealed segments whose files stay open, where the process may have twice as many files.
 const OPEN_SEGMENTS_MAX: usize = 512;
 
 impl Store {
@@ -67,7 +67,7 @@ impl Store {
             history: RwLock::new(history),
             catalog: RwLock::new(Catalog::new(options.clip_duration_max)),
             footers: FooterCache::new(FOOTER_CACHE_BYTES),
-            handles: Handles::new(Arc::clone(&vfs), OPEN_SEGMENTS_MAX),
+            handles: Handles::new(Arc::clone(&vfs), open_segments_max(&*vfs)),
             leases: Leases::new(options.lease_segments_max),
             appenders: Mutex::default(),
             next_segment: Mutex::new(SegmentId(0)),
@@ -509,6 +509,13 @@ impl Recovery<'_> {
             }
         }
     }
+}
+
+/// A quarter of the files that the process may have is for what cannot be closed: the ledger, open
+/// segments, readers of what was removed; another is for the program around the store.
+fn open_segments_max(vfs: &dyn Vfs) -> usize {
+    let half = vfs.open_files_max().map(|files| usize::try_from(files / 2).unwrap_or(usize::MAX));
+    half.unwrap_or(usize::MAX).min(OPEN_SEGMENTS_MAX)
 }
 
 /// Whether the process or the machine has as many files open as it may.
