@@ -161,9 +161,12 @@ impl Inner {
     /// How much room there is for `wanted` bytes more.
     pub(super) fn space_view(&self, wanted: u64) -> Result<SpaceView> {
         let space = self.disk_space()?;
-        let used = self.catalog.read().segments.values().map(|shelved| shelved.file_bytes).sum();
+        let files = self.catalog.read();
+        let used: u64 = files.segments.values().map(|shelved| shelved.file_bytes).sum();
+        drop(files);
         Ok(SpaceView {
-            used_bytes: used,
+            // Removed files that readers keep alive take room like any other.
+            used_bytes: used.saturating_add(self.leases.ghost_bytes()),
             quota_bytes: self.options.quota,
             free_bytes: space.free,
             floor_bytes: self.options.free_space_floor,
