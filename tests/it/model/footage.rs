@@ -52,7 +52,9 @@ pub(crate) fn pieces(file: &[u8]) -> Vec<(u32, usize)> {
         }
         let (mut at, end) = (index * ZEROS.len(), index * ZEROS.len() + block.len());
         while at < end {
-            let Some(skip) = file[at..end].iter().position(|byte| *byte == PREFIX[0]) else { break };
+            let Some(skip) = file[at..end].iter().position(|byte| *byte == PREFIX[0]) else {
+                break;
+            };
             at += skip;
             match number_at(&file[at..]) {
                 Some(number) => {

@@ -12,6 +12,9 @@ use super::step::{Crash, Pause, Step};
 const KILLED: Crash =
     Crash { power: false, again_after: None, full: false, off: Pause::Seconds(1) };
 
+/// Where the entries of a ledger file begin: its header is made anew from them.
+const ENTRIES: usize = 4096;
+
 impl Run {
     pub(crate) fn harm(&mut self, step: Step) -> Checked<String> {
         match step {
@@ -118,7 +121,7 @@ impl Run {
             return Ok("not now".to_owned());
         }
         let prefix = if second_copy { "ledger/b/" } else { "ledger/a/" };
-        let Some((path, offset)) = self.used_byte(prefix, usize::from(at)) else {
+        let Some((path, offset)) = self.used_byte(prefix, usize::from(at), 0) else {
             return Ok("there is none".to_owned());
         };
         self.disk.corrupt(&path, offset, 1 << (bit % 8));
@@ -140,11 +143,11 @@ impl Run {
         self.reopen()?;
         let places: Vec<_> = ["ledger/a/", "ledger/b/"]
             .iter()
-            .filter_map(|prefix| self.used_byte(prefix, usize::from(at)))
+            .filter_map(|prefix| self.used_byte(prefix, usize::from(at), ENTRIES))
             .collect();
         for (path, offset) in &places {
             for byte in 0..64 {
-                self.disk.corrupt(path, (offset & !0xfff) + byte, 0x5a);
+                self.disk.corrupt(path, offset + byte, 0x5a);
             }
         }
         self.is_frozen = true;
@@ -161,11 +164,11 @@ impl Run {
         files.filter(|path| path.starts_with("segments/")).collect()
     }
 
-    /// Some byte of the first file under `prefix` that is not zero.
-    fn used_byte(&self, prefix: &str, at: usize) -> Option<(String, u64)> {
+    /// Some byte of the first file under `prefix`, from offset `from` on, that is not zero.
+    fn used_byte(&self, prefix: &str, at: usize, from: usize) -> Option<(String, u64)> {
         let path = self.disk.files().into_iter().find(|path| path.starts_with(prefix))?;
         let file = self.disk.contents(&path)?;
-        let used: Vec<usize> = (0..file.len()).filter(|at| file[*at] != 0).collect();
+        let used: Vec<usize> = (from..file.len()).filter(|at| file[*at] != 0).collect();
         let offset = *used.get(at % used.len().max(1))?;
         Some((path, u64::try_from(offset).unwrap()))
     }

@@ -17,7 +17,7 @@ pub(crate) fn histories() -> impl Strategy<Value = (House, Vec<Step>)> {
 }
 
 fn houses() -> impl Strategy<Value = House> {
-    let quota = option::weighted(0.4, 4..10_u8);
+    let quota = option::weighted(0.4, 4..8_u8);
     let when_full = select(vec![WhenFull::DropOldest, WhenFull::Refuse]);
     (quota, when_full, prop::bool::weighted(0.8), any::<u64>()).prop_map(
         |(quota, when_full, reserve, disk_seed)| House { quota, when_full, reserve, disk_seed },
@@ -84,6 +84,8 @@ fn looking() -> impl Strategy<Value = Step> {
         2 => (any::<u8>(), 0..200_u16, 1..100_u16).prop_map(|(camera, minutes_ago, minutes)| {
             Step::Query { camera, minutes_ago, minutes }
         }),
+        2 => (any::<u8>(), any::<bool>())
+            .prop_map(|(clip, before)| Step::QueryBeside { clip, before }),
         2 => (any::<u8>(), reading).prop_map(|(clip, reading)| Step::Read { clip, reading }),
         2 => any::<u8>().prop_map(|clip| Step::Lease { clip }),
         1 => any::<u8>().prop_map(|lease| Step::EndLease { lease }),

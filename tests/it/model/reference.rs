@@ -52,7 +52,7 @@ pub(crate) enum Flaw {
     ClosedWindows,
     ExpiresAnHourLate,
     ForgetsLastFragment,
-    TakesOverWhateverIsGone,
+    ForgetsExpiries,
 }
 
 /// What became of a clip.
@@ -153,9 +153,8 @@ impl Hold {
         if self.ended {
             return Timestamp::MIN;
         }
-        let by_itself = self
-            .released_until
-            .unwrap_or_else(|| self.deadline.saturating_add(self.lapse_grace()));
+        let by_itself =
+            self.released_until.unwrap_or_else(|| self.deadline.saturating_add(self.lapse_grace()));
         self.asked_release.map_or(by_itself, |until| until.min(by_itself))
     }
 
@@ -290,9 +289,6 @@ impl Reference {
 
     /// Why `clip`, which cannot be found any more, should still be there; `None` if it may be gone.
     pub(crate) fn should_be_there(&self, clip: &Clip, pressure: Pressure) -> Option<String> {
-        if self.flaw == Some(Flaw::TakesOverWhateverIsGone) {
-            return None;
-        }
         if clip.fate == Fate::Asked {
             return None;
         }
@@ -304,6 +300,9 @@ impl Reference {
         let (least, mut most) = self.shortest_retention(clip);
         if self.flaw == Some(Flaw::ExpiresAnHourLate) {
             most += HOUR;
+        }
+        if self.flaw == Some(Flaw::ForgetsExpiries) {
+            most = Duration::MAX;
         }
         if clip.received.saturating_add(most) <= self.now {
             return None;

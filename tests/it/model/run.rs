@@ -233,7 +233,8 @@ impl Run {
         match error.kind() {
             ErrorKind::Io | ErrorKind::Poisoned => self.is_troubled,
             ErrorKind::Full => self.is_troubled || self.pressure().room_wanted,
-            ErrorKind::Corrupt => self.is_frozen,
+            // Holds that nobody can read any more are refused too, and so is what needs them.
+            ErrorKind::Corrupt | ErrorKind::NotFound => self.is_frozen,
             _ => false,
         }
     }
@@ -285,7 +286,13 @@ impl Run {
                     self.tally.count("holds that lapsed");
                     hold.released_until = Some(until);
                 }
-                HoldState::Grace { .. } => {}
+                HoldState::Grace { until } => {
+                    let known = hold.released_until;
+                    let in_doubt = hold.asked_release.is_some();
+                    demand(known == Some(until) || in_doubt, || {
+                        format!("I2: hold {id} protects until {until}, not {known:?}")
+                    })?;
+                }
                 HoldState::Ended if !hold.ended => {
                     demand(now >= hold.sure_until(), || {
                         format!("I2: hold {id} ended before {}", hold.sure_until())

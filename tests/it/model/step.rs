@@ -134,35 +134,112 @@ impl fmt::Display for Crash {
 /// One step. See [`Step::fmt`] for what each means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    Append { camera: u8, minutes_ago: u16, kib: u16, unsure: bool },
-    Begin { camera: u8, minutes_ago: u16 },
-    Write { recording: u8, kib: u16 },
-    Finish { recording: u8 },
-    DropRecording { recording: u8 },
-    Query { camera: u8, minutes_ago: u16, minutes: u16 },
-    Read { clip: u8, reading: Reading },
-    Lease { clip: u8 },
-    EndLease { lease: u8 },
-    Place { camera: u8, cause: HoldCause, minutes_ago: u16, minutes: u16, key: Option<u8>, hours: u8 },
-    Narrow { hold: u8, keep_percent: u8 },
-    Release { hold: u8, cause: ReleaseCause },
-    Renew { hold: u8, hours: u16 },
-    Delete { clip: u8 },
-    Erase { clip: u8 },
+    Append {
+        camera: u8,
+        minutes_ago: u16,
+        kib: u16,
+        unsure: bool,
+    },
+    Begin {
+        camera: u8,
+        minutes_ago: u16,
+    },
+    Write {
+        recording: u8,
+        kib: u16,
+    },
+    Finish {
+        recording: u8,
+    },
+    DropRecording {
+        recording: u8,
+    },
+    Query {
+        camera: u8,
+        minutes_ago: u16,
+        minutes: u16,
+    },
+    /// A window that begins where a clip ends, or ends where it begins.
+    QueryBeside {
+        clip: u8,
+        before: bool,
+    },
+    Read {
+        clip: u8,
+        reading: Reading,
+    },
+    Lease {
+        clip: u8,
+    },
+    EndLease {
+        lease: u8,
+    },
+    Place {
+        camera: u8,
+        cause: HoldCause,
+        minutes_ago: u16,
+        minutes: u16,
+        key: Option<u8>,
+        hours: u8,
+    },
+    Narrow {
+        hold: u8,
+        keep_percent: u8,
+    },
+    Release {
+        hold: u8,
+        cause: ReleaseCause,
+    },
+    Renew {
+        hold: u8,
+        hours: u16,
+    },
+    Delete {
+        clip: u8,
+    },
+    Erase {
+        clip: u8,
+    },
     Tick(Pause),
     Wall(WallStep),
     ConfirmClock,
-    Retain { camera: Option<u8>, choice: u8, existing: bool },
+    Retain {
+        camera: Option<u8>,
+        choice: u8,
+        existing: bool,
+    },
     Sweep,
     Seal,
-    Fill { kib: u16 },
+    Fill {
+        kib: u16,
+    },
     Free,
-    FlipPayload { clip: u8, at: u8, bit: u8 },
-    FlipMetadata { file: u8, at: u16, bit: u8 },
-    FlipLedger { second_copy: bool, at: u16, bit: u8 },
-    LoseLedger { at: u16 },
-    Fail { op: SimOp, nth: u8 },
-    Cut { after: u8, crash: Crash },
+    FlipPayload {
+        clip: u8,
+        at: u8,
+        bit: u8,
+    },
+    FlipMetadata {
+        file: u8,
+        at: u16,
+        bit: u8,
+    },
+    FlipLedger {
+        second_copy: bool,
+        at: u16,
+        bit: u8,
+    },
+    LoseLedger {
+        at: u16,
+    },
+    Fail {
+        op: SimOp,
+        nth: u8,
+    },
+    Cut {
+        after: u8,
+        crash: Crash,
+    },
     Crash(Crash),
     Reopen,
 }
@@ -189,6 +266,9 @@ impl fmt::Display for Step {
             Self::DropRecording { recording } => write!(f, "camera of #{recording} vanishes"),
             Self::Query { camera: of, minutes_ago, minutes } => {
                 write!(f, "list {}, {minutes} min from {minutes_ago} min ago", camera(*of))
+            }
+            Self::QueryBeside { clip, before } => {
+                write!(f, "list what is {} clip #{clip}", if *before { "before" } else { "after" })
             }
             Self::Read { clip, reading } => write!(f, "read clip #{clip}, {reading:?}"),
             Self::Lease { clip } => write!(f, "open a reader of clip #{clip} and keep it"),
