@@ -8,12 +8,74 @@ use proptest::sample::select;
 use super::harm::FAILING;
 use super::step::{Crash, House, Pause, Reading, Step, WallStep};
 
-/// The most steps of one history.
-const STEPS_MAX: usize = 60;
+/// The most scenes of one history.
+const SCENES_MAX: usize = 40;
 
-/// A house and what happens in it.
+/// A house and what happens in it: single steps, and scenes of several without which chance alone
+/// would seldom lead to where it matters.
 pub(crate) fn histories() -> impl Strategy<Value = (House, Vec<Step>)> {
-    (houses(), prop::collection::vec(steps(), 1..=STEPS_MAX))
+    let scene = prop_oneof![5 => steps().prop_map(|step| vec![step]), 1 => scenes()];
+    let scenes = prop::collection::vec(scene, 1..=SCENES_MAX);
+    (houses(), scenes.prop_map(|scenes| scenes.concat()))
+}
+
+fn scenes() -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![
+        2 => Just(expiry().to_vec()),
+        3 => (any::<u8>(), any::<bool>()).prop_map(|(camera, is_unsure)| held(camera, is_unsure)),
+        3 => (0..40_u8, crashes()).prop_map(|(after, crash)| cut_off_expiry(after, crash)),
+        3 => (any::<u8>(), any::<u8>()).prop_map(|(camera, clip)| crowded(camera, clip)),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(camera, is_same)| asked_twice(camera, is_same)),
+    ]
+}
+
+/// What is there is sealed, gets too old, and goes.
+fn expiry() -> [Step; 4] {
+    [Step::Tick(Pause::Minutes(11)), Step::Sweep, Step::Tick(Pause::Hours(9)), Step::Sweep]
+}
+
+/// Of three clips one is held, perhaps only because its camera's clock is unsure.
+fn held(camera: u8, is_unsure: bool) -> Vec<Step> {
+    let append =
+        |camera: u8, minutes_ago, unsure| Step::Append { camera, minutes_ago, kib: 60, unsure };
+    let place = Step::Place {
+        camera,
+        cause: HoldCause::Keep,
+        minutes_ago: if is_unsure { 55 } else { 60 },
+        minutes: 5,
+        key: None,
+        hours: 100,
+    };
+    let others = [append(camera, 20, false), append(camera.wrapping_add(1), 60, false)];
+    let start = [append(camera, 60, is_unsure)].into_iter().chain(others).chain([place]);
+    start.chain(expiry()).collect()
+}
+
+/// The answer was lost, and the same hold, or another one, is placed with the same key.
+fn asked_twice(camera: u8, is_same: bool) -> Vec<Step> {
+    let place = |camera| Step::Place {
+        camera,
+        cause: HoldCause::Request,
+        minutes_ago: 0,
+        minutes: 1,
+        key: Some(0),
+        hours: 100,
+    };
+    vec![place(camera), place(if is_same { camera } else { camera.wrapping_add(1) })]
+}
+
+/// The process ends somewhere inside the sweep that lets things go.
+fn cut_off_expiry(after: u8, crash: Crash) -> Vec<Step> {
+    let [wait, seal, age, sweep] = expiry();
+    vec![wait, seal, age, Step::Cut { after, crash }, sweep, Step::Sweep]
+}
+
+/// More comes in than there is room for, while somebody watches an old clip.
+fn crowded(camera: u8, clip: u8) -> Vec<Step> {
+    let large = Step::Append { camera, minutes_ago: 5, kib: 3_000, unsure: false };
+    let before = [large, Step::Seal, Step::Lease { clip }];
+    let after = [Step::Sweep, Step::EndLease { lease: 0 }];
+    before.into_iter().chain([large; 7]).chain(after).collect()
 }
 
 fn houses() -> impl Strategy<Value = House> {
