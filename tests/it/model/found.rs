@@ -1,7 +1,7 @@
 //! Histories that the model found to go wrong, once, each as a plain test; and some that it must
 //! never get wrong, whatever its seeds are.
 
-use clipkeep::WhenFull;
+use clipkeep::{HoldCause, WhenFull};
 
 use super::run::live;
 use super::step::{House, Pause, Step};
@@ -43,4 +43,19 @@ fn a_reader_that_outlives_its_clip_counts_against_the_quota() {
     let mut steps = vec![append(3000), append(3000), Step::Seal, Step::Lease { clip: 0 }];
     steps.extend([append(3000); 6]);
     lives(house, &steps);
+}
+
+#[test]
+fn a_held_clip_that_was_moved_is_read_without_a_readable_ledger() {
+    let append = |minutes_ago| Step::Append { camera: 0, minutes_ago, kib: 60, unsure: false };
+    let hold = Step::Place {
+        camera: 0,
+        cause: HoldCause::Keep,
+        minutes_ago: 60,
+        minutes: 5,
+        key: None,
+        hours: 100,
+    };
+    let wait = Step::Tick(Pause::Hours(9));
+    lives(HOUSE, &[append(60), append(20), hold, wait, Step::Sweep, Step::LoseLedger { at: 0 }]);
 }

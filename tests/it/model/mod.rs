@@ -93,13 +93,12 @@ fn told(
     flaw: Option<Flaw>,
 ) -> String {
     let lived = std::panic::catch_unwind(|| live(house, steps, flaw).0);
-    let story = match lived {
-        Ok(Err(failure)) => failure.to_string(),
-        Ok(Ok(())) | Err(_) => {
-            let lines = steps.iter().enumerate();
-            let lines = lines.map(|(number, step)| format!("  {:>3}. {step}\n", number + 1));
-            format!("{reason}\n  in a store with {house}:\n{}", lines.collect::<String>())
-        }
+    let story = if let Ok(Err(failure)) = lived {
+        failure.to_string()
+    } else {
+        let lines = steps.iter().enumerate();
+        let lines = lines.map(|(number, step)| format!("  {:>3}. {step}\n", number + 1));
+        format!("{reason}\n  in a store with {house}:\n{}", lines.collect::<String>())
     };
     format!(
         "{story}\nas code: {house:?}\n{steps:?}\n\nsee it again:\nCLIPKEEP_MODEL_SEED={seed} \

@@ -157,14 +157,15 @@ impl Hold {
             self.released_until.unwrap_or_else(|| self.deadline.saturating_add(self.lapse_grace()));
         self.asked_release.map_or(by_itself, |until| until.min(by_itself))
     }
+}
 
-    fn covers(&self, scope: &[(CameraId, Span)], clip: &Clip, flaw: Option<Flaw>) -> bool {
-        let span = match flaw {
-            Some(Flaw::ForgetsUncertainty) => clip.span,
-            _ => clip.possible(),
-        };
-        scope.iter().any(|(camera, held)| *camera == clip.camera && held.meets(span))
-    }
+/// Whether a hold on `scope` covers `clip`.
+fn covers(scope: &[(CameraId, Span)], clip: &Clip, flaw: Option<Flaw>) -> bool {
+    let span = match flaw {
+        Some(Flaw::ForgetsUncertainty) => clip.span,
+        _ => clip.possible(),
+    };
+    scope.iter().any(|(camera, held)| *camera == clip.camera && held.meets(span))
 }
 
 /// The grace of a release, as HOLDS says it.
@@ -272,7 +273,7 @@ impl Reference {
         }
         let sure = self.holds.iter().filter(|(_, hold)| {
             let scope = hold.asked_scope.as_ref().unwrap_or(&hold.scope);
-            self.now < hold.sure_until() && hold.covers(scope, clip, self.flaw)
+            self.now < hold.sure_until() && covers(scope, clip, self.flaw)
         });
         sure.map(|(id, _)| *id).collect()
     }
@@ -284,7 +285,7 @@ impl Reference {
         }
         let placed = self.holds.values().filter(|hold| !hold.ended);
         let mut all = placed.chain(&self.unplaced);
-        all.any(|hold| hold.covers(&hold.scope, clip, self.flaw))
+        all.any(|hold| covers(&hold.scope, clip, self.flaw))
     }
 
     /// Why `clip`, which cannot be found any more, should still be there; `None` if it may be gone.
@@ -382,7 +383,7 @@ impl Reference {
     /// The clips that a hold on `scope` covers now.
     pub(crate) fn covered(&self, hold: &Hold) -> Vec<ClipId> {
         let found = self.clips.iter().filter(|(_, clip)| clip.is_listed());
-        let found = found.filter(|(_, clip)| hold.covers(&hold.scope, clip, self.flaw));
+        let found = found.filter(|(_, clip)| covers(&hold.scope, clip, self.flaw));
         found.map(|(id, _)| *id).collect()
     }
 

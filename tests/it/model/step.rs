@@ -249,7 +249,6 @@ fn camera(number: u8) -> &'static str {
 }
 
 impl fmt::Display for Step {
-    #[expect(clippy::too_many_lines, reason = "one line a step")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Append { camera: of, minutes_ago, kib, unsure } => {
