@@ -25,7 +25,8 @@ fn scenes() -> impl Strategy<Value = Vec<Step>> {
         3 => (any::<u8>(), any::<bool>()).prop_map(|(camera, is_unsure)| held(camera, is_unsure)),
         3 => (0..40_u8, crashes()).prop_map(|(after, crash)| cut_off_expiry(after, crash)),
         3 => (any::<u8>(), any::<u8>()).prop_map(|(camera, clip)| crowded(camera, clip)),
-        1 => (any::<u8>(), any::<bool>()).prop_map(|(camera, is_same)| asked_twice(camera, is_same)),
+        1 => (any::<u8>(), any::<bool>())
+            .prop_map(|(camera, is_same)| asked_twice(camera, is_same)),
     ]
 }
 

@@ -19,6 +19,7 @@ mod restart;
 mod run;
 mod step;
 mod tally;
+mod upkeep;
 
 use std::cell::RefCell;
 
