@@ -318,18 +318,21 @@ impl Catalog {
                 Error::new(ErrorKind::NotFound, format!("clip {id}: there is no such clip"))
             });
         };
-        let Some((first, _)) = shelved.segment.part_of(footers, id)? else {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("clip {id}: there is no such clip"),
-            ));
-        };
+        let part = shelved.segment.part_of(footers, id)?;
+        // What is gone is gone also where its records cannot be found any more: punched out, they
+        // are not in the footer that a scan makes in place of a damaged one.
         if !self.is_live(id, &shelved.segment) {
             return Err(Error::new(
                 ErrorKind::Expired,
                 format!("clip {id}: it is expired or deleted"),
             ));
         }
+        let Some((first, _)) = part else {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("clip {id}: there is no such clip"),
+            ));
+        };
         if !first.part.first {
             return Err(Error::corrupt(format!("clip {id}: its beginning is damaged")));
         }

@@ -248,9 +248,12 @@ impl Recovery<'_> {
             }
         }
         if segment.class == ClassId::EVIDENCE {
-            // Copies that no entry names are not part of the store.
+            // Copies that no entry names are not part of the store, unless nobody can read the
+            // entries.
+            let unreadable = inner.deletion_frozen().is_some();
             let history = inner.history.read();
-            parts.retain(|found| history.moved.get(&found.part.clip) == Some(&segment.id));
+            let named = |clip| history.moved.get(&clip) == Some(&segment.id);
+            parts.retain(|found| unreadable || named(found.part.clip));
         }
         let mut catalog = inner.catalog.write();
         catalog.add_segment(segment, file_bytes);
@@ -301,9 +304,13 @@ impl Recovery<'_> {
     /// Step 4.
     fn take_off_what_is_gone(&self, report: &mut OpenReport) -> Result<()> {
         let inner = self.inner;
+        let unreadable = inner.deletion_frozen().is_some();
         let history = inner.history.read();
         let mut catalog = inner.catalog.write();
         let catalog = &mut *catalog;
+        if unreadable {
+            find_held_copies(inner, catalog)?;
+        }
         for (clip, to) in &history.moved {
             let unopened =
                 catalog.unopened.contains(to) && !catalog.segments.contains_key(&clip.home);
@@ -516,6 +523,24 @@ impl Recovery<'_> {
 fn open_segments_max(vfs: &dyn Vfs) -> usize {
     let half = vfs.open_files_max().map(|files| usize::try_from(files / 2).unwrap_or(usize::MAX));
     half.unwrap_or(usize::MAX).min(OPEN_SEGMENTS_MAX)
+}
+
+/// Finds moved clips without the entries that name them, which are unreadable: where a clip's own
+/// segment is gone, the copy in a sealed evidence segment is all there is of it.
+fn find_held_copies(inner: &Inner, catalog: &mut Catalog) -> Result<()> {
+    let mut found = BTreeMap::new();
+    for shelved in catalog.segments.values() {
+        let segment = &shelved.segment;
+        if segment.class != ClassId::EVIDENCE || !segment.is_sealed() {
+            continue;
+        }
+        let parts = segment.parts(&inner.footers)?;
+        let clips = parts.iter().map(|found| found.part.clip);
+        let moved = clips.filter(|clip| !catalog.segments.contains_key(&clip.home));
+        found.extend(moved.map(|clip| (clip, segment.id)));
+    }
+    catalog.moved.extend(found);
+    Ok(())
 }
 
 /// Whether the process or the machine has as many files open as it may.

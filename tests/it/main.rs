@@ -21,6 +21,7 @@ mod holds_receipt;
 mod kernel;
 #[cfg(feature = "media")]
 mod media;
+mod model;
 mod plug;
 mod read;
 mod record;

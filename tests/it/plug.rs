@@ -67,6 +67,17 @@ impl Plug {
         self.changes.allowed.store(0, Ordering::SeqCst);
     }
 
+    /// Pulls the plug after `more` changes from now on.
+    pub(crate) fn pull_after(&self, more: u64) {
+        let done = self.changes.done.load(Ordering::SeqCst);
+        self.changes.allowed.store(done.saturating_add(more), Ordering::SeqCst);
+    }
+
+    /// Whether something failed, or would now, because the plug is out.
+    pub(crate) fn is_out(&self) -> bool {
+        self.changes.done.load(Ordering::SeqCst) >= self.changes.allowed.load(Ordering::SeqCst)
+    }
+
     /// Lets the next `times` syncs fail, of files whose name began with `path` when opened.
     pub(crate) fn fail_syncs(&self, path: &'static str, times: u64) {
         *self.changes.bad_syncs.lock().unwrap() = (path, times);
