@@ -7,15 +7,15 @@
 //! are items of their own; until the matching sync they persist in any order, as in real file
 //! systems. A crash keeps or drops each. Bytes can also be torn at 512-byte sectors; in a block
 //! that has never been durable they can be zeros or garbage too: noise or, on request, old bytes
-//! of deleted files, then also in new space without bytes. What a crash chooses follows from a seed ([`SimVfs::crash`]), from
-//! a number ([`SimVfs::crash_pattern`]) or from the caller ([`SimVfs::crash_choosing`]). Three
-//! orders are kept, as journals keep them: a rename is one item, changes of one name persist in
-//! their order, and what is in a lost folder is lost.
+//! of deleted files, then also in new space without bytes. What a crash chooses follows from a seed
+//! ([`SimVfs::crash`]), from a number ([`SimVfs::crash_pattern`]) or from the caller
+//! ([`SimVfs::crash_choosing`]). Three orders are kept, as journals keep them: a rename is one
+//! item, changes of one name persist in their order, and what is in a lost folder is lost.
 //!
 //! **Faults.** By countdown or by odds, any operation fails; a write lands elsewhere, flips a bit
-//! or loses a sector; the disk turns read-only. A failed write leaves a prefix. A failed sync loses its bytes for good, and
-//! reads see the new ones or the old ones. Bytes, names and the reserve of copy-on-write run out
-//! apart. Sectors go bad and bits flip, across crashes. Slowness moves a clock of the test.
+//! or loses a sector; the disk turns read-only. A failed write leaves a prefix. A failed sync loses
+//! its bytes for good, and reads see the new ones or the old ones. Bytes, names and the reserve of
+//! copy-on-write run out apart. Sectors go bad and bits flip, across crashes. Slowness moves a clock of the test.
 //!
 //! **Not modelled.** A sector is never torn inside, and a crash never harms what was durable,
 //! though some drives do both. A sync keeps its promise: drives that lie are not simulated. A

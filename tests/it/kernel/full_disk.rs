@@ -101,10 +101,12 @@ pub(super) fn give_back(folder: &str) {
     assert!(punched >= large_bytes - 8192, "{punched} bytes came back");
     room.check();
     disk.sync();
-    // Not asked of the file system: btrfs counts none while its metadata has no room. It also gives
-    // back only what was allocated in one piece, so not all that was punched.
-    let taken = disk.append("ballast/after", 4096);
-    assert!(taken >= large_bytes / 3, "others could take {taken} bytes");
+    // Btrfs gives room back only where a whole piece that was allocated at once is gone: the record
+    // headers that stay keep theirs until the segment goes.
+    if disk.kind() != "btrfs" {
+        let taken = disk.append("ballast/after", 4096);
+        assert!(taken >= large_bytes / 3, "others could take {taken} bytes");
+    }
     disk.fill();
     room.pass(DAY * 11);
     let report = room.store().sweep().unwrap();

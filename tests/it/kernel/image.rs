@@ -78,6 +78,13 @@ impl Disk {
         self.root.join("store")
     }
 
+    /// The name of its file system.
+    pub(super) fn kind(&self) -> String {
+        let mut stat = Command::new("stat");
+        let output = stat.args(["-f", "-c", "%T"]).arg(&self.root).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
     fn ballast(&self) -> PathBuf {
         self.root.join("ballast")
     }
