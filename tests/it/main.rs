@@ -22,6 +22,7 @@ mod kernel;
 #[cfg(feature = "media")]
 mod media;
 mod plug;
+mod promises;
 mod read;
 mod record;
 mod record_stream;

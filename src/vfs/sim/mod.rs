@@ -6,14 +6,14 @@
 //! **Crashes.** Names, lengths, space and the bytes of each 4 KiB block that one write touched
 //! are items of their own; until the matching sync they persist in any order, as in real file
 //! systems. A crash keeps or drops each. Bytes can also be torn at 512-byte sectors; in a block
-//! that has never been durable they can be zeros or garbage too: noise or, on request, old bytes
-//! of deleted files, then also in new space without bytes. What a crash chooses follows from a seed ([`SimVfs::crash`]), from
+//! that has never been durable they can be zeros or garbage too, and so can new space: noise, or
+//! old bytes of deleted files. What a crash chooses follows from a seed ([`SimVfs::crash`]), from
 //! a number ([`SimVfs::crash_pattern`]) or from the caller ([`SimVfs::crash_choosing`]). Three
 //! orders are kept, as journals keep them: a rename is one item, changes of one name persist in
 //! their order, and what is in a lost folder is lost.
 //!
-//! **Faults.** By countdown or by odds, any operation fails; a write lands elsewhere, flips a bit
-//! or loses a sector; the disk turns read-only. A failed write leaves a prefix. A failed sync loses its bytes for good, and
+//! **Faults.** By countdown or by odds, any operation fails; a write lands elsewhere; the disk
+//! turns read-only. A failed write leaves a prefix. A failed sync loses its bytes for good, and
 //! reads see the new ones or the old ones. Bytes, names and the reserve of copy-on-write run out
 //! apart. Sectors go bad and bits flip, across crashes. Slowness moves a clock of the test.
 //!
@@ -76,7 +76,7 @@ use file::{Handle, SimFile, SimLock};
 use history::digest;
 
 pub use crash::{Fate, SimChange, SimPending};
-pub use fault::{FailedSync, SimDamage, SimOp};
+pub use fault::{FailedSync, SimOp};
 
 /// A simulated disk. Clones share it.
 #[derive(Clone, Debug)]

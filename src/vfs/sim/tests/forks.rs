@@ -37,7 +37,7 @@ fn a_fork_has_what_is_pending_and_no_lock() {
 #[test]
 fn forks_crash_by_their_own_seed() {
     let (disk, file) = disk_with_ones(1, 8);
-    file.write_at(0, &[&vec![2; 8 * 4096]]).unwrap();
+    file.write_at(0, &[&[2; 8 * 4096]]).unwrap();
     let crash = |seed| disk.fork(seed).crash().contents("a");
     assert_eq!(crash(3), crash(3));
     let found: BTreeSet<_> = (0..SEEDS).map(crash).collect();
@@ -63,7 +63,7 @@ fn all_subsets_of_a_few_pending_items_are_crashes_of_their_own() {
 #[test]
 fn each_of_many_pending_items_is_once_the_only_one_kept_and_lost() {
     let (disk, file) = disk_with_ones(1, 10);
-    file.write_at(0, &[&vec![2; 10 * 4096]]).unwrap();
+    file.write_at(0, &[&[2; 10 * 4096]]).unwrap();
     let kept = |n| {
         let bytes = disk.fork(0).crash_pattern(n).contents("a").unwrap();
         bytes.chunks(4096).map(|block| block == [2; 4096]).collect::<Vec<_>>()
