@@ -58,7 +58,7 @@ impl Store {
         let mut history = History::default();
         let (ledger, replay) =
             Ledger::open(Arc::clone(&vfs), uuid, extent, !options.read_only, &mut |entry| {
-                history.apply(entry)
+                history.apply(entry);
             })?;
         report.take_replay(replay);
         let inner = Arc::new(Inner {
@@ -362,7 +362,10 @@ impl Recovery<'_> {
             let (history, catalog) = (inner.history.read(), inner.catalog.read());
             for shelved in catalog.segments.values() {
                 let segment = &shelved.segment;
-                let known = history.sealed.contains_key(&segment.id);
+                // The seal of a copy is on record with its first clip, or it is one that was cut
+                // off and goes in step 6: on record it would be missed after another crash there.
+                let known =
+                    history.sealed.contains_key(&segment.id) || segment.class == ClassId::EVIDENCE;
                 if let (Some(trailer), false) = (segment.trailer(), known) {
                     unsynced.push((Arc::clone(segment), sealed_entry(segment, &trailer)));
                 }

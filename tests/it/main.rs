@@ -23,6 +23,7 @@ mod kernel;
 mod media;
 mod model;
 mod plug;
+mod promises;
 mod read;
 mod record;
 mod record_stream;

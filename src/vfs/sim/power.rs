@@ -37,12 +37,24 @@ impl SimVfs {
     /// drawn from `n`.
     #[must_use]
     pub fn crash_pattern(&self, n: u64) -> Self {
+        self.crash_pattern_telling(n, &mut |_, _| {})
+    }
+
+    /// The same; `tell` hears what becomes of each pending item: for a person who replays a crash.
+    #[must_use]
+    pub fn crash_pattern_telling(
+        &self,
+        n: u64,
+        tell: &mut dyn FnMut(&SimPending<'_>, Fate),
+    ) -> Self {
         let items = self.disk.lock().changes();
         let mut pattern = Pattern::nth(n, &items);
         let mut item = 0..;
         self.crash_choosing(&mut |pending| {
             let item = item.next().unwrap_or(usize::MAX);
-            pattern.fate(item, &pending.change)
+            let fate = pattern.fate(item, &pending.change);
+            tell(pending, fate);
+            fate
         })
     }
 
