@@ -34,6 +34,7 @@ use super::folder::Opener;
 use super::gate::Removal;
 use super::history::History;
 use super::host::sealed_entry;
+use super::sweep::emptied;
 use super::threads::Threads;
 use super::{Inner, OpenReport, Session, Store, StoreOptions, SweepReport};
 
@@ -474,7 +475,12 @@ impl Recovery<'_> {
                 .collect()
         };
         for segment in copies {
-            match inner.check_gone(Removal::File(segment)) {
+            // The intent first: its seal may be on record already, and a crash behind the removal
+            // would otherwise be told as a loss.
+            let intent = emptied(&segment);
+            let proof = inner.check_gone(Removal::File(segment));
+            let decided = proof.and_then(|proof| inner.decide(vec![intent]).map(|_| proof));
+            match decided {
                 Ok(proof) => swept.problems.extend(inner.remove(vec![proof]).1),
                 Err(error) => swept.problems.push(error),
             }

@@ -434,8 +434,9 @@ fn oldest_segments(catalog: &Catalog, short_bytes: u64) -> BTreeSet<SegmentId> {
     oldest
 }
 
-/// The entry for a segment whose clips went one by one.
-fn emptied(segment: &Segment) -> Decision {
+/// The entry for a segment in which no clip is left: they went one by one, or it is a copy that was
+/// cut off.
+pub(super) fn emptied(segment: &Segment) -> Decision {
     Decision::SegmentExpired {
         segment: segment.id,
         reason: ExpiryReason::Released,
