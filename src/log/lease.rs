@@ -9,9 +9,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
-
 use crate::format::BLOCK_BYTES;
+use crate::sync::Mutex;
 use crate::types::ClipId;
 use crate::vfs::Map;
 

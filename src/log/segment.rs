@@ -7,16 +7,16 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
-
 use super::handle::SegmentFile;
 use super::{
     Draft, FoundPart, Handles, Known, Lease, Leases, Mapping, PartRecords, Scan, SealedParts, scan,
 };
+use bytes::Bytes;
+
 use crate::format::footer::{Footer, RecordRef};
 use crate::format::segment::{SegmentHeader, Trailer};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey, name};
+use crate::sync::{Mutex, RwLock};
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::{Vfs, VfsFile};
 

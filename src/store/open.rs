@@ -18,14 +18,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use parking_lot::{Mutex, RwLock};
-
 use crate::format::BLOCK_BYTES;
 use crate::format::entry::Decision;
 use crate::format::name::{self, SpareName};
 use crate::ledger::{Ledger, Replay};
 use crate::log::{FooterCache, Handles, Known, Leases, Opened, Scan, Segment, seal_segment};
 use crate::retention::TrustedTime;
+use crate::sync::{Mutex, RwLock};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::Vfs;
 

@@ -14,12 +14,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use parking_lot::MutexGuard;
-
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision, ExpiryReason};
 use crate::ledger::Ledger;
 use crate::log::Segment;
 use crate::retention::{KeptReason, PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
+use crate::sync::MutexGuard;
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
 
 use super::catalog::{Catalog, Located, Shelved};
