@@ -6,6 +6,7 @@
 #[cfg(feature = "cli")]
 mod cli;
 mod clock;
+mod concurrency;
 mod crash;
 mod damage;
 mod delete;
@@ -21,6 +22,7 @@ mod kernel;
 #[cfg(feature = "media")]
 mod media;
 mod plug;
+mod protocol;
 mod read;
 mod record;
 mod record_stream;
