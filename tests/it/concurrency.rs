@@ -5,7 +5,8 @@
 //! Each thread does a fixed number of things. What the store promised is checked by whoever sees
 //! it, and once more at the end and after opening again. The seed decides what is done and the
 //! system in which order: `CLIPKEEP_THREADS_SEED=<seed>` does the same things again,
-//! `CLIPKEEP_THREADS_SEEDS=<count>` tries more. Every order of a few locks: `src/store/loom_tests.rs`.
+//! `CLIPKEEP_THREADS_SEEDS=<count>` tries more. Every order of a few locks is tried in
+//! `src/store/loom_tests.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

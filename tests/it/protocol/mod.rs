@@ -13,6 +13,7 @@ mod invariants;
 mod quiet;
 mod state;
 mod steps;
+mod sweep;
 mod watch;
 
 use explore::Explored;
