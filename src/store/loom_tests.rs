@@ -15,7 +15,9 @@ use loom::thread;
 use super::Store;
 use crate::hold::{HoldCause, NewHold};
 use crate::retention::Retention;
-use crate::types::{CameraId, Clip, ErrorKind, ManualClock, NewClip, Result, Timestamp, Window};
+use crate::types::{
+    CameraId, Clip, ClipId, ErrorKind, ManualClock, NewClip, Result, Timestamp, Window,
+};
 use crate::vfs::sim::{SimOp, SimVfs};
 
 /// Nearly all known bugs of this kind need no more than two; a third costs seconds.
