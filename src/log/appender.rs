@@ -9,9 +9,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Segment, seal_segment};
 use bytes::Bytes;
 
+use super::{Segment, seal_segment};
 use crate::format::BLOCK_BYTES;
 use crate::format::record::RecordHeader;
 use crate::format::segment::Trailer;

@@ -7,12 +7,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
+
 use super::handle::SegmentFile;
 use super::{
     Draft, FoundPart, Handles, Known, Lease, Leases, Mapping, PartRecords, Scan, SealedParts, scan,
 };
-use bytes::Bytes;
-
 use crate::format::footer::{Footer, RecordRef};
 use crate::format::segment::{SegmentHeader, Trailer};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey, name};

@@ -2,7 +2,7 @@
 //! disk: that nobody waits for ever, and that what each is told is true.
 //!
 //! `loom` runs each test once for every way in which threads can take turns at the locks of
-//! `crate::sync`, with at most [`PREEMPTIONS`] turns taken away from a thread that could go on. A
+//! `crate::sync`, with at most two or three turns (`preemptions`) taken away from one that could go on. A
 //! deadlock, a lost wake-up or a failed assertion ends with the order that led there
 //! (`LOOM_LOG=trace`). Built with `--cfg loom` only: `tests/run` does.
 
@@ -20,8 +20,6 @@ use crate::types::{
 };
 use crate::vfs::sim::{SimOp, SimVfs};
 
-/// Nearly all known bugs of this kind need no more than two; a third costs seconds.
-const PREEMPTIONS: usize = 3;
 /// The engine has buffers on the stack that are larger than `loom`'s own threads take.
 const STACK_WORDS: usize = 1 << 18;
 const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
@@ -77,11 +75,11 @@ fn append(store: &Store, number: u64) -> Result<Clip> {
 }
 
 /// Tries every order of `test`, which runs on a thread with room for the engine.
-fn try_all(name: &str, test: fn()) {
+fn try_all(name: &str, preemptions: usize, test: fn()) {
     let orders = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&orders);
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(PREEMPTIONS);
+    builder.preemption_bound = Some(preemptions);
     builder.max_branches = 1_000_000;
     builder.check(move || {
         counted.fetch_add(1, Ordering::Relaxed);
@@ -89,7 +87,7 @@ fn try_all(name: &str, test: fn()) {
     });
     let orders = orders.load(Ordering::Relaxed);
     assert!(orders > 1, "{name}: nothing was tried");
-    eprintln!("LOOM {name}: {orders} orders, at most {PREEMPTIONS} preemptions");
+    eprintln!("LOOM {name}: {orders} orders, at most {preemptions} preemptions");
 }
 
 fn beside<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
@@ -98,15 +96,12 @@ fn beside<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> thread
 
 #[test]
 fn loom_every_writer_of_a_group_is_woken() {
-    try_all("group commit", || {
+    try_all("group commit", 2, || {
         let tried = Tried::new();
-        let others = [1, 2].map(|number| {
-            let store = tried.store.clone();
-            beside(move || append(&store, number).unwrap().id())
-        });
-        let own = append(&tried.store, 3).unwrap().id();
-        let [one, two] = others.map(|other| other.join().unwrap());
-        for (clip, number) in [(own, 3), (one, 1), (two, 2)] {
+        let store = tried.store.clone();
+        let other = beside(move || append(&store, 1).unwrap().id());
+        let clips = [append(&tried.store, 2).unwrap().id(), other.join().unwrap()];
+        for (clip, number) in clips.into_iter().zip([2, 1]) {
             assert_eq!(tried.store.read(clip).unwrap().to_vec().unwrap(), bytes(number));
         }
     });
@@ -114,7 +109,7 @@ fn loom_every_writer_of_a_group_is_woken() {
 
 #[test]
 fn loom_a_leaders_failure_reaches_every_writer() {
-    try_all("a leader's failure", || {
+    try_all("a leader's failure", 3, || {
         let tried = Tried::new();
         append(&tried.store, 0).unwrap();
         // This sync fails and all that follow: the fresh segment is no way out either.
@@ -131,7 +126,7 @@ fn loom_a_leaders_failure_reaches_every_writer() {
 
 #[test]
 fn loom_one_failed_sync_loses_nothing_acknowledged() {
-    try_all("one failed sync", || {
+    try_all("one failed sync", 2, || {
         let tried = Tried::new();
         append(&tried.store, 0).unwrap();
         tried.disk.fail_after(SimOp::Sync, 1, std::io::ErrorKind::Other);
@@ -149,7 +144,7 @@ fn loom_a_hold_is_before_a_sweep_or_told_that_it_missed() {
     /// In how many orders the hold was first, and in how many the sweep.
     static KEPT: AtomicUsize = AtomicUsize::new(0);
     static MISSED: AtomicUsize = AtomicUsize::new(0);
-    try_all("hold against sweep", || {
+    try_all("hold against sweep", 3, || {
         let tried = Tried::new();
         let clip = tried.due_clip().id();
         let store = tried.store.clone();
@@ -177,7 +172,7 @@ fn loom_a_hold_is_before_a_sweep_or_told_that_it_missed() {
 
 #[test]
 fn loom_a_reader_gets_all_its_bytes_or_none() {
-    try_all("lease against drop", || {
+    try_all("lease against drop", 3, || {
         let tried = Tried::new();
         let clip = tried.due_clip().id();
         let store = tried.store.clone();
@@ -189,7 +184,7 @@ fn loom_a_reader_gets_all_its_bytes_or_none() {
 
 #[test]
 fn loom_a_reader_keeps_a_deleted_clip_from_being_punched() {
-    try_all("lease against punch", || {
+    try_all("lease against punch", 3, || {
         let tried = Tried::new();
         let clip = append(&tried.store, 0).unwrap().id();
         append(&tried.store, 1).unwrap();

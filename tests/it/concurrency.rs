@@ -219,7 +219,9 @@ impl Tried {
     fn check(&self) {
         let written: Vec<ClipId> = self.heard.lock().unwrap().written.keys().copied().collect();
         assert_eq!(written.len(), usize::try_from(3 * CLIPS).unwrap());
-        written.into_iter().for_each(|clip| self.look_at(clip));
+        for clip in written {
+            self.look_at(clip);
+        }
         for hold in self.heard.lock().unwrap().held.keys() {
             assert!(self.store.hold(*hold).unwrap().protects(), "hold {hold} ended by itself");
         }

@@ -132,12 +132,12 @@ impl Listener {
                 }
             }
             Meanwhile::Release(hold) => self.release(&store, hold),
-            Meanwhile::Delete(clip) => self.delete_beside(clip, store),
+            Meanwhile::Delete(clip) => self.delete_beside(clip, &store),
         }
     }
 
     /// Another thread deletes the clip, and waits for the sweep that asks for this.
-    fn delete_beside(&self, clip: usize, store: Store) {
+    fn delete_beside(&self, clip: usize, store: &Store) {
         self.ask(Asked::Delete(clip));
         let id = self.clips.lock().unwrap()[clip];
         let before = self.plan.lock().unwrap().second_syncs;
@@ -310,7 +310,9 @@ impl Run {
             (plan.store, plan.meanwhile, plan.allowed) = (None, None, None);
             std::mem::take(&mut plan.others)
         };
-        others.into_iter().for_each(|other| other.join().unwrap());
+        for other in others {
+            other.join().unwrap();
+        }
         (self.reader, self.store, self.leased) = (None, None, false);
         if step == Step::CutPower {
             self.disk = self.disk.crash();
@@ -331,9 +333,9 @@ impl Run {
         let mut history = History::new();
         let mut holds = BTreeMap::new();
         let mut take = |line: LedgerLine| {
-            entry_of(&line, &self.clips, &mut holds)
-                .into_iter()
-                .for_each(|entry| history.apply(entry, false));
+            if let Some(entry) = entry_of(&line, &self.clips, &mut holds) {
+                history.apply(entry, false);
+            }
             true
         };
         store.inspect_ledger(0, &mut take).expect("the ledger can be read");
@@ -427,7 +429,9 @@ impl Run {
         let swept = store.sweep();
         drop(store);
         let others = std::mem::take(&mut self.listener.plan.lock().unwrap().others);
-        others.into_iter().for_each(|other| other.join().unwrap());
+        for other in others {
+            other.join().unwrap();
+        }
         self.disk.set_capacity(1 << 40);
         if self.is_unplugged() {
             return false;

@@ -1,5 +1,5 @@
-//! The steps of a sweep in the model, one change of the disk each: of `Store::sweep`, of what follows
-//! an owner's delete, and of opening once the catalog is there. They are `src/store/sweep.rs`,
+//! The steps of a sweep in the model, one change of the disk each: of `Store::sweep`, of what
+//! follows an owner's delete, and of opening once the catalog is there. They are `src/store/sweep.rs`,
 //! `src/store/relocate.rs` and `src/store/gate.rs`.
 
 use super::state::{
