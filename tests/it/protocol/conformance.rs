@@ -91,7 +91,7 @@ impl Watcher for Listener {
             }
         };
         if let Some((what, store)) = due {
-            self.ask_meanwhile(what, store);
+            self.ask_meanwhile(what, &store);
         }
     }
 }
@@ -123,16 +123,16 @@ impl Listener {
         self.answered(Asked::Release(hold), released.is_ok());
     }
 
-    fn ask_meanwhile(&self, what: Meanwhile, store: Store) {
+    fn ask_meanwhile(&self, what: Meanwhile, store: &Store) {
         match what {
             Meanwhile::Place(hold) => {
                 let known = store.holds().iter().any(|known| index_of(known) == hold);
                 if !known {
-                    self.place(&store, hold);
+                    self.place(store, hold);
                 }
             }
-            Meanwhile::Release(hold) => self.release(&store, hold),
-            Meanwhile::Delete(clip) => self.delete_beside(clip, &store),
+            Meanwhile::Release(hold) => self.release(store, hold),
+            Meanwhile::Delete(clip) => self.delete_beside(clip, store),
         }
     }
 
@@ -364,11 +364,9 @@ impl Run {
                 self.crash_and_open();
                 return;
             }
-            _ if self.sweeps < SWEEPS_MAX => {
-                if !self.sweep(store) {
-                    self.crash_and_open();
-                    return;
-                }
+            _ if self.sweeps < SWEEPS_MAX && !self.sweep(store) => {
+                self.crash_and_open();
+                return;
             }
             _ => {}
         }
@@ -507,7 +505,7 @@ fn entry_of(
 /// One history; answers the kinds of steps that were sure to be seen, or why the model has none.
 fn follow(seed: u64, protocol: Protocol) -> Result<BTreeMap<&'static str, usize>, String> {
     let mut run = Run::new(seed, protocol);
-    if seed % 3 != 0 {
+    if !seed.is_multiple_of(3) {
         // The hold that leaves something to expire, and something to move, in the first segment.
         let store = run.store.clone().expect("it is open");
         run.listener.place(&store, 1);
@@ -563,7 +561,9 @@ fn the_codes_steps_are_the_models() {
     for seed in seeds {
         match follow(seed, whole) {
             Ok(kinds) => {
-                kinds.into_iter().for_each(|(kind, n)| *seen.entry(kind).or_default() += n)
+                for (kind, count) in kinds {
+                    *seen.entry(kind).or_default() += count;
+                }
             }
             Err(why) => panic!("replay with CLIPKEEP_PROTOCOL_SEED={seed}\n{why}"),
         }

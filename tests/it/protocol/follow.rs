@@ -280,8 +280,9 @@ fn changes_nothing(state: &State, change: Change, opening: bool) -> bool {
             job.is_some_and(|job| job.punching == Some((segment, false)))
         }
         // Before the catalog is built: what was found is made durable.
-        Change::SegmentSync(_) | Change::FolderSync => opening && state.memory.is_none(),
-        Change::LedgerWrite | Change::LedgerSync => opening && state.memory.is_none(),
+        Change::SegmentSync(_) | Change::FolderSync | Change::LedgerWrite | Change::LedgerSync => {
+            opening && state.memory.is_none()
+        }
         _ => false,
     }
 }

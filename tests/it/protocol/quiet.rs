@@ -29,8 +29,8 @@ impl Protocol {
             ("without room", quiet(RECORDED, false)),
             ("with nothing due", quiet(0, true)),
         ];
-        let outcomes = outcomes.into_iter();
-        Some(outcomes.map(|(how, end)| end.map_err(|why| format!("{how}: {why}"))).collect())
+        let mut outcomes = outcomes.into_iter();
+        Some(outcomes.try_for_each(|(how, end)| end.map_err(|why| format!("{how}: {why}"))))
     }
 
     /// A whole sweep without anybody else.

@@ -164,12 +164,12 @@ pub(super) struct File {
 }
 
 impl File {
-    pub(super) fn is_there(&self) -> bool {
+    pub(super) fn is_there(self) -> bool {
         matches!(self.name, Name::Coming | Name::Present)
     }
 
     /// The clips whose bytes can be found in it.
-    pub(super) fn bytes(&self) -> Clips {
+    pub(super) fn bytes(self) -> Clips {
         if self.is_there() { self.parts & !self.punched & !self.punching } else { 0 }
     }
 }

@@ -124,7 +124,7 @@ impl Protocol {
                 if memory.append.is_none() {
                     self.decisions(state, &mut next);
                 }
-                self.readers(state, &mut next);
+                Self::readers(state, &mut next);
             }
         }
         self.crashes(state, &mut next);
@@ -145,7 +145,7 @@ impl Protocol {
     }
 
     /// Writes a decision behind the ledger, deferred ones before it.
-    pub(super) fn append(self, state: &State, who: Who, entries: Vec<Entry>, next: &mut Next) {
+    pub(super) fn append(state: &State, who: Who, entries: Vec<Entry>, next: &mut Next) {
         let mut state = state.clone();
         let Some(memory) = &mut state.memory else { return };
         state.disk.tail.append(&mut memory.deferred);
@@ -163,9 +163,9 @@ impl Protocol {
         let history = self.history(state);
         for hold in 0..HOLDS.len() {
             if !has(history.placed, hold) {
-                self.append(state, Who::Placing(hold), vec![Entry::Placed(hold)], next);
+                Self::append(state, Who::Placing(hold), vec![Entry::Placed(hold)], next);
             } else if !has(history.ended, hold) {
-                self.append(state, Who::Releasing(hold), vec![Entry::Ended(hold)], next);
+                Self::append(state, Who::Releasing(hold), vec![Entry::Ended(hold)], next);
             }
         }
         if state.left.deletes > 0 {
@@ -174,7 +174,7 @@ impl Protocol {
             for clip in members(memory.readable()).filter(|clip| !checked || !has(held, *clip)) {
                 let mut state = state.clone();
                 state.left.deletes -= 1;
-                self.append(&state, Who::Deleting(clip), vec![Entry::Deleted(clip)], next);
+                Self::append(&state, Who::Deleting(clip), vec![Entry::Deleted(clip)], next);
             }
         }
     }
@@ -205,7 +205,7 @@ impl Protocol {
         }
     }
 
-    fn readers(self, state: &State, next: &mut Next) {
+    fn readers(state: &State, next: &mut Next) {
         let Some(memory) = state.serving() else { return };
         // The clip that both holds cover: what is said of one lease is said of any.
         if state.left.leases > 0 && has(memory.readable(), 1) {

@@ -40,7 +40,7 @@ impl Protocol {
                 if memory.deferred.is_empty() {
                     next.push((Step::Advance, with_job(state, |job| *job = Job::idle())));
                 } else {
-                    self.append(state, Who::Flushing, Vec::new(), next);
+                    Self::append(state, Who::Flushing, Vec::new(), next);
                 }
             }
             _ => {}
@@ -100,7 +100,7 @@ impl Protocol {
         if entries.is_empty() {
             next.push((Step::Advance, with_job(&state, |job| job.phase = Phase::DropWhole)));
         } else {
-            self.append(&state, Who::Expiring { spared }, entries, next);
+            Self::append(&state, Who::Expiring { spared }, entries, next);
         }
     }
 
@@ -156,7 +156,7 @@ impl Protocol {
                 next.push((Step::Advance, with_job(state, |job| job.proof = bit(segment))));
             }
             Some(segment) if memory.append.is_none() => {
-                self.append(state, Who::Emptying(segment), vec![Entry::Expired(segment)], next);
+                Self::append(state, Who::Emptying(segment), vec![Entry::Expired(segment)], next);
             }
             Some(_) => {}
         }
@@ -249,7 +249,7 @@ impl Protocol {
             if clips & !lost != 0 {
                 entries.push(Entry::Moved { to, clips: clips & !lost });
             }
-            self.append(state, Who::Moving { lost: self.seen_lost(lost) }, entries, next);
+            Self::append(state, Who::Moving { lost: self.seen_lost(lost) }, entries, next);
         }
     }
 
@@ -301,7 +301,7 @@ impl Protocol {
             next.push((Step::Advance, state));
         } else {
             let who = Who::Releasable { segment, clips };
-            self.append(&state, who, vec![Entry::ClipsExpired(clips)], next);
+            Self::append(&state, who, vec![Entry::ClipsExpired(clips)], next);
         }
     }
 
@@ -337,7 +337,7 @@ impl Protocol {
             if self.breaks(Rule::EmptiedFilesExpireFirst) {
                 next.push((Step::Advance, with_job(&state, |job| job.proof = bit(segment))));
             } else if free {
-                self.append(&state, Who::Emptying(segment), vec![Entry::Expired(segment)], next);
+                Self::append(&state, Who::Emptying(segment), vec![Entry::Expired(segment)], next);
             }
             return;
         }
