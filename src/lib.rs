@@ -70,6 +70,7 @@
 //! | `cli` (default) | the `clipkeep` binary |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod sync;
 mod types;
 pub mod vfs;
 mod format;

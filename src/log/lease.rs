@@ -11,10 +11,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
-
 use super::Segment;
 use crate::format::BLOCK_BYTES;
+use crate::sync::Mutex;
 use crate::types::ClipId;
 use crate::vfs::Map;
 

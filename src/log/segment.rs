@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
 
 use super::handle::SegmentFile;
 use super::{
@@ -17,6 +16,7 @@ use super::{
 use crate::format::footer::{Footer, RecordRef};
 use crate::format::segment::{SegmentHeader, Trailer};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey, name};
+use crate::sync::{Mutex, RwLock};
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::{Vfs, VfsFile};
 

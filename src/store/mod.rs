@@ -36,6 +36,8 @@ mod sweep;
 mod threads;
 mod time;
 mod verify;
+#[cfg(all(test, loom))]
+mod loom_tests;
 
 pub use options::{Durability, StoreOptions};
 pub use policy::PolicyScope;
@@ -53,11 +55,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
-
 use crate::format::entry::{Decision, Entry};
 use crate::ledger::Ledger;
 use crate::log::{Appender, FooterCache, Handles, Leases};
+use crate::sync::{Mutex, MutexGuard, RwLock};
 use crate::types::{ClassId, Clip, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::{Lock, Vfs};
 

@@ -18,13 +18,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use parking_lot::{Mutex, RwLock};
-
 use crate::format::BLOCK_BYTES;
 use crate::format::name::{self, SpareName};
 use crate::ledger::{Extent, Ledger, Replay};
 use crate::log::{FooterCache, Handles, Known, Leases, Opened, Scan, Segment, seal_segment};
 use crate::retention::TrustedTime;
+use crate::sync::{Mutex, RwLock};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::Vfs;
 
@@ -34,6 +33,7 @@ use super::gate::Removal;
 use super::history::History;
 use super::host::sealed_entry;
 use super::missing::dropped;
+use super::sweep::emptied;
 use super::threads::Threads;
 use super::{Inner, OpenReport, Session, Store, StoreOptions, SweepReport};
 
@@ -513,7 +513,12 @@ impl Recovery<'_> {
                 .collect()
         };
         for segment in copies {
-            match inner.check_gone(Removal::File(segment)) {
+            // The intent first: its seal may be on record already, and a crash behind the removal
+            // would otherwise be told as a loss.
+            let intent = emptied(&segment);
+            let proof = inner.check_gone(Removal::File(segment));
+            let decided = proof.and_then(|proof| inner.decide(vec![intent]).map(|_| proof));
+            match decided {
                 Ok(proof) => swept.problems.extend(inner.remove(vec![proof]).1),
                 Err(error) => swept.problems.push(error),
             }

@@ -14,14 +14,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use parking_lot::MutexGuard;
-
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision, ExpiryReason};
 use crate::ledger::Ledger;
 use crate::log::Segment;
 use crate::retention::{
     KeptReason, PlanAction, PlanInput, PlanItem, SegmentView, SpaceView, SweepPlan, plan,
 };
+use crate::sync::MutexGuard;
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
 
 use super::catalog::{Catalog, Located, Shelved};
@@ -452,8 +451,9 @@ fn oldest_segments(catalog: &Catalog, short_bytes: u64) -> BTreeSet<SegmentId> {
     oldest
 }
 
-/// The entry for a segment whose clips went one by one.
-fn emptied(segment: &Segment) -> Decision {
+/// The entry for a segment in which no clip is left: they went one by one, or it is a copy that was
+/// cut off.
+pub(super) fn emptied(segment: &Segment) -> Decision {
     Decision::SegmentExpired {
         segment: segment.id,
         reason: ExpiryReason::Released,

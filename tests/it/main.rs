@@ -6,6 +6,7 @@
 #[cfg(feature = "cli")]
 mod cli;
 mod clock;
+mod concurrency;
 mod crash;
 mod damage;
 mod delete;
@@ -24,6 +25,7 @@ mod media;
 mod model;
 mod plug;
 mod promises;
+mod protocol;
 mod read;
 mod record;
 mod record_stream;

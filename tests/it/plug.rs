@@ -128,6 +128,11 @@ impl Plug {
         self.changes.done.load(Ordering::SeqCst) >= self.changes.allowed.load(Ordering::SeqCst)
     }
 
+    /// How many changes reached the disk.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.done.load(Ordering::SeqCst)
+    }
+
     /// Lets the next `times` syncs fail, of files whose name began with `path` when opened.
     pub(crate) fn fail_syncs(&self, path: &'static str, times: u64) {
         *self.changes.bad_syncs.lock().unwrap() = (path, times);

@@ -3,7 +3,8 @@
 use super::source::Source;
 
 /// The layers from the bottom up. A module names only what stands to the left of it, or itself.
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 15] = [
+    "sync",
     "types",
     "vfs",
     "format",
