@@ -2,8 +2,8 @@
 //! disk: that nobody waits for ever, and that what each is told is true.
 //!
 //! `loom` runs each test once for every way in which threads can take turns at the locks of
-//! `crate::sync`, with at most two or three turns (`preemptions`) taken away from one that could go on. A
-//! deadlock, a lost wake-up or a failed assertion ends with the order that led there
+//! `crate::sync`, with at most two or three turns (`preemptions`) taken away from one that could go
+//! on. A deadlock, a lost wake-up or a failed assertion ends with the order that led there
 //! (`LOOM_LOG=trace`). Built with `--cfg loom` only: `tests/run` does.
 
 use std::sync::Arc;

@@ -209,7 +209,7 @@ fn a_move_that_may_be_on_record_keeps_the_copy() {
         world.store().seal().unwrap();
         world.wait(LONG);
         world.disk.fail_from(SimOp::Sync, nth, io::ErrorKind::Other);
-        let swept = world.store().sweep();
+        let swept = world.sweep();
         world.disk.clear_faults();
         // The copy is there, and both copies of the ledger failed when the move was written.
         doubtful += u64::from(swept.is_err() && segment_files(&world).len() > 1);

@@ -275,8 +275,8 @@ fn changes_nothing(state: &State, change: Change, opening: bool) -> bool {
         // Records before the seal; and behind its sync, the cut to the copy's length.
         Change::SegmentWrite(segment) if copying(segment) => content(segment) != Content::Written,
         Change::SegmentSync(segment) if copying(segment) => content(segment) == Content::Whole,
-        // One clip of many, one stretch of many.
-        Change::SegmentPunch(segment) => {
+        // One clip of many, one stretch of many; zeros where a stretch begins or ends in a block.
+        Change::SegmentPunch(segment) | Change::SegmentWrite(segment) => {
             job.is_some_and(|job| job.punching == Some((segment, false)))
         }
         // Before the catalog is built: what was found is made durable.

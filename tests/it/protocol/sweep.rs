@@ -1,6 +1,6 @@
 //! The steps of a sweep in the model, one change of the disk each: of `Store::sweep`, of what
-//! follows an owner's delete, and of opening once the catalog is there. They are `src/store/sweep.rs`,
-//! `src/store/relocate.rs` and `src/store/gate.rs`.
+//! follows an owner's delete, and of opening once the catalog is there. They are those of
+//! `src/store/sweep.rs`, `src/store/relocate.rs` and `src/store/gate.rs`.
 
 use super::state::{
     Call, Clips, Content, Entry, File, Job, Memory, Name, PARTS, Phase, RECORDED, SEGMENTS,
