@@ -32,6 +32,7 @@ mod record_stream;
 mod reopen;
 mod repair;
 mod retention;
+mod say;
 mod scenarios;
 mod spare;
 mod store_kit;

@@ -18,12 +18,12 @@ mod found;
 mod replay;
 mod sim;
 
-use std::io::Write as _;
 use std::sync::Mutex;
 use std::time::Instant;
 
 pub(crate) use explore::{Budget, Count, explore};
 
+use crate::say::say;
 use crate::scenarios;
 use crate::world::World;
 
@@ -61,11 +61,6 @@ static TOTAL: Mutex<Total> =
 /// How many scenarios there are.
 fn scenarios() -> u64 {
     u64::try_from(scenarios::ALL.len() + scenarios::DAMAGED.len()).expect("a few")
-}
-
-/// Says something that the test runner does not hide.
-fn say(line: &str) {
-    std::io::stderr().write_all(format!("{line}\n").as_bytes()).expect("somebody listens");
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long it took is for a person to read")]

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Budget, explore, number_from_environment, say, scenarios};
+use super::{Budget, explore, number_from_environment, scenarios};
+use crate::say::say;
 
 /// How many states of one scenario a seed looks at.
 const STATES_A_SEED: u64 = 4_000;

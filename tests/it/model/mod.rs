@@ -31,6 +31,8 @@ use run::live;
 use step::{House, Step};
 use tally::Tally;
 
+use crate::say::say;
+
 /// Histories of an ordinary run.
 const CASES: u64 = 100;
 
@@ -110,7 +112,7 @@ fn told(
 
 /// Prints what a run was, so that a small one is not taken for a large one.
 fn print_count(histories: u64, tally: &Tally) {
-    println!(
+    say(&format!(
         "MODEL steps {}, histories {histories}, crashes {} (power {}, kill {}, inside a call {}, \
          inside a recovery {}), corruptions {}, openings {}",
         tally.of("steps"),
@@ -121,8 +123,8 @@ fn print_count(histories: u64, tally: &Tally) {
         tally.of("cut off inside a recovery"),
         tally.of("corruptions"),
         tally.of("openings"),
-    );
-    println!("MODEL outcomes: {tally}");
+    ));
+    say(&format!("MODEL outcomes: {tally}"));
 }
 
 /// Everything that an ordinary run must have met, or it proves less than it says.

@@ -20,6 +20,7 @@ use super::state::{Clips, Entry, History, bit};
 use super::steps::{Protocol, Rule, Step};
 use super::watch::{Change, Watch, Watcher};
 use crate::crash::{below, number_from_environment};
+use crate::say::say;
 use crate::store_kit::{SEGMENT_BYTES, camera, noise};
 
 const START_US: i64 = 1_700_000_000_000_000;
@@ -569,7 +570,7 @@ fn the_codes_steps_are_the_models() {
         }
         histories += 1;
     }
-    println!("PROTOCOL conformance {histories} histories, steps {seen:?}");
+    say(&format!("PROTOCOL conformance {histories} histories, steps {seen:?}"));
     let missing: Vec<_> = KINDS.iter().filter(|kind| !seen.contains_key(**kind)).collect();
     assert!(one || missing.is_empty(), "no store was seen to do {missing:?}");
 }

@@ -20,6 +20,8 @@ use explore::Explored;
 use state::{Left, State};
 use steps::{Protocol, RULES};
 
+use crate::say::say;
+
 /// How much happens at most in the states that an ordinary run looks at: each of two holds is
 /// placed and released once, at any moment, and besides.
 const BOUNDS: [Left; 2] = [
@@ -49,10 +51,10 @@ fn no_interleaving_breaks_a_promise() {
         let whole = Protocol { broken: None };
         let explored = whole.explore(&State::new(bound)).unwrap_or_else(|found| panic!("{found}"));
         let Explored { states, transitions, depth, quiet_sweeps, .. } = explored;
-        println!(
+        say(&format!(
             "PROTOCOL states {states}, transitions {transitions}, all of them to depth {depth}, \
              {quiet_sweeps} quiet sweeps, {bound:?}"
-        );
+        ));
         assert!(states > 10_000, "the model does not do what it should");
     }
 }
@@ -69,6 +71,7 @@ fn no_rule_of_the_protocol_can_be_broken_unnoticed() {
             None => unnoticed.push(rule),
         }
     }
-    println!("PROTOCOL mutants {} of {} killed", RULES.len() - unnoticed.len(), RULES.len());
+    let (killed, all) = (RULES.len() - unnoticed.len(), RULES.len());
+    say(&format!("PROTOCOL mutants {killed} of {all} killed"));
     assert!(unnoticed.is_empty(), "nobody misses {unnoticed:?}");
 }
