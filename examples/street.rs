@@ -5,12 +5,15 @@
 //!
 //! The clock of the store is moved on by a minute with every sweep, so that footage expires all the
 //! time. Fails when anything is lost.
+//!
+//! Memory is told as the process has it, and without what this example itself writes down: what it
+//! remembers of each clip grows with time, and is no part of the store.
 
 #![expect(clippy::print_stdout, reason = "an example tells what it found")]
 #![expect(clippy::disallowed_methods, reason = "a load test paces and measures by real time")]
 
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,13 +33,39 @@ const AT_MOST: Duration = Duration::from_mins(20);
 
 type Failure = Box<dyn Error + Send + Sync>;
 
+/// Waits are counted in steps of this many microseconds, up to a second.
+const WAIT_STEP_US: u128 = 250;
+const WAIT_STEPS: usize = 4_000;
+
 /// What one camera did, as it was acknowledged.
-#[derive(Default)]
 struct Log {
     clips: Vec<Clip>,
     held: Vec<ClipId>,
     fragments: u64,
-    waits: Vec<Duration>,
+    /// How many fragments waited so many steps.
+    waits: Vec<u32>,
+}
+
+impl Log {
+    fn new() -> Self {
+        Self { clips: Vec::new(), held: Vec::new(), fragments: 0, waits: vec![0; WAIT_STEPS] }
+    }
+
+    fn note_wait(&mut self, wait: Duration) {
+        let step = usize::try_from(wait.as_micros() / WAIT_STEP_US).unwrap_or(WAIT_STEPS);
+        if let Some(count) = self.waits.get_mut(step.min(WAIT_STEPS - 1)) {
+            *count += 1;
+        }
+    }
+}
+
+/// The heap that the logs of all cameras take: bytes of lists and of the cameras' names.
+static LOG_BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// The heap that a log took for one more clip: what its list grew by, and the camera's name.
+fn log_bytes(grown_by: usize, clip: &Clip) -> u64 {
+    let name = clip.camera().as_str().len().max(24);
+    u64::try_from(grown_by * size_of::<Clip>() + name).unwrap_or(0)
 }
 
 fn main() -> Result<(), Failure> {
@@ -59,7 +88,7 @@ fn main() -> Result<(), Failure> {
             .map(|number| {
                 let (store, over, logs) = (&store, &over, &logs);
                 scope.spawn(move || -> Result<(), Failure> {
-                    let mut log = Log::default();
+                    let mut log = Log::new();
                     let recorded = record(store, number, over, &mut log);
                     logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
                     recorded
@@ -73,7 +102,8 @@ fn main() -> Result<(), Failure> {
             clock.advance(MINUTE);
             swept = store.sweep().map(drop);
             sweeps += 1;
-            memory.push((begin.elapsed(), resident_kib()));
+            let own_kib = LOG_BYTES.load(Ordering::Relaxed) >> 10;
+            memory.push(Memory { after: begin.elapsed(), resident_kib: resident_kib(), own_kib });
         }
         over.store(true, Ordering::Relaxed);
         for recorder in recorders {
@@ -109,7 +139,7 @@ fn record(store: &Store, number: u64, over: &AtomicBool, log: &mut Log) -> Resul
         for _ in 0..FRAGMENTS_A_CLIP {
             let begin = Instant::now();
             recorder.write(fragment.clone(), FRAGMENT)?;
-            log.waits.push(begin.elapsed());
+            log.note_wait(begin.elapsed());
             log.fragments += 1;
             thread::sleep(PACE.saturating_sub(begin.elapsed()));
             if over.load(Ordering::Relaxed) {
@@ -125,7 +155,10 @@ fn record(store: &Store, number: u64, over: &AtomicBool, log: &mut Log) -> Resul
                 log.held.push(clip.id());
             }
         }
-        log.clips.push(clip);
+        let before = log.clips.capacity();
+        log.clips.push(clip.clone());
+        let own = log_bytes(log.clips.capacity() - before, &clip);
+        LOG_BYTES.fetch_add(own, Ordering::Relaxed);
     }
     Ok(())
 }
@@ -154,6 +187,14 @@ fn count_lost(store: &Store, logs: &[Log]) -> u64 {
     lost
 }
 
+/// Memory at one moment.
+struct Memory {
+    after: Duration,
+    resident_kib: u64,
+    /// What this example itself remembers.
+    own_kib: u64,
+}
+
 /// Memory of this process, in KiB, as the kernel counts it; 0 where it does not say.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -161,28 +202,44 @@ fn resident_kib() -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-fn report(
-    store: &Store,
-    logs: &[Log],
-    memory: &[(Duration, u64)],
-    sweeps: u64,
-) -> Result<(), Failure> {
+fn report(store: &Store, logs: &[Log], memory: &[Memory], sweeps: u64) -> Result<(), Failure> {
     let fragments: u64 = logs.iter().map(|log| log.fragments).sum();
     let clips: usize = logs.iter().map(|log| log.clips.len()).sum();
     let mib = (fragments * u64::try_from(FRAGMENT_BYTES)?) >> 20;
     let stats = store.stats()?;
     println!("{fragments} fragments, {mib} MiB, {clips} clips, {} readable now", stats.clips);
     println!("{} holds, {} clips held, {sweeps} sweeps", store.holds().len(), stats.held_clips);
-    let mut waits: Vec<Duration> = logs.iter().flat_map(|log| log.waits.iter().copied()).collect();
-    waits.sort_unstable();
-    let at = |percent: usize| waits.get(waits.len() * percent / 100).copied().unwrap_or_default();
-    println!("write of a fragment: p50 {:?}, p99 {:?}", at(50), at(99));
-    let step = memory.len().div_ceil(12).max(1);
-    for (after, kib) in memory.iter().step_by(step).chain(memory.last()) {
-        println!("resident after {:3} s: {} MiB", after.as_secs(), kib >> 10);
+    println!("write of a fragment: p50 {:?}, p99 {:?}", wait_of(logs, 50), wait_of(logs, 99));
+    // After a quarter of the time the footage that is kept is of full age.
+    for quarter in 1..=4 {
+        let Some(at) = memory.get((memory.len() * quarter / 4).saturating_sub(1)) else { continue };
+        let store_kib = at.resident_kib.saturating_sub(at.own_kib);
+        println!(
+            "resident after {:3} s: {} KiB, of which this example's own: {} KiB, the rest: {} KiB",
+            at.after.as_secs(),
+            at.resident_kib,
+            at.own_kib,
+            store_kib
+        );
     }
     println!("index: {} KiB; problems: {:?}", stats.index_bytes >> 10, store.problems());
     let window = Window::new(Timestamp::EPOCH, Timestamp::MAX)?;
     println!("first camera has {} clips", store.clips(&"street-0".parse()?, window)?.len());
     Ok(())
+}
+
+/// So many percent of all fragments waited no longer than this.
+fn wait_of(logs: &[Log], percent: u64) -> Duration {
+    let all: u64 = logs.iter().map(|log| log.fragments).sum();
+    let mut passed = 0;
+    for step in 0..WAIT_STEPS {
+        let here = logs.iter().filter_map(|log| log.waits.get(step));
+        passed += here.map(|count| u64::from(*count)).sum::<u64>();
+        if passed * 100 >= all * percent {
+            let us =
+                u64::try_from(WAIT_STEP_US).unwrap_or(0) * (u64::try_from(step).unwrap_or(0) + 1);
+            return Duration::from_micros(us);
+        }
+    }
+    Duration::from_secs(1)
 }

@@ -111,6 +111,8 @@ barriers! {
     StoreFileSync: Sync in "src/store/folder.rs",
     /// The name of that file, before anything is recorded.
     StoreNameSync: Sync in "src/store/folder.rs",
+    /// The names that a killed process left in memory, before anything hangs on them.
+    FoundNamesSync: Sync in "src/store/folder.rs",
     /// Trusted time.
     StoreSlotSync: Sync in "src/store/time.rs",
     /// The header of a new segment, before the file gets its name.
@@ -125,8 +127,6 @@ barriers! {
     ReserveNameSync: Sync in "src/store/space.rs",
     /// A footer that a killed process left in memory, before the seal is put on record.
     FoundSealSync: Sync in "src/store/open.rs",
-    /// A removal that it left in memory, before the drop is put on record.
-    FoundDropSync: Sync in "src/store/open.rs",
     /// Torn records that are wiped, and whole ones that a killed process left in memory.
     WipeSync: Sync in "src/store/open.rs",
     /// That a segment is gone, before the drop is put on record.

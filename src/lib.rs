@@ -75,6 +75,7 @@
 mod barrier;
 #[cfg(feature = "mutation")]
 pub mod barrier;
+mod sync;
 mod types;
 pub mod vfs;
 mod format;

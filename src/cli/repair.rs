@@ -68,9 +68,9 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
 
 fn print(report: &RepairReport, dry_run: bool, out: &mut Out) -> anyhow::Result<()> {
     let kept = report.entries_kept + report.entries_found_behind;
-    let lost = report.entries_lost;
     out.line(format_args!(
-        "Entries of the ledger that can be kept: {kept}; known to be lost: {lost}."
+        "Entries of the ledger that can be kept: {kept}; known to be lost: {}.",
+        report.entries_lost
     ))?;
     if report.copies_named > 0 {
         let copies = size::count(report.copies_named, "held clip");
@@ -96,7 +96,7 @@ fn print(report: &RepairReport, dry_run: bool, out: &mut Out) -> anyhow::Result<
     out.line(format_args!("Everything of {cameras} is held now, by {holds}. When the holds that"))?;
     out.line("you know of are placed again, two people end that:")?;
     out.line(format_args!(
-        "  clipkeep hold release {first} --cause ended --actor NAME --second-actor NAME"
+        "  clipkeep hold release {first} --because ended --actor NAME --second-actor NAME"
     ))
 }
 

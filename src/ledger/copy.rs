@@ -162,16 +162,37 @@ impl Copy {
         self.roll(number, head)
     }
 
-    /// Goes on in file `number`, which exists. `sync` when its bytes may not be durable yet.
-    pub(super) fn resume(&mut self, number: u32, sync: bool) -> Result<()> {
+    /// Goes on in file `number`, which exists. `rewrite` when its bytes may not be durable yet.
+    ///
+    /// To sync them is not enough: after a sync that failed the system takes the pages for clean,
+    /// shows them to the next process, and never writes them.
+    pub(super) fn resume(&mut self, number: u32, rewrite: bool) -> Result<()> {
         let file = self.vfs.open(&name::ledger(self.dir, number), true);
         let file = file.map_err(|source| self.error("open ledger file", number, source))?;
-        if sync {
+        if rewrite {
+            self.write_again(number, &*file)?;
             let synced = Barrier::LedgerResumeSync.sync(|| file.sync());
             synced.map_err(|source| self.error("sync ledger file", number, source))?;
             Barrier::LedgerResumeDirSync.sync(|| self.sync_dir())?;
         }
         self.file = Some(file);
+        Ok(())
+    }
+
+    /// Writes what is in a file into it once more, block by block: what a power cut leaves of that
+    /// is what was there.
+    fn write_again(&self, number: u32, file: &dyn VfsFile) -> Result<()> {
+        let loaded = self.load(number)?;
+        let zeros = [0; BLOCK_LEN];
+        let mut offset = 0;
+        for block in loaded.bytes.chunks(BLOCK_LEN) {
+            if block != zeros && !loaded.lost.contains(&offset) {
+                let at = u64::try_from(offset).unwrap_or(u64::MAX);
+                let written = file.write_at(at, &[block]);
+                written.map_err(|source| self.error("write ledger file again", number, source))?;
+            }
+            offset += block.len();
+        }
         Ok(())
     }
 

@@ -25,8 +25,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::format::entry::{Decision, Entry};
-use crate::format::name;
+use crate::format::entry::{Decision, Entry, LedgerHeader};
+use crate::format::{Damage, name};
 use crate::types::{Error, ErrorKind, Result, Timestamp};
 use crate::vfs::Vfs;
 use batch::{Batch, Item};
@@ -104,12 +104,13 @@ impl Ledger {
         let mut batches = batch::seal(&store, ledger.chain, &items, items.len())?;
         let Some(first) = batches.pop() else { return Err(Error::corrupt("make ledger")) };
         let head = first.with_header(&store, 0);
+        ledger.copies.iter().try_for_each(check_unused)?;
         for copy in &mut ledger.copies {
             // 1. The folder. A crash from here on leaves a ledger of at most one batch in either
             //    copy, and no STORE file that names it: the next try begins again at step 2.
             copy.create_dir()?;
             // 2. Nothing of an earlier try stays.
-            ledger_remains(copy, head.len())?;
+            remove_remains(copy)?;
             // 3. The first file with the first batch: file and folder are synced.
             copy.create(0, &head)?;
             // 4. Room for the entries after it, synced too.
@@ -165,6 +166,10 @@ impl Ledger {
     /// loses it, so only what can be found out again may be deferred.
     pub(crate) fn defer(&mut self, at: Timestamp, decision: Decision) -> u64 {
         let position = self.position();
+        if self.poisoned {
+            // Nothing takes it any more; the next opening finds it out again.
+            return position;
+        }
         self.deferred.push(Item { at, decision });
         if self.deferred.len() >= DEFERRED_MAX
             && let Err(error) = self.flush()
@@ -186,8 +191,9 @@ impl Ledger {
     /// # Errors
     ///
     /// `Corrupt` when the ledger is unreadable, `ReadOnly`, `InvalidInput` for an entry that is too
-    /// long or decisions that do not fit into one file (nothing was written), `Full` when the current file is used up and there is no room for another (nothing was
-    /// written), `Io` when the last copy failed, `Poisoned` from then on.
+    /// long or decisions that do not fit into one file, `Full` when the current file is used up and
+    /// there is no room for another (after both nothing was written), `Io` when the last copy
+    /// failed, `Poisoned` from then on.
     pub(crate) fn append(&mut self, at: Timestamp, decisions: Vec<Decision>) -> Result<Vec<Entry>> {
         self.check_writable()?;
         let together = decisions.len();
@@ -251,6 +257,12 @@ impl Ledger {
     /// Why the history cannot be read to its end, when it cannot.
     pub(crate) fn unreadable(&self) -> Option<&str> {
         self.unreadable.as_deref()
+    }
+
+    /// Whether the last append failed in both copies: what it was for may be on record or not, and
+    /// only the next opening tells.
+    pub(crate) fn in_doubt(&self) -> bool {
+        self.poisoned
     }
 
     /// What failed since opening: each is a copy that is not written any more.
@@ -336,18 +348,35 @@ impl Ledger {
     }
 }
 
-/// Removes what an earlier [`Ledger::create`] left in `copy`.
-fn ledger_remains(copy: &mut Copy, head_len: usize) -> Result<()> {
+/// Fails unless `copy` has at most what a [`Ledger::create`] that was cut off leaves.
+fn check_unused(copy: &Copy) -> Result<()> {
     let (numbers, _) = copy.list()?;
-    copy.count(&numbers);
     for number in numbers {
         let loaded = copy.load(number)?;
-        let most = if number == 0 { head_len } else { 0 };
-        let written = scan::first_written(&loaded.bytes, most).is_some();
-        if number > 1 || written || !loaded.lost.is_empty() {
+        if number > 1 || !loaded.lost.is_empty() || goes_on(&loaded.bytes, number) {
             return Err(copy.damage("make ledger: there is one already".into(), number));
         }
-        copy.remove(number)?;
     }
     Ok(())
+}
+
+/// Whether file `number` has entries behind the first batch. Header and first batch are one write:
+/// where the header is not whole, that write was cut off, and whatever else stands there is what a
+/// power cut made of it.
+fn goes_on(bytes: &[u8], number: u32) -> bool {
+    let header = match LedgerHeader::decode(bytes) {
+        Ok(header) => header,
+        Err(damage) => return matches!(damage, Damage::Version(_) | Damage::Field(_)),
+    };
+    let scan = scan::scan(&header.store, [bytes, bytes], number, Chain::default(), None);
+    let first = scan.frames.first().map_or(0, |frame| frame.entry.batch_end());
+    let torn = scan.torn.is_some() && first > 0;
+    number > 0 || scan.stop.is_some() || torn || scan.chain.position > first
+}
+
+/// Removes what an earlier [`Ledger::create`] left in `copy`, which is unused.
+fn remove_remains(copy: &mut Copy) -> Result<()> {
+    let (numbers, _) = copy.list()?;
+    copy.count(&numbers);
+    numbers.into_iter().try_for_each(|number| copy.remove(number))
 }

@@ -225,9 +225,9 @@ impl Ledger {
     fn resume(&mut self, replay: &mut Replay) {
         // What a process that was killed had written may be in memory only: it must be durable
         // before anybody acts on it. After a clean close that is known.
-        let sync = self.chain.position != self.extent.known_durable;
+        let unsure = self.chain.position != self.extent.known_durable;
         for copy in self.copies.iter_mut().filter(|copy| copy.works()) {
-            if let Err(error) = copy.resume(self.number, sync) {
+            if let Err(error) = copy.resume(self.number, unsure) {
                 copy.fail();
                 replay.problems.push(error);
             }

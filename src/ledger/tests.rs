@@ -212,26 +212,6 @@ fn decisions_that_do_not_fit_into_a_file_are_refused_as_a_whole() {
 }
 
 #[test]
-fn decisions_stay_together_behind_more_deferred_ones_than_fit() {
-    for nth in 1..12 {
-        let disk = SimVfs::new(nth);
-        let mut ledger = create(&disk);
-        for _ in 0..7 {
-            ledger.defer(at(2), long(200_000));
-        }
-        disk.fail_from(SimOp::Write, nth, io::ErrorKind::Other);
-        let appended = ledger.append(at(3), vec![long(150_000); 4]);
-        let acknowledged = appended.as_ref().map_or(0, Vec::len);
-        disk.clear_faults();
-        let seen = open(&disk.crash()).seen;
-        let there = seen.iter().filter(|decision| **decision == long(150_000)).count();
-        assert!([0, 4].contains(&there) && there >= acknowledged, "write {nth}: {there}");
-        let noted = seen.iter().filter(|decision| **decision == long(200_000)).count();
-        assert!(wide(noted) + 1 >= ledger.durable_position().min(8), "write {nth}: {noted}");
-    }
-}
-
-#[test]
 fn a_full_disk_takes_decisions_until_the_file_set_aside_is_used_up() {
     let disk = SimVfs::new(8);
     let mut ledger = create(&disk);

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
 
 use super::{Segment, seal_segment};
 use crate::barrier::Barrier;
 use crate::format::BLOCK_BYTES;
 use crate::format::record::RecordHeader;
 use crate::format::segment::Trailer;
+use crate::sync::{Condvar, Mutex};
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 
 /// A submitter that would exceed this many waiting payload bytes commits before it goes on: memory

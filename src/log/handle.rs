@@ -8,8 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
-
+use crate::sync::Mutex;
 use crate::vfs::{Map, Vfs, VfsFile};
 
 /// The descriptors of all segments of a store.

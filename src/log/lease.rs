@@ -1,17 +1,19 @@
 //! Leases: what keeps bytes valid while a reader holds them.
 //!
-//! A [`Lease`] keeps the blocks of one clip from being punched out; a [`Mapping`] keeps the bytes
-//! of a whole segment alive after its file is gone. Both are counted, and mappings are bounded.
+//! A [`Lease`] keeps the blocks of one clip from being punched out; a [`Mapping`], or the open file
+//! of a segment that somebody still has in hand, keeps the bytes of a whole segment alive after its
+//! name is gone. Mappings are bounded, and what is kept alive is counted: it takes room on the disk
+//! until the last of them is let go.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
-
+use super::Segment;
 use crate::format::BLOCK_BYTES;
+use crate::sync::Mutex;
 use crate::types::ClipId;
 use crate::vfs::Map;
 
@@ -21,14 +23,35 @@ pub(crate) struct Leases {
     clips: Mutex<BTreeMap<ClipId, usize>>,
     mappings: AtomicUsize,
     mappings_max: usize,
-    ghost_bytes: AtomicU64,
+    /// Segments whose files were removed while somebody had them.
+    ghosts: Mutex<Vec<Ghost>>,
+}
+
+/// A segment whose file has no name any more.
+#[derive(Debug)]
+struct Ghost {
+    segment: Weak<Segment>,
+    mapping: Weak<Mapping>,
+    bytes: u64,
+}
+
+impl Ghost {
+    /// Whether its bytes still take room: a file lives while it is open or mapped.
+    fn is_kept(&mut self) -> bool {
+        if let Some(segment) = self.segment.upgrade() {
+            // Whoever has the segment may have mapped it since; that map may outlive it.
+            self.mapping = segment.live_mapping();
+            return true;
+        }
+        self.mapping.strong_count() > 0
+    }
 }
 
 impl Leases {
     pub(crate) fn new(mappings_max: usize) -> Arc<Self> {
         let clips = Mutex::new(BTreeMap::new());
-        let (mappings, ghost_bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Arc::new(Self { clips, mappings, mappings_max, ghost_bytes })
+        let (mappings, ghosts) = (AtomicUsize::new(0), Mutex::default());
+        Arc::new(Self { clips, mappings, mappings_max, ghosts })
     }
 
     /// Takes a lease on `clip`.
@@ -42,9 +65,19 @@ impl Leases {
         self.clips.lock().contains_key(&clip)
     }
 
-    /// Bytes of removed files that mappings keep alive.
+    /// Counts the `bytes` of a segment whose file was removed, for as long as anybody has it.
+    pub(crate) fn note_removed(&self, segment: &Arc<Segment>, bytes: u64) {
+        let (segment, mapping) = (Arc::downgrade(segment), segment.live_mapping());
+        let mut ghosts = self.ghosts.lock();
+        ghosts.retain_mut(Ghost::is_kept);
+        ghosts.push(Ghost { segment, mapping, bytes });
+    }
+
+    /// Bytes of removed files that readers keep alive.
     pub(crate) fn ghost_bytes(&self) -> u64 {
-        self.ghost_bytes.load(Ordering::Relaxed)
+        let mut ghosts = self.ghosts.lock();
+        ghosts.retain_mut(Ghost::is_kept);
+        ghosts.iter().map(|ghost| ghost.bytes).sum()
     }
 
     /// Wraps a new map; `None` when as many as allowed are alive already.
@@ -61,8 +94,6 @@ impl Leases {
                 verified: (0..=file_bytes / BLOCK_BYTES / 64)
                     .map(|_| AtomicU64::default())
                     .collect(),
-                file_bytes,
-                ghost: AtomicU64::new(0),
                 leases: Arc::clone(self),
             }))),
             other => {
@@ -99,9 +130,6 @@ pub(crate) struct Mapping {
     /// One bit a block: the chunk that begins in it is good. Not one a chunk CRC: those have other
     /// numbers in a draft than in the footer, and a reader may have its records from either.
     verified: Vec<AtomicU64>,
-    file_bytes: u64,
-    /// `file_bytes` once the file is removed.
-    ghost: AtomicU64,
     leases: Arc<Leases>,
 }
 
@@ -131,18 +159,10 @@ impl Mapping {
     fn word(&self, block: u64) -> Option<&AtomicU64> {
         self.verified.get(usize::try_from(block / 64).ok()?)
     }
-
-    /// Counts the file's bytes as a ghost: its name is gone, this map keeps it.
-    pub(crate) fn file_is_removed(&self) {
-        if self.ghost.swap(self.file_bytes, Ordering::Relaxed) == 0 {
-            self.leases.ghost_bytes.fetch_add(self.file_bytes, Ordering::Relaxed);
-        }
-    }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        self.leases.ghost_bytes.fetch_sub(*self.ghost.get_mut(), Ordering::Relaxed);
         self.leases.mappings.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -83,7 +83,7 @@ pub(crate) fn scan(
         let acknowledged = record.block < witnessed;
         scan.note_damage(record.block.min(witnessed));
         let offset = u64::from(record.block) * BLOCK_BYTES;
-        let is_gap = !acknowledged && follows_a_gap(&record.header, &scan);
+        let is_gap = !acknowledged && follows_a_gap(&record.header, key, &scan);
         let torn = !acknowledged && !payload_is_whole(file, &record);
         if offset >= limit || torn || is_gap || cut.contains(&record.header.clip) {
             cut.insert(record.header.clip);
@@ -117,10 +117,13 @@ impl Scan {
     }
 }
 
-/// Whether the clip of `header` has a record in this segment, but not the one just before it.
-fn follows_a_gap(header: &RecordHeader, scan: &Scan) -> bool {
-    let known = scan.draft.part_of(header.clip);
-    known.is_some_and(|(found, _)| found.end_offset != header.clip_offset)
+/// Whether a record of the clip that should stand before this one in this segment does not count:
+/// the one just before it, or, where the clip has none here yet, the one that this one names.
+fn follows_a_gap(header: &RecordHeader, key: &SegmentKey, scan: &Scan) -> bool {
+    match scan.draft.part_of(header.clip) {
+        Some((found, _)) => found.end_offset != header.clip_offset,
+        None => header.previous.is_some_and(|(segment, _)| segment == key.segment),
+    }
 }
 
 /// Every valid record header up to `end`, in block order.

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
 
 use super::handle::SegmentFile;
 use super::{
@@ -18,6 +17,7 @@ use crate::barrier::Barrier;
 use crate::format::footer::{Footer, RecordRef};
 use crate::format::segment::{SegmentHeader, Trailer};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey, name};
+use crate::sync::{Mutex, RwLock};
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::{Vfs, VfsFile};
 
@@ -311,11 +311,9 @@ impl Segment {
         self.handle.pin().ok();
     }
 
-    /// Tells a live map that the file's name is gone.
-    pub(crate) fn note_removed(&self) {
-        if let Some(mapping) = self.mapping.lock().upgrade() {
-            mapping.file_is_removed();
-        }
+    /// Its map, as long as somebody uses it.
+    pub(super) fn live_mapping(&self) -> Weak<Mapping> {
+        Weak::clone(&self.mapping.lock())
     }
 
     /// Chunk `index` of a record's payload, checked, by copying.

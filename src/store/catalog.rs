@@ -33,8 +33,11 @@ pub(super) struct Catalog {
     pub(super) to_erase: BTreeMap<SegmentId, BTreeSet<ClipId>>,
     /// Segments that an appender writes to.
     pub(super) writing: BTreeSet<SegmentId>,
-    /// Segments whose files are there and could not be opened: what began in them cannot be judged.
+    /// Segments that cannot be looked into, because their files are missing or could not be opened:
+    /// what began in them cannot be judged.
     pub(super) unopened: BTreeSet<SegmentId>,
+    /// Those of them whose files are missing.
+    pub(super) missing: BTreeSet<SegmentId>,
     /// Clips that are being recorded.
     pub(super) recording: BTreeSet<ClipId>,
     /// No clip is longer: how far a lookup looks back.
@@ -72,6 +75,7 @@ impl Catalog {
             to_erase: BTreeMap::new(),
             writing: BTreeSet::new(),
             unopened: BTreeSet::new(),
+            missing: BTreeSet::new(),
             recording: BTreeSet::new(),
             reach,
             uncertainty: Duration::ZERO,
@@ -136,6 +140,8 @@ impl Catalog {
         self.segments.remove(&segment);
         self.spared.remove(&segment);
         self.to_erase.remove(&segment);
+        self.unopened.remove(&segment);
+        self.missing.remove(&segment);
         // A clip can be in two files: where it was recorded, until that one's drop succeeds, and in
         // an evidence segment. What became of it counts until the last of them is gone.
         let (segments, unopened) = (&self.segments, &self.unopened);
@@ -303,7 +309,7 @@ impl Catalog {
         let at = self.moved.get(&id).copied().unwrap_or(id.home);
         let Some(shelved) = self.segments.get(&at) else {
             if self.unopened.contains(&at) {
-                let message = format!("clip {id}: its segment {at} could not be opened");
+                let message = format!("clip {id}: its segment {at} is missing or unreadable");
                 return Err(Error::corrupt(message));
             }
             // Segments count from 1.
@@ -313,18 +319,21 @@ impl Catalog {
                 Error::new(ErrorKind::NotFound, format!("clip {id}: there is no such clip"))
             });
         };
-        let Some((first, _)) = shelved.segment.part_of(footers, id)? else {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("clip {id}: there is no such clip"),
-            ));
-        };
+        let part = shelved.segment.part_of(footers, id)?;
+        // What is gone is gone also where its records cannot be found any more: punched out, they
+        // are not in the footer that a scan makes in place of a damaged one.
         if !self.is_live(id, &shelved.segment) {
             return Err(Error::new(
                 ErrorKind::Expired,
                 format!("clip {id}: it is expired or deleted"),
             ));
         }
+        let Some((first, _)) = part else {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("clip {id}: there is no such clip"),
+            ));
+        };
         if !first.part.first {
             return Err(Error::corrupt(format!("clip {id}: its beginning is damaged")));
         }

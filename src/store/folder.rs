@@ -62,6 +62,8 @@ impl Opener<'_> {
             self.check_empty(&names)?;
             self.make_store()?;
             report.created = true;
+        } else if !self.options.read_only {
+            self.keep_names()?;
         }
         Ok(lock)
     }
@@ -89,6 +91,17 @@ impl Opener<'_> {
         let who = holder.map_or_else(String::new, |pid| format!(" (process {pid})"));
         let message = format!("open store: another process has it open{who}");
         Error::new(ErrorKind::Locked, message).at(&self.vfs.display_path(name::LOCK))
+    }
+
+    /// Makes the names durable that a process that was killed may have left in memory: STORE, and
+    /// segments, which come from `spare/`. What is acknowledged from now on must not hang on a
+    /// name that a power cut takes back, nor may a file that is gone be noted as dropped and then
+    /// come back.
+    fn keep_names(&self) -> Result<()> {
+        ["", name::SEGMENTS, name::SPARE].into_iter().try_for_each(|dir| {
+            let synced = Barrier::FoundNamesSync.sync(|| self.vfs.sync_dir(dir));
+            synced.map_err(|error| self.io("sync folder", dir, error))
+        })
     }
 
     /// A new store is made only where nothing else is, so that a wrong path does no harm.

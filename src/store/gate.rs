@@ -119,7 +119,11 @@ impl Inner {
         let count = u64::try_from(files.len()).unwrap_or(0);
         for segment in files {
             let parts = segment.parts(&self.footers).unwrap_or_default();
-            self.catalog.write().remove_segment(segment.id, &parts);
+            let mut catalog = self.catalog.write();
+            let file_bytes = catalog.segments.get(&segment.id).map_or(0, |found| found.file_bytes);
+            catalog.remove_segment(segment.id, &parts);
+            drop(catalog);
+            self.leases.note_removed(&segment, file_bytes);
             done.push(Decision::SegmentDropped { segment: segment.id, class: segment.class });
         }
         for decision in done {
@@ -135,10 +139,7 @@ impl Inner {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::io("remove segment", &segment.path, error))
             }
-            _ => {
-                segment.note_removed();
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) struct History {
     pub(super) suspect: BTreeMap<SegmentId, u64>,
     /// Open segments, with the end of what is known to be durable in each.
     pub(super) durable: BTreeMap<SegmentId, u64>,
+    /// When the newest record came of segments that were not dropped, as far as entries say.
+    received: BTreeMap<SegmentId, Timestamp>,
     /// Expired segments that were not dropped, with the holds at each of their expiry entries: a
     /// clip that began there lives on only if every one of these covers it.
     pub(super) expired: BTreeMap<SegmentId, Vec<Arc<HoldSet>>>,
@@ -92,18 +94,21 @@ impl History {
                     self.hidden.remove(camera);
                 }
             }
-            Decision::SegmentSealed { segment, class, root, .. } => {
+            Decision::SegmentSealed { segment, class, root, newest_received, .. } => {
                 self.sealed.insert(*segment, (*class, *root));
+                self.note_received(*segment, *newest_received);
                 self.durable.remove(segment);
                 self.note_segment(*segment);
             }
             Decision::SegmentSuspect { segment, durable_bytes } => {
                 self.suspect.insert(*segment, *durable_bytes);
+                self.note_received(*segment, entry.at);
                 self.note_segment(*segment);
             }
             Decision::SegmentDurable { segment, durable_bytes } => {
                 let known = self.durable.entry(*segment).or_default();
                 *known = (*known).max(*durable_bytes);
+                self.note_received(*segment, entry.at);
                 self.note_segment(*segment);
             }
             Decision::SegmentExpired { segment, reason, clips, newest_received, .. } => {
@@ -168,6 +173,7 @@ impl History {
         self.sealed.remove(&segment);
         self.suspect.remove(&segment);
         self.durable.remove(&segment);
+        self.received.remove(&segment);
         self.expired.remove(&segment);
         self.erased.retain(|(erased, _)| *erased != segment);
         // A clip can be in two files: where it was recorded, until that one's drop succeeds, and in
@@ -193,6 +199,31 @@ impl History {
             let until = self.deleted_until.entry(camera).or_insert(Timestamp::MIN);
             *until = (*until).max(window.end());
         }
+    }
+
+    fn note_received(&mut self, segment: SegmentId, received: Timestamp) {
+        let known = self.received.entry(segment).or_insert(received);
+        *known = (*known).max(received);
+    }
+
+    /// The segments that must have a file, as far as entries say, and what is known of their class.
+    pub(super) fn expected(&self) -> BTreeMap<SegmentId, Option<ClassId>> {
+        let unsealed = self.suspect.keys().chain(self.durable.keys()).chain(self.expired.keys());
+        let mut expected: BTreeMap<_, _> = unsealed.map(|id| (*id, None)).collect();
+        expected.extend(self.sealed.iter().map(|(id, (class, _))| (*id, Some(*class))));
+        expected
+    }
+
+    /// When a segment whose file is missing is due; `newest` is when the newest record came that is
+    /// found of what began in it. Of one that was never sealed the class is not known: it is kept
+    /// as long as any.
+    pub(super) fn missing_is_due(&self, segment: SegmentId, newest: Timestamp) -> Timestamp {
+        let newest = newest.max(self.received.get(&segment).copied().unwrap_or(Timestamp::MIN));
+        if let Some((class, _)) = self.sealed.get(&segment) {
+            return self.retention_of(*class).due(newest);
+        }
+        let due = self.classes.values().map(|kept| kept.due(newest)).max();
+        due.unwrap_or(Timestamp::MAX)
     }
 
     fn note_segment(&mut self, segment: SegmentId) {

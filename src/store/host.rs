@@ -12,8 +12,7 @@ use super::Inner;
 
 impl Host for Inner {
     fn new_segment(&self, class: ClassId) -> Result<Arc<Segment>> {
-        self.make_room(self.options.segment_bytes)?;
-        let segment = self.allocate_segment(class, self.options.segment_bytes)?;
+        let segment = self.segment_for_records(class, self.options.segment_bytes)?;
         let mut catalog = self.catalog.write();
         catalog.add_segment(&segment, self.options.segment_bytes);
         catalog.writing.insert(segment.id);

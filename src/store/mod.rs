@@ -20,6 +20,7 @@ mod history;
 mod holds;
 mod host;
 mod inspect;
+mod missing;
 mod open;
 mod options;
 mod policy;
@@ -35,6 +36,8 @@ mod sweep;
 mod threads;
 mod time;
 mod verify;
+#[cfg(all(test, loom))]
+mod loom_tests;
 
 pub use options::{Durability, StoreOptions};
 pub use policy::PolicyScope;
@@ -52,11 +55,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
-
 use crate::format::entry::{Decision, Entry};
 use crate::ledger::Ledger;
 use crate::log::{Appender, FooterCache, Handles, Leases};
+use crate::sync::{Mutex, MutexGuard, RwLock};
 use crate::types::{ClassId, Clip, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::{Lock, Vfs};
 
@@ -170,8 +172,9 @@ impl Store {
     /// # Errors
     ///
     /// `NotFound` for an id that was never given; `Expired` when it is expired or deleted;
-    /// `Corrupt` when its metadata cannot be read. Of a segment that was dropped nothing is left to
-    /// tell which ids were given in it: they all answer `Expired`.
+    /// `Corrupt` when its metadata cannot be read, or its segment was taken away. Of a segment that
+    /// was dropped nothing is left to tell which ids were given in it, and all of them answer
+    /// `Expired`: to know better would take memory for every segment there ever was.
     pub fn clip(&self, id: ClipId) -> Result<Clip> {
         Ok(self.inner.locate(id)?.clip)
     }
@@ -217,6 +220,8 @@ impl Inner {
             return Ok(Vec::new());
         }
         self.check_writable()?;
+        // Whether there is room enough, the appending itself will say.
+        self.reserve_for_ledger(ledger).ok();
         let entries = ledger.append(self.now(), decisions)?;
         let mut history = self.history.write();
         for entry in &entries {

@@ -18,15 +18,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use parking_lot::{Mutex, RwLock};
-
 use crate::barrier::Barrier;
 use crate::format::BLOCK_BYTES;
-use crate::format::entry::Decision;
 use crate::format::name::{self, SpareName};
 use crate::ledger::{Extent, Ledger, Replay};
 use crate::log::{FooterCache, Handles, Known, Leases, Opened, Scan, Segment, seal_segment};
 use crate::retention::TrustedTime;
+use crate::sync::{Mutex, RwLock};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::Vfs;
 
@@ -35,12 +33,14 @@ use super::folder::Opener;
 use super::gate::Removal;
 use super::history::History;
 use super::host::sealed_entry;
+use super::missing::dropped;
+use super::sweep::emptied;
 use super::threads::Threads;
 use super::{Inner, OpenReport, Session, Store, StoreOptions, SweepReport};
 
 /// Footers of sealed segments that stay in memory: what a lookup over some hours needs.
 const FOOTER_CACHE_BYTES: u64 = 16 << 20;
-/// Sealed segments whose files stay open: half of the files that a process may commonly have.
+/// Sealed segments whose files stay open, where the process may have twice as many files.
 const OPEN_SEGMENTS_MAX: usize = 512;
 
 impl Store {
@@ -59,7 +59,7 @@ impl Store {
         let mut history = History::default();
         let (ledger, replay) =
             Ledger::open(Arc::clone(&vfs), uuid, extent, !options.read_only, &mut |entry| {
-                history.apply(entry)
+                history.apply(entry);
             })?;
         report.take_replay(replay);
         let inner = Arc::new(Inner {
@@ -68,7 +68,7 @@ impl Store {
             history: RwLock::new(history),
             catalog: RwLock::new(Catalog::new(options.clip_duration_max)),
             footers: FooterCache::new(FOOTER_CACHE_BYTES),
-            handles: Handles::new(Arc::clone(&vfs), OPEN_SEGMENTS_MAX),
+            handles: Handles::new(Arc::clone(&vfs), open_segments_max(&*vfs)),
             leases: Leases::new(options.lease_segments_max),
             appenders: Mutex::default(),
             next_segment: Mutex::new(SegmentId(0)),
@@ -116,6 +116,7 @@ impl Recovery<'_> {
         self.forget_unfinished_repair()?;
         let unsealed = self.open_segments(report)?;
         self.never_back_in_time();
+        self.note_missing(report);
         self.take_off_what_is_gone(report)?;
         if self.writable {
             self.put_on_record(report);
@@ -249,9 +250,12 @@ impl Recovery<'_> {
             }
         }
         if segment.class == ClassId::EVIDENCE {
-            // Copies that no entry names are not part of the store.
+            // Copies that no entry names are not part of the store, unless nobody can read the
+            // entries.
+            let unreadable = inner.deletion_frozen().is_some();
             let history = inner.history.read();
-            parts.retain(|found| history.moved.get(&found.part.clip) == Some(&segment.id));
+            let named = |clip| history.moved.get(&clip) == Some(&segment.id);
+            parts.retain(|found| unreadable || named(found.part.clip));
         }
         let mut catalog = inner.catalog.write();
         catalog.add_segment(segment, file_bytes);
@@ -281,18 +285,43 @@ impl Recovery<'_> {
         }
     }
 
-    /// Step 4.
-    fn take_off_what_is_gone(&self, report: &mut OpenReport) -> Result<()> {
+    /// Segments that the ledger names, that are not expired, and that have no file. Whoever took it
+    /// may have left the tails of clips elsewhere: those are judged when their time has come.
+    fn note_missing(&self, report: &mut OpenReport) {
         let inner = self.inner;
         let history = inner.history.read();
         let mut catalog = inner.catalog.write();
+        for (segment, class) in history.expected() {
+            let known =
+                catalog.segments.contains_key(&segment) || catalog.unopened.contains(&segment);
+            if known || history.expired.contains_key(&segment) {
+                continue;
+            }
+            catalog.unopened.insert(segment);
+            catalog.missing.insert(segment);
+            report.problems.push(inner.missing_error(segment, class, "open store"));
+        }
+    }
+
+    /// Step 4.
+    fn take_off_what_is_gone(&self, report: &mut OpenReport) -> Result<()> {
+        let inner = self.inner;
+        let unreadable = inner.deletion_frozen().is_some();
+        let history = inner.history.read();
+        let mut catalog = inner.catalog.write();
         let catalog = &mut *catalog;
+        if unreadable {
+            find_held_copies(inner, catalog)?;
+        }
         for (clip, to) in &history.moved {
             let unopened =
                 catalog.unopened.contains(to) && !catalog.segments.contains_key(&clip.home);
             if catalog.segments.contains_key(to) || unopened {
                 catalog.moved.insert(*clip, *to);
-            } else if !history.gone.contains(clip) {
+            }
+            let lost = !catalog.segments.contains_key(to)
+                && (!catalog.unopened.contains(to) || catalog.missing.contains(to));
+            if lost && !history.gone.contains(clip) {
                 report.problems.push(Error::corrupt(format!(
                     "open store: held clip {clip} was moved to segment {to}, which is missing"
                 )));
@@ -335,22 +364,19 @@ impl Recovery<'_> {
             let (history, catalog) = (inner.history.read(), inner.catalog.read());
             for shelved in catalog.segments.values() {
                 let segment = &shelved.segment;
-                let known = history.sealed.contains_key(&segment.id);
+                // The seal of a copy is on record with its first clip, or it is one that was cut
+                // off and goes in step 6: on record it would be missed after another crash there.
+                let known =
+                    history.sealed.contains_key(&segment.id) || segment.class == ClassId::EVIDENCE;
                 if let (Some(trailer), false) = (segment.trailer(), known) {
                     unsynced.push((Arc::clone(segment), sealed_entry(segment, &trailer)));
                 }
             }
-            for (segment, (class, _)) in &history.sealed {
-                if catalog.segments.contains_key(segment) || catalog.unopened.contains(segment) {
-                    continue;
-                }
-                if history.expired.contains_key(segment) {
-                    missing.push(Decision::SegmentDropped { segment: *segment, class: *class });
-                } else {
-                    report.problems.push(
-                        Error::corrupt("open store: a segment that the ledger names is missing")
-                            .at(&inner.vfs.display_path(&name::segment(*class, *segment))),
-                    );
+            for (segment, class) in history.expected() {
+                let there =
+                    catalog.segments.contains_key(&segment) || catalog.unopened.contains(&segment);
+                if !there && history.expired.contains_key(&segment) {
+                    missing.push(dropped(segment, class));
                 }
             }
         }
@@ -363,14 +389,7 @@ impl Recovery<'_> {
                 }
             }
         }
-        // The files are gone, but perhaps only in the page cache: a name that comes back after its
-        // segment is on record as dropped would bring back what is expired.
-        if !missing.is_empty()
-            && let Err(error) = Barrier::FoundDropSync.sync(|| inner.vfs.sync_dir(name::SEGMENTS))
-        {
-            report.problems.push(inner.io("sync folder", name::SEGMENTS, error));
-            missing.clear();
-        }
+        // That they are gone is durable: the folder was synced before it was looked at.
         for decision in missing {
             inner.note(decision);
         }
@@ -489,12 +508,42 @@ impl Recovery<'_> {
                 .collect()
         };
         for segment in copies {
-            match inner.check_gone(Removal::File(segment)) {
+            // The intent first: its seal may be on record already, and a crash behind the removal
+            // would otherwise be told as a loss.
+            let intent = emptied(&segment);
+            let proof = inner.check_gone(Removal::File(segment));
+            let decided = proof.and_then(|proof| inner.decide(vec![intent]).map(|_| proof));
+            match decided {
                 Ok(proof) => swept.problems.extend(inner.remove(vec![proof]).1),
                 Err(error) => swept.problems.push(error),
             }
         }
     }
+}
+
+/// A quarter of the files that the process may have is for what cannot be closed: the ledger, open
+/// segments, readers of what was removed; another is for the program around the store.
+fn open_segments_max(vfs: &dyn Vfs) -> usize {
+    let half = vfs.open_files_max().map(|files| usize::try_from(files / 2).unwrap_or(usize::MAX));
+    half.unwrap_or(usize::MAX).min(OPEN_SEGMENTS_MAX)
+}
+
+/// Finds moved clips without the entries that name them, which are unreadable: where a clip's own
+/// segment is gone, the copy in a sealed evidence segment is all there is of it.
+fn find_held_copies(inner: &Inner, catalog: &mut Catalog) -> Result<()> {
+    let mut found = BTreeMap::new();
+    for shelved in catalog.segments.values() {
+        let segment = &shelved.segment;
+        if segment.class != ClassId::EVIDENCE || !segment.is_sealed() {
+            continue;
+        }
+        let parts = segment.parts(&inner.footers)?;
+        let clips = parts.iter().map(|found| found.part.clip);
+        let moved = clips.filter(|clip| !catalog.segments.contains_key(&clip.home));
+        found.extend(moved.map(|clip| (clip, segment.id)));
+    }
+    catalog.moved.extend(found);
+    Ok(())
 }
 
 /// Whether the process or the machine has as many files open as it may.

@@ -208,8 +208,9 @@ impl StoreOptions {
         self
     }
 
-    /// How many segments readers may keep mapped at a time; further reads copy. Default: 64. It
-    /// bounds the space that readers keep alive after expiry.
+    /// How many segments readers may keep mapped at a time; further reads copy. Default: 64. A
+    /// segment that is dropped while it is read keeps its room until the last reader lets it go:
+    /// [`crate::Stats::ghost_bytes`] tells how much that is, and it counts against the quota.
     #[must_use]
     pub fn lease_segments_max(mut self, segments: usize) -> Self {
         self.lease_segments_max = segments;

@@ -124,6 +124,11 @@ impl Inner {
         let moved =
             self.copy_and_check(&segment, clips).and_then(|()| self.record_move(&segment, clips));
         if let Err(error) = moved {
+            if self.ledger.lock().in_doubt() {
+                // The move may be on record all the same: the next opening keeps the copy, or
+                // removes it if no entry names it.
+                return Err(error);
+            }
             // Nothing names the copy, so it can go; if not now, then at the next opening.
             self.catalog.write().add_segment(&segment, size);
             let removal = Removal::File(Arc::clone(&segment));

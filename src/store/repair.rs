@@ -112,66 +112,50 @@ impl Inner {
     /// The decisions of the new ledger.
     fn compose(&self, salvage: Salvage, actor: &str, reason: &str) -> Result<Composed> {
         let now = self.now();
-        let mut history = History::default();
-        let mut out: Vec<(Timestamp, Decision)> = Vec::new();
-        let lost = salvage.lost;
-        let kept = salvage.before.len();
-        if salvage.before.is_empty() {
-            out.push((now, Decision::StoreMade { store: self.uuid }));
-        }
-        for entry in salvage.before {
-            history.apply(&entry);
-            out.push((entry.at, entry.decision));
-        }
-        let behind: Vec<Entry> = salvage
-            .behind
+        let Salvage { before, behind, lost, newest } = salvage;
+        let behind: Vec<Entry> = behind
             .into_iter()
             .filter(|found| found.whole_batch || !may_take_away(&found.entry.decision))
             .map(|found| found.entry)
             .collect();
-        // What was named before the holds were: they must cover its cameras too.
-        let mut everything = history.clone();
-        behind.iter().for_each(|entry| everything.apply(entry));
-        let used = everything.newest_segment.max(self.newest_segment()).unwrap_or(SegmentId(0));
-        out.push((
-            now,
-            Decision::LedgerRepaired {
-                lost,
-                newest: salvage.newest,
-                next_segment: SegmentId(used.0.saturating_add(ID_GAP)),
-                actor: actor.to_owned(),
-                reason: reason.to_owned(),
-            },
-        ));
-        let copies = self.unnamed_copies(&everything)?;
-        let cameras = self.cameras_of(&everything, &behind, &copies);
-        let holds = protect(&cameras, &everything, lost, now, actor)?;
-        let holds_placed = holds.iter().map(|hold| hold.hold).collect();
-        out.extend(holds.into_iter().map(|hold| (now, Decision::HoldPlaced(Box::new(hold)))));
-        let found_behind = behind.len();
-        out.extend(behind.into_iter().map(|entry| (entry.at, entry.decision)));
-        let (classes, classes_kept_longest) = self.classes_without(&everything);
-        out.extend(classes.into_iter().map(|decision| (now, decision)));
-        let copies_named = copies.values().map(|clips| clips.len()).sum::<usize>();
-        for (to, clips) in copies {
-            let clips: Vec<ClipId> = clips.into_keys().collect();
-            out.extend(
-                clips
-                    .chunks(CLIPS_PER_ENTRY_MAX)
-                    .map(|clips| (now, Decision::ClipsMoved { to, clips: clips.to_vec() })),
-            );
+        let mut history = History::default();
+        for entry in before.iter().chain(&behind) {
+            history.apply(entry);
         }
+        let copies = self.unnamed_copies(&history)?;
+        let cameras = self.cameras_of(&history, &behind, &copies);
+        let holds = protect(&cameras, &history, lost, now, actor)?;
+        let (classes, classes_kept_longest) = self.classes_without(&history);
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let report = RepairReport {
-            entries_kept: count(kept),
-            entries_found_behind: count(found_behind),
+            entries_kept: count(before.len()),
+            entries_found_behind: count(behind.len()),
             entries_lost: lost,
-            holds_placed,
+            holds_placed: holds.iter().map(|hold| hold.hold).collect(),
             cameras: count(cameras.len()),
-            copies_named: count(copies_named),
+            copies_named: count(copies.values().map(BTreeMap::len).sum()),
             classes_kept_longest,
         };
-        Ok(Composed { decisions: out, report })
+        let used = history.newest_segment.max(self.newest_segment()).unwrap_or(SegmentId(0));
+        let repaired = Decision::LedgerRepaired {
+            lost,
+            newest,
+            next_segment: SegmentId(used.0.saturating_add(ID_GAP)),
+            actor: actor.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let made = before.is_empty().then_some(Decision::StoreMade { store: self.uuid });
+        let as_it_was = |entry: Entry| (entry.at, entry.decision);
+        let mut decisions: Vec<(Timestamp, Decision)> = Vec::new();
+        decisions.extend(made.map(|made| (now, made)));
+        decisions.extend(before.into_iter().map(as_it_was));
+        // The holds come before what was found behind the loss: its expiries spare what they cover.
+        decisions.push((now, repaired));
+        decisions.extend(holds.into_iter().map(|hold| (now, Decision::HoldPlaced(Box::new(hold)))));
+        decisions.extend(behind.into_iter().map(as_it_was));
+        decisions.extend(classes.into_iter().map(|class| (now, class)));
+        decisions.extend(moved(copies).map(|moved| (now, moved)));
+        Ok(Composed { decisions, report })
     }
 
     /// Clips in evidence segments that no entry names: the entry may be what was lost, and the
@@ -279,6 +263,18 @@ fn protect(
         idempotency_key: String::new(),
     });
     Ok(holds.collect())
+}
+
+/// The entries that say again where these clips are.
+fn moved(
+    copies: BTreeMap<SegmentId, BTreeMap<ClipId, CameraId>>,
+) -> impl Iterator<Item = Decision> {
+    copies.into_iter().flat_map(|(to, clips)| {
+        let clips: Vec<ClipId> = clips.into_keys().collect();
+        let lists: Vec<Vec<ClipId>> =
+            clips.chunks(CLIPS_PER_ENTRY_MAX).map(<[_]>::to_vec).collect();
+        lists.into_iter().map(move |clips| Decision::ClipsMoved { to, clips })
+    })
 }
 
 /// Whether a decision frees or removes anything. One whose companions are lost may never have been

@@ -1,5 +1,6 @@
 //! Room: new segment files, the quota, and what is kept in reserve for a full disk.
 
+use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use crate::barrier::Barrier;
 use crate::format::name::{self, SpareName};
 use crate::format::segment::SegmentHeader;
 use crate::format::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES, SegmentKey};
+use crate::ledger::Ledger;
 use crate::log::Segment;
 use crate::retention::SpaceView;
 use crate::types::{ClassId, Error, ErrorKind, Result, SegmentId};
@@ -121,25 +123,64 @@ impl Inner {
         Ok(header)
     }
 
+    /// Makes a new segment, and the room for it.
+    ///
+    /// A file system may refuse room that it counts as free: btrfs counts what only its metadata
+    /// may use. Then the oldest segments go as if nothing were free, in a few steps, because some
+    /// of what they took may be somebody else's by now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inner::make_room`] and [`Inner::allocate_segment`].
+    pub(super) fn segment_for_records(&self, class: ClassId, bytes: u64) -> Result<Arc<Segment>> {
+        const REFUSALS_MAX: usize = 4;
+        self.make_room(bytes)?;
+        let mut made = self.allocate_segment(class, bytes);
+        for _ in 0..REFUSALS_MAX {
+            if !made.as_ref().is_err_and(is_disk_full) || !self.drop_as_if_none_were_free(bytes)? {
+                break;
+            }
+            made = self.allocate_segment(class, bytes);
+        }
+        made
+    }
+
+    /// Answers whether anything went.
+    fn drop_as_if_none_were_free(&self, wanted: u64) -> Result<bool> {
+        let mut view = self.space_view(wanted)?;
+        view.free_bytes = view.free_bytes.min(view.floor_bytes);
+        let sweeping = self.sweeping.lock();
+        let dropped = self.sweep_for_space(&view)?;
+        drop(sweeping);
+        Ok(dropped.segments_dropped > 0)
+    }
+
     /// Makes room for `wanted` bytes more, by dropping what retention allows.
     ///
     /// # Errors
     ///
     /// `Full` when only held or promised clips are left.
-    pub(super) fn make_room(&self, wanted: u64) -> Result<()> {
-        let view = self.space_view(wanted)?;
-        if view.short_bytes() == 0 {
+    fn make_room(&self, wanted: u64) -> Result<()> {
+        let before = self.space_view(wanted)?;
+        if before.short_bytes() == 0 {
             return Ok(());
         }
         let sweeping = self.sweeping.lock();
+        let ghosts = self.leases.ghost_bytes();
         // Moving held clips takes somewhat more room than their bytes, so that one plan may not be
         // enough. Each round drops a segment, so there is an end to it.
-        let (dropped, view) = loop {
-            let dropped = self.sweep_for_space(wanted);
-            let view = self.space_view(wanted)?;
+        let mut view = before;
+        let dropped = loop {
+            let dropped = self.sweep_for_space(&view);
+            view = self.space_view(wanted)?;
+            // XFS and btrfs give the room of removed files back some time later, and whoever
+            // allocates waits for it. To drop more until they count it would break promises.
+            let freed = before.used_bytes.saturating_sub(view.used_bytes);
+            let freed = freed.saturating_sub(self.leases.ghost_bytes().saturating_sub(ghosts));
+            view.free_bytes = view.free_bytes.max(before.free_bytes.saturating_add(freed));
             let progress = dropped.as_ref().is_ok_and(|report| report.segments_dropped > 0);
             if view.short_bytes() == 0 || !progress {
-                break (dropped, view);
+                break dropped;
             }
         };
         drop(sweeping);
@@ -160,12 +201,15 @@ impl Inner {
         })
     }
 
-    /// How much room there is for `wanted` bytes more.
+    /// How much room there is for `wanted` bytes more. Removed files that readers keep alive take
+    /// room as before.
     pub(super) fn space_view(&self, wanted: u64) -> Result<SpaceView> {
         let space = self.disk_space()?;
-        let used = self.catalog.read().segments.values().map(|shelved| shelved.file_bytes).sum();
+        let catalog = self.catalog.read();
+        let named: u64 = catalog.segments.values().map(|shelved| shelved.file_bytes).sum();
+        drop(catalog);
         Ok(SpaceView {
-            used_bytes: used,
+            used_bytes: named.saturating_add(self.leases.ghost_bytes()),
             quota_bytes: self.options.quota,
             free_bytes: space.free,
             floor_bytes: self.options.free_space_floor,
@@ -180,17 +224,27 @@ impl Inner {
     /// Makes again what is kept in reserve, as far as there is room: the evidence segment, the
     /// ballast, and the ledger's next file, which comes first and may take the ballast's room.
     pub(super) fn keep_reserve(&self) {
-        if self.ledger.lock().reserve().is_err() {
-            let ballast = name::spare(SpareName::Ballast);
-            if self.vfs.remove(&ballast).is_ok()
-                && let Err(error) = self.ledger.lock().reserve()
-            {
-                self.survived(error);
-            }
-            return;
+        let reserved = self.reserve_for_ledger(&mut self.ledger.lock());
+        if let Err(error) = reserved {
+            return self.survived(error);
         }
         self.keep_spare(EVIDENCE_SPARE, self.options.evidence_reserve);
         self.keep_spare(SpareName::Ballast, BALLAST_BYTES);
+    }
+
+    /// Sets the ledger's next file aside, if need be in the room of the ballast: also when
+    /// thousands of holds are placed between two sweeps. No sync in between: where the room comes
+    /// back late, whoever allocates waits for it, and ballast that a crash brings back is ballast.
+    pub(super) fn reserve_for_ledger(&self, ledger: &mut Ledger) -> Result<()> {
+        let reserved = ledger.reserve();
+        if !reserved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full) {
+            return reserved;
+        }
+        let ballast = name::spare(SpareName::Ballast);
+        match self.vfs.remove(&ballast) {
+            Ok(()) => ledger.reserve(),
+            Err(_) => reserved,
+        }
     }
 
     /// Makes a spare file of `bytes`, unless it is there already. One of another size, from other
@@ -223,4 +277,12 @@ impl Inner {
     pub(super) fn io(&self, operation: &str, name: &str, error: io::Error) -> Error {
         Error::io(operation, &self.vfs.display_path(name), error)
     }
+}
+
+/// Whether the file system has no room, rather than this process no right to more.
+fn is_disk_full(error: &Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| {
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    })
 }

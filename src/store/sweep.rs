@@ -14,13 +14,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use parking_lot::MutexGuard;
-
 use crate::barrier::Barrier;
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision, ExpiryReason};
 use crate::ledger::Ledger;
 use crate::log::Segment;
-use crate::retention::{KeptReason, PlanAction, PlanInput, PlanItem, SegmentView, SweepPlan, plan};
+use crate::retention::{
+    KeptReason, PlanAction, PlanInput, PlanItem, SegmentView, SpaceView, SweepPlan, plan,
+};
+use crate::sync::MutexGuard;
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
 
 use super::catalog::{Catalog, Located, Shelved};
@@ -41,7 +42,7 @@ impl Store {
     ///
     /// `Corrupt` or `Io` when a segment's footer cannot be read.
     pub fn plan_sweep(&self) -> Result<SweepPlan> {
-        self.inner.plan(0)
+        self.inner.plan(&self.inner.space_view(0)?)
     }
 
     /// Expires what is due and lets it go: seals segments that are old enough, ends holds whose
@@ -71,7 +72,8 @@ impl Inner {
         }
         let sweeping = self.sweeping.lock();
         self.end_holds(&mut report)?;
-        self.execute(0, &mut report)?;
+        self.expire_missing(&mut report)?;
+        self.execute(&self.space_view(0)?, &mut report)?;
         self.punch_around_held(&mut report);
         self.erase_waiting(&mut report);
         drop(sweeping);
@@ -81,11 +83,12 @@ impl Inner {
         Ok(report)
     }
 
-    /// The part of a sweep that makes room for `wanted` bytes more. The caller has `sweeping`.
-    pub(super) fn sweep_for_space(&self, wanted: u64) -> Result<SweepReport> {
+    /// The part of a sweep that makes the room which `space` is short of. The caller has
+    /// `sweeping`.
+    pub(super) fn sweep_for_space(&self, space: &SpaceView) -> Result<SweepReport> {
         let mut report = SweepReport::default();
         self.end_holds(&mut report)?;
-        self.execute(wanted, &mut report)?;
+        self.execute(space, &mut report)?;
         self.erase_waiting(&mut report);
         for problem in &report.problems {
             self.survived(problem.clone());
@@ -112,10 +115,9 @@ impl Inner {
         }
     }
 
-    /// The plan for this moment, with `wanted` bytes of room to make.
-    pub(super) fn plan(&self, wanted: u64) -> Result<SweepPlan> {
+    /// The plan for this moment, which also makes the room that `space` is short of.
+    fn plan(&self, space: &SpaceView) -> Result<SweepPlan> {
         let now = self.now();
-        let space = self.space_view(wanted)?;
         let history = self.history.read();
         let catalog = self.catalog.read();
         let mut segments = Vec::new();
@@ -147,7 +149,7 @@ impl Inner {
         Ok(plan(&PlanInput {
             now,
             segments,
-            space,
+            space: *space,
             when_full: self.options.when_full,
             share_max_percent: self.options.sweep_share_percent,
             share_free_segments: SHARE_FREE_SEGMENTS,
@@ -186,10 +188,10 @@ impl Inner {
     }
 
     /// Plans, does what the plan says, and tells what came of it.
-    fn execute(&self, wanted: u64, report: &mut SweepReport) -> Result<()> {
+    fn execute(&self, space: &SpaceView, report: &mut SweepReport) -> Result<()> {
         // From plan to record with the ledger in hand: no hold or policy comes in between.
         let mut ledger = self.ledger.lock();
-        let plan = self.plan(wanted)?;
+        let plan = self.plan(space)?;
         report.segments_deferred += plan.deferred();
         self.record_expiries(&mut ledger, &plan, report)?;
         drop(ledger);
@@ -454,8 +456,9 @@ fn oldest_segments(catalog: &Catalog, short_bytes: u64) -> BTreeSet<SegmentId> {
     oldest
 }
 
-/// The entry for a segment whose clips went one by one.
-fn emptied(segment: &Segment) -> Decision {
+/// The entry for a segment in which no clip is left: they went one by one, or it is a copy that was
+/// cut off.
+pub(super) fn emptied(segment: &Segment) -> Decision {
     Decision::SegmentExpired {
         segment: segment.id,
         reason: ExpiryReason::Released,

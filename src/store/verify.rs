@@ -6,7 +6,7 @@ use crate::barrier::Barrier;
 use crate::format::record::{HEADER_BYTES_MAX, RecordHeader};
 use crate::format::{BLOCK_BYTES, name};
 use crate::log::{FoundPart, Known, Segment};
-use crate::types::{ClipId, Error, Result, SegmentId};
+use crate::types::{ClassId, ClipId, Error, Result, SegmentId};
 
 use super::{Fault, Inner, Store, VerifyDepth, VerifyReport};
 
@@ -111,25 +111,25 @@ impl Verifier<'_> {
 
     /// Every segment that the ledger names is there.
     fn check_presence(&mut self) {
-        let missing: Vec<(SegmentId, String)> = {
+        let missing: Vec<(SegmentId, Option<ClassId>)> = {
             let (history, catalog) = (self.inner.history.read(), self.inner.catalog.read());
-            let sealed = history.sealed.iter();
-            sealed
+            let expected = history.expected().into_iter();
+            expected
                 .filter(|(id, _)| {
                     !catalog.segments.contains_key(id) && !history.expired.contains_key(id)
                 })
-                .filter(|(id, (class, _))| {
+                .filter(|(id, class)| {
                     // A move is on record shortly before the catalog has the copy.
-                    catalog.unopened.contains(id)
-                        || self.inner.vfs.open(&name::segment(*class, **id), false).is_err()
+                    let no_file = |class: &ClassId| {
+                        self.inner.vfs.open(&name::segment(*class, *id), false).is_err()
+                    };
+                    catalog.unopened.contains(id) || class.as_ref().is_some_and(no_file)
                 })
-                .map(|(id, (class, _))| (*id, name::segment(*class, *id)))
                 .collect()
         };
-        for (id, name) in missing {
-            let error =
-                Error::corrupt("verify: a segment that the ledger names is missing or unreadable");
-            self.fault(Some(id), None, error.at(&self.inner.vfs.display_path(&name)));
+        for (id, class) in missing {
+            let error = self.inner.missing_error(id, class, "verify");
+            self.fault(Some(id), None, error);
         }
     }
 

@@ -76,50 +76,71 @@ fn boot_id() -> [u8; 16] {
 /// # Ok::<(), clipkeep::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<Mutex<(Timestamp, Uptime)>>);
+pub struct ManualClock(Arc<Mutex<Manual>>);
+
+#[derive(Debug)]
+struct Manual {
+    wall: Timestamp,
+    wall_stands: bool,
+    uptime: Uptime,
+}
 
 impl ManualClock {
     /// A clock that shows `wall`, one hour after a boot.
     #[must_use]
     pub fn at(wall: Timestamp) -> Self {
         let uptime = Uptime { boot_id: [1; 16], since_boot_us: 3_600_000_000 };
-        Self(Arc::new(Mutex::new((wall, uptime))))
+        Self(Arc::new(Mutex::new(Manual { wall, wall_stands: false, uptime })))
     }
 
     /// Lets `by` pass on both clocks.
     pub fn advance(&self, by: Duration) {
-        let mut state = self.0.lock();
-        state.0 = state.0.saturating_add(by);
+        let mut manual = self.0.lock();
+        if !manual.wall_stands {
+            manual.wall = manual.wall.saturating_add(by);
+        }
         let us = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
-        state.1.since_boot_us = state.1.since_boot_us.saturating_add(us);
+        manual.uptime.since_boot_us = manual.uptime.since_boot_us.saturating_add(us);
     }
 
     /// Sets the wall clock alone, as an operator or NTP would.
     pub fn step_wall(&self, wall: Timestamp) {
-        self.0.lock().0 = wall;
+        self.0.lock().wall = wall;
+    }
+
+    /// Lets the wall clock stand still while time passes, as with a broken oscillator or a
+    /// machine whose clock is set over and over; or go on. It can still be stepped.
+    pub fn freeze_wall(&self, frozen: bool) {
+        self.0.lock().wall_stands = frozen;
     }
 
     /// Reboots the machine: a new boot id, uptime zero; the wall clock stays as it is.
     pub fn reboot(&self) {
-        let mut state = self.0.lock();
-        for byte in &mut state.1.boot_id {
+        let mut manual = self.0.lock();
+        for byte in &mut manual.uptime.boot_id {
             let (next, overflow) = byte.overflowing_add(1);
             *byte = next;
             if !overflow {
                 break;
             }
         }
-        state.1.since_boot_us = 0;
+        manual.uptime.since_boot_us = 0;
+    }
+
+    /// Reboots a machine without a battery for its clock: it wakes up in 1970.
+    pub fn reboot_without_battery(&self) {
+        self.reboot();
+        self.step_wall(Timestamp::EPOCH);
     }
 }
 
 impl Clock for ManualClock {
     fn wall(&self) -> Timestamp {
-        self.0.lock().0
+        self.0.lock().wall
     }
 
     fn uptime(&self) -> Uptime {
-        self.0.lock().1
+        self.0.lock().uptime
     }
 }
 
@@ -143,5 +164,26 @@ mod tests {
         clock.reboot();
         assert_ne!(clock.uptime().boot_id, before.boot_id);
         assert_eq!(clock.wall(), Timestamp::MAX);
+    }
+    #[test]
+    fn a_frozen_wall_clock_stands_while_the_machine_runs() {
+        let clock = ManualClock::at(Timestamp::EPOCH);
+        let before = clock.uptime().since_boot_us;
+        clock.freeze_wall(true);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(clock.wall(), Timestamp::EPOCH);
+        assert_eq!(clock.uptime().since_boot_us, before + 1_000_000);
+        clock.freeze_wall(false);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(clock.wall(), Timestamp::EPOCH.saturating_add(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_machine_without_a_battery_wakes_up_in_1970() {
+        let clock = ManualClock::at(Timestamp::MAX);
+        let before = clock.uptime();
+        clock.reboot_without_battery();
+        assert_eq!((clock.wall(), clock.uptime().since_boot_us), (Timestamp::EPOCH, 0));
+        assert_ne!(clock.uptime().boot_id, before.boot_id);
     }
 }

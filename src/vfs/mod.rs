@@ -95,6 +95,11 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// What the system says.
     fn space(&self) -> io::Result<Space>;
 
+    /// How many files this process may have open, when there is a limit.
+    fn open_files_max(&self) -> Option<u64> {
+        None
+    }
+
     /// Fills `buf` with randomness: from the system, or from the seed of a simulation.
     ///
     /// # Errors

@@ -34,6 +34,8 @@ const TEST_ATTEMPTS: u64 = 32;
 struct Catcher {
     name: String,
     attempts: u64,
+    /// How many states of the disk an attempt looks at, at most.
+    states: fn(u64) -> u64,
     /// Panics when what was promised is not kept. What happens in it follows from its number.
     attempt: Box<dyn Fn(u64)>,
     /// What must have failed before, for the barrier to be the last that stands.
@@ -43,7 +45,8 @@ struct Catcher {
 impl Catcher {
     fn test(name: &str, attempt: fn(u64)) -> Self {
         let (name, attempt) = (name.to_owned(), Box::new(attempt));
-        Self { name, attempts: TEST_ATTEMPTS, attempt, failed_before: Vec::new() }
+        let (attempts, states) = (TEST_ATTEMPTS, |_| 1);
+        Self { name, attempts, states, attempt, failed_before: Vec::new() }
     }
 
     /// The same with `barrier` off from the start.
@@ -65,7 +68,7 @@ impl Catcher {
 /// What became of a store without the barrier.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The attempt with this number, counted from 1, failed.
+    /// An attempt failed, after at most so many states.
     Caught(u64),
     /// It fails with the barrier in place too: it says nothing.
     FailsAnyway(u64),
@@ -98,10 +101,11 @@ fn fails(attempt: impl FnOnce()) -> bool {
 fn hunt(barrier: Barrier, catcher: &Catcher) -> Outcome {
     let mut off = catcher.failed_before.clone();
     off.push(barrier);
+    let mut states = 0;
     for number in 0..catcher.attempts {
+        states += (catcher.states)(number);
         if catcher.fails_without(&off, number) == (true, true) {
             let (anyway, _) = catcher.fails_without(&catcher.failed_before, number);
-            let states = number + 1;
             return if anyway { Outcome::FailsAnyway(states) } else { Outcome::Caught(states) };
         }
     }

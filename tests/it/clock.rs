@@ -161,3 +161,50 @@ fn a_frozen_wall_clock_does_not_freeze_expiry() {
     t.store.sweep().unwrap();
     t.assert_gone(&clip);
 }
+
+#[test]
+fn a_frozen_wall_clock_expires_nothing_early_and_everything_in_the_end() {
+    let t = TestStore::new();
+    let clip = t.sealed_clip("door", 0, "a");
+    t.clock.freeze_wall(true);
+    t.clock.advance(10 * DAY - MINUTE);
+    t.store.sweep().unwrap();
+    assert!(t.reads_as(&clip, "a"));
+    t.clock.advance(MINUTE);
+    t.store.sweep().unwrap();
+    t.assert_gone(&clip);
+}
+
+#[test]
+fn a_clock_that_jumps_years_to_and_fro_moves_no_deadline() {
+    let t = TestStore::new();
+    let clip = t.sealed_clip("door", 0, "a");
+    let year = 365 * DAY;
+    for day in 0..10 {
+        let wall = if day % 2 == 0 {
+            at(1440).saturating_add(3 * year)
+        } else {
+            at(1440).saturating_sub(20 * year)
+        };
+        t.clock.step_wall(wall);
+        t.store.sweep().unwrap();
+        assert!(t.reads_as(&clip, "a"), "day {day}");
+        t.clock.advance(DAY);
+    }
+    t.store.sweep().unwrap();
+    t.assert_gone(&clip);
+}
+
+#[test]
+fn boots_without_a_battery_expire_nothing_early() {
+    let mut t = TestStore::new();
+    let clip = t.sealed_clip("door", 0, "a");
+    for boot in 0..20 {
+        t.clock.reboot_without_battery();
+        t = t.reopen();
+        t.store.sweep().unwrap();
+        assert!(t.reads_as(&clip, "a"), "boot {boot}");
+        t.clock.advance(10 * HOUR);
+    }
+    assert!(t.reads_as(&clip, "a"));
+}

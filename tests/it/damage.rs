@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use clipkeep::{Clip, ErrorKind, NewClip, NewHold, VerifyDepth};
+use clipkeep::vfs::sim::SimOp;
+use clipkeep::{Clip, ErrorKind, HoldId, NewClip, NewHold, VerifyDepth};
 
 use crate::store_kit::{
     DAY, SEGMENT_BYTES, TestStore, at, camera, kind_of, marked, minutes, noise,
@@ -168,6 +169,102 @@ fn a_lost_beginning_does_not_cost_the_tail_before_its_time() {
     drop(t.store.sweep().unwrap());
     assert_eq!(t.files_with("spanning").len(), 1);
     assert!(t.reads_as(&kept, "kept"));
+}
+
+/// A clip over two segments, of which somebody took away the first.
+fn beheaded(held: bool) -> (TestStore, Clip, Option<HoldId>) {
+    use clipkeep::vfs::Vfs;
+    let t = TestStore::new();
+    let clip = t.sized_clip("door", 10, "spanning", 6_000_000);
+    t.sealed_clip("yard", 20, "neighbour");
+    let hold = held.then(|| t.keep("door", minutes(10, 11)));
+    let files = t.files_with("spanning");
+    assert_eq!(files.len(), 2);
+    t.disk.remove(&files[0]).unwrap();
+    (t.reopen(), clip, hold)
+}
+
+#[test]
+fn the_tail_of_a_held_clip_stays_when_its_beginning_was_taken_away() {
+    let (t, clip, hold) = beheaded(true);
+    assert_eq!(t.store.opening().problems.len(), 1, "{:?}", t.store.opening().problems);
+    assert_eq!(kind_of(t.store.clip(clip.id())), ErrorKind::Corrupt);
+    assert_eq!(faults(&t), 1);
+    t.pass(11 * DAY);
+    for _ in 0..3 {
+        t.sweep();
+    }
+    assert_eq!(t.files_with("spanning").len(), 1, "half of a held clip was removed");
+    assert_eq!(t.files_with("neighbour"), [""; 0]);
+    let t = t.reopen();
+    assert_eq!(t.store.opening().problems.len(), 1);
+    assert_eq!(t.files_with("spanning").len(), 1);
+    t.release_keep(hold.unwrap());
+    t.sweep();
+    assert!(t.segment_files().is_empty());
+    assert_eq!(kind_of(t.store.clip(clip.id())), ErrorKind::Expired);
+    assert!(t.reopen().store.opening().problems.is_empty());
+}
+
+#[test]
+fn a_segment_that_was_taken_away_is_told_until_its_time_is_over() {
+    let (t, _, _) = beheaded(false);
+    let t = t.reopen();
+    assert_eq!(t.store.opening().problems.len(), 1);
+    t.pass(9 * DAY);
+    t.sweep();
+    assert_eq!(t.files_with("spanning").len(), 1);
+    t.pass(2 * DAY);
+    t.sweep();
+    assert!(t.segment_files().is_empty());
+    let t = t.reopen();
+    assert!(t.store.opening().problems.is_empty(), "{:?}", t.store.opening().problems);
+    assert_eq!(faults(&t), 0);
+}
+
+/// A store whose only segment could not be sealed.
+fn unsealed() -> TestStore {
+    let t = TestStore::new();
+    t.clip("door", 0, "a");
+    t.disk.fail_after(SimOp::Sync, 1, std::io::ErrorKind::Other);
+    t.store.seal().unwrap();
+    assert_eq!(t.store.problems().len(), 1);
+    t
+}
+
+#[test]
+fn a_segment_that_was_never_sealed_is_told_when_it_is_missing() {
+    use clipkeep::vfs::Vfs;
+    let t = unsealed();
+    t.disk.remove(&t.segment_files()[0]).unwrap();
+    let t = t.reopen();
+    assert_eq!(t.store.opening().problems.len(), 1, "{:?}", t.store.opening().problems);
+    assert_eq!(faults(&t), 1);
+    t.pass(11 * DAY);
+    t.sweep();
+    let t = t.reopen();
+    assert!(t.store.opening().problems.is_empty(), "{:?}", t.store.opening().problems);
+    assert_eq!(faults(&t), 0);
+}
+
+#[test]
+fn a_segment_that_was_never_sealed_and_is_expired_and_gone_is_put_on_record_as_dropped() {
+    use clipkeep::vfs::Vfs;
+    let t = unsealed();
+    t.pass(11 * DAY);
+    t.disk.fail_from(SimOp::Remove, 1, std::io::ErrorKind::Other);
+    t.store.sweep().unwrap().problems.pop().unwrap();
+    t.disk.clear_faults();
+    t.disk.remove(&t.segment_files()[0]).unwrap();
+    let drops =
+        |t: &TestStore| t.ledger().iter().filter(|line| line.kind == "segment-dropped").count();
+    assert_eq!(drops(&t), 0);
+    let mut t = t;
+    for _ in 0..2 {
+        t = t.reopen();
+        assert!(t.store.opening().problems.is_empty(), "{:?}", t.store.opening().problems);
+        assert_eq!(drops(&t), 1, "once");
+    }
 }
 
 #[test]

@@ -198,6 +198,32 @@ fn both_failing_copies_of_the_ledger_delete_nothing() {
 }
 
 #[test]
+fn a_move_that_may_be_on_record_keeps_the_copy() {
+    let mut doubtful = 0;
+    for nth in 1..40 {
+        let mut world = World::new(nth, u64::MAX);
+        world.open().unwrap();
+        world.add("porch", 0, 60_000).unwrap();
+        world.add("garage", 0, 60_000).unwrap();
+        world.hold("garage", minute(0)).unwrap();
+        world.store().seal().unwrap();
+        world.wait(LONG);
+        world.disk.fail_from(SimOp::Sync, nth, io::ErrorKind::Other);
+        let swept = world.sweep();
+        world.disk.clear_faults();
+        // The copy is there, and both copies of the ledger failed when the move was written.
+        doubtful += u64::from(swept.is_err() && segment_files(&world).len() > 1);
+        world.check_reads();
+        // Killed, not powered off: all that was written is there, synced or not.
+        world.kill(u64::MAX);
+        world.open().unwrap();
+        world.check();
+        go_on(&mut world);
+    }
+    assert!(doubtful > 0, "no move failed");
+}
+
+#[test]
 fn recording_resumes_when_a_full_disk_has_room_again() {
     for nth in 1..6 {
         let mut world = World::new(nth, u64::MAX);

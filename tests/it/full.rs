@@ -54,6 +54,44 @@ fn a_full_disk_takes_thousands_of_holds() {
 }
 
 #[test]
+fn a_full_disk_takes_thousands_of_holds_between_two_sweeps() {
+    let t = TestStore::new();
+    t.clip("door", 10, "a");
+    t.sweep();
+    t.disk.set_capacity(used(&t));
+    for _ in 0..100 {
+        let wide = (0..700).fold(new_hold(HoldCause::Request, "door", minutes(0, 1)), |hold, n| {
+            hold.also(&camera("door"), minutes(2 * n + 2, 2 * n + 3))
+        });
+        t.store.place_hold(wide).unwrap();
+    }
+    assert!(t.disk.files().contains(&"ledger/a/00000002.log".to_owned()), "over several files");
+    assert_eq!(t.reopen().store.holds().len(), 100);
+}
+
+#[test]
+fn room_that_is_counted_as_free_but_refused_is_made() {
+    let t = TestStore::new();
+    let clips: Vec<Clip> = (0..4).map(|n| t.sized_clip("door", n, "old", 3_900_000)).collect();
+    t.disk.fail_after(SimOp::Create, 1, IoKind::StorageFull);
+    let new = t.sized_clip("door", 5, "new", 3_900_000);
+    t.assert_gone(&clips[0]);
+    // What sealed segments did not use was given back, so it takes two for a new one.
+    assert!(t.reads_as(&clips[2], "old") && t.reads_as(&clips[3], "old"));
+    assert!(t.reads_as(&new, "new"));
+}
+
+#[test]
+fn a_limit_of_the_process_is_no_reason_to_drop_clips() {
+    let t = TestStore::new();
+    let oldest = t.sealed_clip("door", 1, "oldest");
+    t.disk.fail_from(SimOp::Create, 1, IoKind::FileTooLarge);
+    let new = NewClip::new(&camera("door"), minutes(10, 11));
+    assert_eq!(kind_of(t.store.append(new, marked("new", 1_000))), ErrorKind::Full);
+    assert!(t.reads_as(&oldest, "oldest"));
+}
+
+#[test]
 fn without_the_room_to_move_held_clips_they_stay_and_the_others_go() {
     let t = TestStore::with(|options| options.evidence_reserve(0));
     let held = t.clip("door", 10, "held");

@@ -1,8 +1,9 @@
 //! A plug to pull: a file system that stops doing anything after a given number of changes.
 //!
-//! Counts every operation that changes the simulated disk behind it. What comes after the last one
-//! allowed fails without reaching the disk, as if the process had died there; whether the machine
-//! lost its power too is for the test to say, with `SimVfs::crash`.
+//! Counts every operation that changes the simulated disk behind it, and tells of each before it is
+//! done, so that a test can look at the disk between any two. What comes after the last one allowed
+//! fails without reaching the disk, as if the process had died there; whether the machine lost its
+//! power too is for the test to say, with `SimVfs::crash`.
 
 use std::fmt;
 use std::io;
@@ -21,29 +22,65 @@ pub(crate) struct Plug {
     changes: Arc<Changes>,
 }
 
-#[derive(Debug)]
+/// One operation that changes the disk, about to be done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change<'a> {
+    Create(&'a str, u64),
+    Rename(&'a str, &'a str),
+    Remove(&'a str),
+    CreateDir(&'a str),
+    SyncDir(&'a str),
+    Write(&'a str, u64, usize),
+    Sync(&'a str),
+    Punch(&'a str, u64, u64),
+    Truncate(&'a str, u64),
+}
+
+impl fmt::Display for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create(path, len) => write!(f, "create {path}, {len} bytes allocated"),
+            Self::Rename(from, to) => write!(f, "rename {from} to {to}"),
+            Self::Remove(path) => write!(f, "remove {path}"),
+            Self::CreateDir(path) => write!(f, "create folder {path:?}"),
+            Self::SyncDir(path) => write!(f, "sync folder {path:?}"),
+            Self::Write(path, at, len) => write!(f, "write {path} at {at}, {len} bytes"),
+            Self::Sync(path) => write!(f, "sync {path}"),
+            Self::Punch(path, start, end) => write!(f, "punch {path}, bytes {start} to {end}"),
+            Self::Truncate(path, len) => write!(f, "truncate {path} to {len} bytes"),
+        }
+    }
+}
+
+/// Told of each change before it is done.
+type Observer = Box<dyn Fn(Change<'_>) + Send + Sync>;
+
 struct Changes {
     done: AtomicU64,
     allowed: AtomicU64,
     /// Syncs of files made under this name fail so many times.
     bad_syncs: Mutex<(&'static str, u64)>,
     before_lock: Mutex<Option<Act>>,
+    observer: Option<Observer>,
 }
 
 /// Something that happens once.
 struct Act(Box<dyn FnOnce() + Send>);
 
-impl fmt::Debug for Act {
+impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Act")
+        f.debug_struct("Changes").field("done", &self.done).finish_non_exhaustive()
     }
 }
 
 impl Changes {
     /// Counts one change; fails when the plug is out.
-    fn next(&self) -> io::Result<()> {
+    fn next(&self, change: Change<'_>) -> io::Result<()> {
         if self.done.load(Ordering::SeqCst) >= self.allowed.load(Ordering::SeqCst) {
             return Err(io::Error::other("the plug is out"));
+        }
+        if let Some(observer) = &self.observer {
+            observer(change);
         }
         self.done.fetch_add(1, Ordering::SeqCst);
         Ok(())
@@ -53,11 +90,24 @@ impl Changes {
 impl Plug {
     /// A process on `disk` that dies after `allowed` changes.
     pub(crate) fn new(disk: &SimVfs, allowed: u64) -> Self {
+        Self::with(disk, allowed, None)
+    }
+
+    /// A process on `disk` that lives on; `observer` is told of each change before it is done.
+    pub(crate) fn observed(
+        disk: &SimVfs,
+        observer: impl Fn(Change<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(disk, u64::MAX, Some(Box::new(observer)))
+    }
+
+    fn with(disk: &SimVfs, allowed: u64, observer: Option<Observer>) -> Self {
         let changes = Changes {
             done: AtomicU64::new(0),
             allowed: AtomicU64::new(allowed),
             bad_syncs: Mutex::new(("", 0)),
             before_lock: Mutex::new(None),
+            observer,
         };
         Self { disk: disk.clone(), changes: Arc::new(changes) }
     }
@@ -67,9 +117,20 @@ impl Plug {
         self.changes.allowed.store(0, Ordering::SeqCst);
     }
 
-    /// Pulls the plug `changes` from now.
-    pub(crate) fn pull_after(&self, changes: u64) {
-        self.changes.allowed.store(self.changes() + changes, Ordering::SeqCst);
+    /// Pulls the plug after `more` changes from now on.
+    pub(crate) fn pull_after(&self, more: u64) {
+        let done = self.changes.done.load(Ordering::SeqCst);
+        self.changes.allowed.store(done.saturating_add(more), Ordering::SeqCst);
+    }
+
+    /// Whether something failed, or would now, because the plug is out.
+    pub(crate) fn is_out(&self) -> bool {
+        self.changes.done.load(Ordering::SeqCst) >= self.changes.allowed.load(Ordering::SeqCst)
+    }
+
+    /// How many changes reached the disk.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.done.load(Ordering::SeqCst)
     }
 
     /// Lets the next `times` syncs fail, of files whose name began with `path` when opened.
@@ -80,11 +141,6 @@ impl Plug {
     /// Lets `act` happen before the next time the store's lock is asked for.
     pub(crate) fn before_lock(&self, act: impl FnOnce() + Send + 'static) {
         *self.changes.before_lock.lock().unwrap() = Some(Act(Box::new(act)));
-    }
-
-    /// How many changes reached the disk.
-    pub(crate) fn changes(&self) -> u64 {
-        self.changes.done.load(Ordering::SeqCst)
     }
 
     fn file(&self, path: &str, file: Arc<dyn VfsFile>) -> Arc<dyn VfsFile> {
@@ -99,17 +155,17 @@ impl Vfs for Plug {
     }
 
     fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
-        self.changes.next()?;
+        self.changes.next(Change::Create(path, len))?;
         self.disk.create(path, len).map(|file| self.file(path, file))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.changes.next()?;
+        self.changes.next(Change::Rename(from, to))?;
         self.disk.rename(from, to)
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        self.changes.next()?;
+        self.changes.next(Change::Remove(path))?;
         self.disk.remove(path)
     }
 
@@ -118,12 +174,12 @@ impl Vfs for Plug {
     }
 
     fn create_dir(&self, dir: &str) -> io::Result<()> {
-        self.changes.next()?;
+        self.changes.next(Change::CreateDir(dir))?;
         self.disk.create_dir(dir)
     }
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
-        self.changes.next()?;
+        self.changes.next(Change::SyncDir(dir))?;
         self.disk.sync_dir(dir)
     }
 
@@ -166,12 +222,16 @@ impl VfsFile for PlugFile {
     }
 
     fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
-        self.changes.next()?;
+        self.changes.next(Change::Write(
+            &self.path,
+            offset,
+            bufs.iter().map(|buf| buf.len()).sum(),
+        ))?;
         self.file.write_at(offset, bufs)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.changes.next()?;
+        self.changes.next(Change::Sync(&self.path))?;
         let mut bad = self.changes.bad_syncs.lock().unwrap();
         if bad.1 > 0 && self.path.starts_with(bad.0) {
             bad.1 -= 1;
@@ -190,12 +250,12 @@ impl VfsFile for PlugFile {
     }
 
     fn punch(&self, range: Range<u64>) -> io::Result<()> {
-        self.changes.next()?;
+        self.changes.next(Change::Punch(&self.path, range.start, range.end))?;
         self.file.punch(range)
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        self.changes.next()?;
+        self.changes.next(Change::Truncate(&self.path, len))?;
         self.file.truncate(len)
     }
 

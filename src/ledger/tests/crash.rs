@@ -62,6 +62,24 @@ fn a_crash_after_any_append_keeps_it() {
 }
 
 #[test]
+fn what_a_failed_sync_left_in_memory_is_durable_before_anything_follows_it() {
+    for seed in 0..20 {
+        let disk = SimVfs::new(seed);
+        let mut ledger = create(&disk);
+        disk.fail_from(SimOp::Sync, 1, io::ErrorKind::Other);
+        ledger.append(at(2), batch(1..3)).unwrap_err();
+        disk.clear_faults();
+        drop(ledger);
+        // Another process sees the batch, although no disk has it.
+        let mut opened = open_with(&disk, 1, true);
+        assert_eq!(opened.seen[1..], batch(1..3));
+        opened.ledger.append(at(3), batch(3..4)).unwrap();
+        let again = open_with(&disk.crash(), 4, true);
+        assert_eq!((again.replay.unreadable, again.seen.len()), (None, 4), "seed {seed}");
+    }
+}
+
+#[test]
 fn a_crash_while_repairing_costs_nothing() {
     for seed in 0..30 {
         for (op, nth) in [(SimOp::Write, 1), (SimOp::Sync, 1), (SimOp::Write, 2), (SimOp::Sync, 2)]
@@ -94,5 +112,25 @@ fn creation_that_a_crash_cut_short_can_be_tried_again() {
                 assert_eq!(open_with(&disk.crash(), 3, true).seen.len(), 3);
             }
         }
+    }
+}
+
+#[test]
+fn decisions_stay_together_behind_more_deferred_ones_than_fit() {
+    for nth in 1..12 {
+        let disk = SimVfs::new(nth);
+        let mut ledger = create(&disk);
+        for _ in 0..7 {
+            ledger.defer(at(2), long(200_000));
+        }
+        disk.fail_from(SimOp::Write, nth, io::ErrorKind::Other);
+        let appended = ledger.append(at(3), vec![long(150_000); 4]);
+        let acknowledged = appended.as_ref().map_or(0, Vec::len);
+        disk.clear_faults();
+        let seen = open(&disk.crash()).seen;
+        let there = seen.iter().filter(|decision| **decision == long(150_000)).count();
+        assert!([0, 4].contains(&there) && there >= acknowledged, "write {nth}: {there}");
+        let noted = seen.iter().filter(|decision| **decision == long(200_000)).count();
+        assert!(wide(noted) + 1 >= ledger.durable_position().min(8), "write {nth}: {noted}");
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags};
+use rustix::fs::{Advice, FallocateFlags, FsWord, IFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::map::OsMap;
@@ -19,6 +19,13 @@ const BUFS_PER_CALL: usize = 64;
 
 /// What is written at a time where zeros stand in for a missing system call.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// What `statfs` says of ext4 (and of ext2 and ext3), and of btrfs.
+const EXT4: FsWord = 0xEF53;
+const BTRFS: FsWord = 0x9123_683E;
+
+/// btrfs gives a punched extent back when nothing of it is used any more, so they are made small.
+const BTRFS_EXTENT_BYTES: u64 = 1 << 20;
 
 /// `stat` counts in these, whatever the file system's own block is.
 const STAT_BLOCK_BYTES: u64 = 512;
@@ -38,17 +45,42 @@ impl OsFile {
         if len == 0 {
             return Ok(());
         }
-        // ext4 would take every free block before it says that there are too few, and a recording
-        // that needs one at that moment would fail. Root's reserve is counted as free here: what
-        // may be used of it is for the system to say. So is all, where the file system counts none.
-        let stat = rustix::fs::fstatvfs(&self.file)?;
-        if stat.f_blocks > 0 && len > stat.f_frsize.saturating_mul(stat.f_bfree) {
-            return Err(io::ErrorKind::StorageFull.into());
+        let kind = rustix::fs::fstatfs(&self.file)?.f_type;
+        if kind == EXT4 {
+            self.check_free(len)?;
         }
-        match retry_on_intr(|| rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len)) {
-            // Only written blocks are sure to exist on such a file system.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.write_zeros(0..len),
-            done => Ok(done?),
+        self.write_in_place();
+        let step = if kind == BTRFS { BTRFS_EXTENT_BYTES } else { len };
+        let mut start = 0;
+        while start < len {
+            let end = len.min(start.saturating_add(step));
+            let flags = FallocateFlags::empty();
+            match retry_on_intr(|| rustix::fs::fallocate(&self.file, flags, start, end - start)) {
+                // Only written blocks are sure to exist on such a file system.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.write_zeros(start..end)?,
+                done => done?,
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// ext4 would take every free block before it says that there are too few, and a recording that
+    /// needs one at that moment would fail. Root's reserve is counted as free: what may be used of
+    /// it is for the system to say. XFS and btrfs are not asked: they count what was just removed
+    /// only later, while an allocation waits for it.
+    fn check_free(&self, len: u64) -> io::Result<()> {
+        let stat = rustix::fs::fstatvfs(&self.file)?;
+        let free = stat.f_frsize.saturating_mul(stat.f_bfree);
+        if len > free { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    /// Asks for blocks that are overwritten where they are, while the file is still empty. btrfs
+    /// would write each change of a block to a new one, for which a full disk has no room, also in
+    /// an allocated file. Other file systems do not know the wish, and need not.
+    fn write_in_place(&self) {
+        if let Ok(flags) = rustix::fs::ioctl_getflags(&self.file) {
+            rustix::fs::ioctl_setflags(&self.file, flags | IFlags::NOCOW).ok();
         }
     }
 

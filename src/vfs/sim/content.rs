@@ -2,21 +2,17 @@
 //!
 //! Knows nothing of durability; a file has two of these (see `inode`).
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::blocks::{BLOCK_LEN, Block, Blocks, Page};
 use super::extents::Extents;
 
 /// The unit of allocation and of one pending write.
 pub(super) const BLOCK_BYTES: u64 = 4096;
 /// The unit that a disk writes whole or not at all.
 pub(super) const SECTOR_BYTES: usize = 512;
-const BLOCK_LEN: usize = 4096;
 const _: () = assert!(BLOCK_LEN / SECTOR_BYTES == 8 && BLOCK_LEN.is_multiple_of(SECTOR_BYTES));
-
-/// One block's bytes; copies of a file share them until one writes.
-pub(super) type Block = Arc<[u8; BLOCK_LEN]>;
 
 /// Which of a block's eight sectors: bit 0 is the first.
 pub(super) type Sectors = u8;
@@ -27,7 +23,7 @@ pub(super) struct Content {
     pub(super) len: u64,
     /// Blocks not in it are zeros. While data can come before the length that covers it, some may
     /// lie behind `len`; `forget_behind_end` ends that.
-    blocks: BTreeMap<u64, Block>,
+    pub(super) blocks: Blocks,
     /// Block numbers with space on the disk, also those without bytes yet, also behind `len`.
     pub(super) allocated: Extents,
 }
@@ -73,8 +69,8 @@ impl Content {
     /// Copies out what stands at `offset`; zeros where there is nothing, also behind the end.
     pub(super) fn read(&self, offset: u64, buf: &mut [u8]) {
         for piece in pieces(offset, buf.len()) {
-            match self.blocks.get(&piece.block) {
-                Some(block) => buf[piece.at].copy_from_slice(&block[piece.within]),
+            match self.blocks.get(piece.block) {
+                Some(block) => buf[piece.at].copy_from_slice(&block.bytes()[piece.within]),
                 None => buf[piece.at].fill(0),
             }
         }
@@ -83,43 +79,46 @@ impl Content {
     /// All bytes. Blocks that were never written cost no copying.
     pub(super) fn bytes(&self, len: u64) -> Vec<u8> {
         let mut bytes = vec![0; narrow(len)];
-        for (number, block) in &self.blocks {
+        for (number, block) in self.blocks.iter() {
             let start = narrow((number * BLOCK_BYTES).min(len));
             let count = BLOCK_LEN.min(bytes.len() - start);
-            bytes[start..start + count].copy_from_slice(&block[..count]);
+            bytes[start..start + count].copy_from_slice(&block.bytes()[..count]);
         }
         bytes
     }
 
     /// The image of `piece.block` with `bytes` written into it; stores it and returns it.
     pub(super) fn write(&mut self, piece: &Piece, bytes: &[u8]) -> Block {
-        let block = self.blocks.entry(piece.block).or_insert_with(zeros);
-        Arc::make_mut(block)[piece.within.clone()].copy_from_slice(bytes);
+        let block = if let Ok(whole) = bytes.try_into() {
+            Page::of(whole)
+        } else {
+            let mut block = self.blocks.get(piece.block).cloned().unwrap_or_else(Page::zeros);
+            Page::edit(&mut block)[piece.within.clone()].copy_from_slice(bytes);
+            block
+        };
+        self.blocks.set(piece.block, Arc::clone(&block));
         self.allocated.insert(piece.block..piece.block + 1);
         self.len = self.len.max(piece.block * BLOCK_BYTES + wide(piece.within.end));
-        Arc::clone(&self.blocks[&piece.block])
+        block
     }
 
     /// Takes `sectors` of `image` as what block `block` holds; the length stays.
     pub(super) fn set_sectors(&mut self, block: u64, image: &Block, sectors: Sectors) {
         self.allocated.insert(block..block + 1);
         if sectors == Sectors::MAX {
-            self.blocks.insert(block, Arc::clone(image));
+            self.blocks.set(block, Arc::clone(image));
             return;
         }
-        let target = Arc::make_mut(self.blocks.entry(block).or_insert_with(zeros));
+        let target = self.blocks.edit(block);
         for sector in (0..8).filter(|sector| sectors & (1 << sector) != 0) {
             let bytes = sector * SECTOR_BYTES..(sector + 1) * SECTOR_BYTES;
-            target[bytes.clone()].copy_from_slice(&image[bytes]);
+            target[bytes.clone()].copy_from_slice(&image.bytes()[bytes]);
         }
     }
 
     /// Gives the blocks of `blocks` back; they read as zeros.
     pub(super) fn punch(&mut self, blocks: Range<u64>) {
-        let gone: Vec<u64> = self.blocks.range(blocks.clone()).map(|(number, _)| *number).collect();
-        for number in gone {
-            self.blocks.remove(&number);
-        }
+        self.blocks.remove(blocks.clone());
         self.allocated.remove(blocks);
     }
 
@@ -135,29 +134,23 @@ impl Content {
     /// Zeroes what stands behind the end: blocks can become durable before the length does.
     pub(super) fn forget_behind_end(&mut self) {
         let end = self.len.div_ceil(BLOCK_BYTES);
-        drop(self.blocks.split_off(&end));
+        self.blocks.remove(end..u64::MAX);
         let within = narrow(self.len % BLOCK_BYTES);
-        if within > 0
-            && let Some(block) = self.blocks.get_mut(&(end - 1))
-        {
-            Arc::make_mut(block)[within..].fill(0);
+        let last = within > 0 && self.blocks.get(end - 1).is_some();
+        if last {
+            self.blocks.edit(end - 1)[within..].fill(0);
         }
     }
 
     /// Flips the bits `xor` of the byte at `offset`, also when the length is still to come.
     pub(super) fn flip(&mut self, offset: u64, xor: u8) {
-        let block = self.blocks.entry(offset / BLOCK_BYTES).or_insert_with(zeros);
-        Arc::make_mut(block)[narrow(offset % BLOCK_BYTES)] ^= xor;
+        self.blocks.edit(offset / BLOCK_BYTES)[narrow(offset % BLOCK_BYTES)] ^= xor;
     }
 }
 
 /// Flips the bits `xor` of one byte of a block's image.
 pub(super) fn flip_in(image: &mut Block, within: u64, xor: u8) {
-    Arc::make_mut(image)[narrow(within)] ^= xor;
-}
-
-fn zeros() -> Block {
-    Arc::new([0; BLOCK_LEN])
+    Page::edit(image)[narrow(within)] ^= xor;
 }
 
 /// A simulated file is held in memory, so its lengths and offsets fit; a longer one saturates and

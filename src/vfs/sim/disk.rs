@@ -1,79 +1,80 @@
 //! The state of one simulated disk, behind one lock: files, names, locks, room, faults, counters.
 //!
-//! Each operation of the trait is one method here and takes effect at once and whole. A disk that
-//! crashed answers everything with an error.
+//! Owns who uses which file and when an operation fails; what operations do is in `folders` and
+//! `data`. A disk that crashed answers everything with an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
+
+use rustix::io::Errno;
 
 use super::SimStats;
 use super::content::BLOCK_BYTES;
-use super::crash::Fates;
-use super::fault::{Faults, SimOp};
+use super::fault::{Effect, FailedSync, Faults, SimOp};
+use super::garbage::Dead;
+use super::history::History;
 use super::inode::Inode;
+use super::locks::Locks;
 use super::names::{Entry, InodeId, Names};
 use super::rng::Rng;
-use crate::vfs::{Space, path};
-
-/// Room on a disk of which nothing else was said.
-const CAPACITY_BYTES_DEFAULT: u64 = 1 << 40;
-
-/// Who has a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
-    Writer,
-    Readers(u64),
-}
+use super::room::Room;
+use super::slow::Delays;
 
 #[derive(Debug)]
 pub(super) struct Disk {
-    crashed: bool,
-    names: Names,
-    inodes: BTreeMap<InodeId, Inode>,
-    next_inode: InodeId,
+    pub(super) crashed: bool,
+    /// No change is taken any more, as after an error that a file system could not live with.
+    pub(super) read_only: bool,
+    /// Shared with forks until one changes it, as each file is.
+    pub(super) names: Arc<Names>,
+    pub(super) inodes: BTreeMap<InodeId, Arc<Inode>>,
+    pub(super) next_inode: InodeId,
     /// How many files and maps are open, by inode: they keep its bytes and its space.
     opens: BTreeMap<InodeId, u64>,
-    locks: BTreeMap<String, Holder>,
-    pub(super) capacity: u64,
+    /// Files that have lost their name: when nobody has one open and no crash can bring its name
+    /// back, it is gone.
+    pub(super) loose: BTreeSet<InodeId>,
+    locks: Locks,
+    /// What deleted files left on the medium.
+    pub(super) dead: Dead,
+    /// Whether garbage is bytes of deleted files.
+    pub(super) show_deleted: bool,
+    pub(super) room: Room,
+    pub(super) failed_sync: FailedSync,
     pub(super) faults: Faults,
+    pub(super) delays: Delays,
     pub(super) stats: SimStats,
+    pub(super) history: History,
     /// For `random`, apart from the fates, so that drawing an id does not change a crash.
     entropy: Rng,
-    fates: Rng,
+    pub(super) fates: Rng,
 }
 
 impl Disk {
     pub(super) fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
+        let (entropy, fates) = (Rng::new(rng.next()), Rng::new(rng.next()));
         Self {
             crashed: false,
-            names: Names::default(),
+            read_only: false,
+            names: Arc::default(),
             inodes: BTreeMap::new(),
             next_inode: 1,
             opens: BTreeMap::new(),
-            locks: BTreeMap::new(),
-            capacity: CAPACITY_BYTES_DEFAULT,
-            faults: Faults::default(),
+            loose: BTreeSet::new(),
+            locks: Locks::default(),
+            dead: Dead::default(),
+            show_deleted: false,
+            room: Room::default(),
+            failed_sync: FailedSync::default(),
+            faults: Faults::new(rng.next()),
+            delays: Delays::default(),
             stats: SimStats::default(),
-            entropy: Rng::new(rng.next()),
-            fates: Rng::new(rng.next()),
+            history: History::default(),
+            entropy,
+            fates,
         }
-    }
-
-    /// Cuts the power: this disk fails from now on; what it leaves is returned.
-    pub(super) fn crash(&mut self) -> Self {
-        let mut after = Self::new(self.fates.next());
-        let mut fates = Fates::new(self.fates.next());
-        after.names = self.names.after_crash(&mut fates);
-        for (_, id) in after.names.files() {
-            if let Some(inode) = self.inodes.get(&id) {
-                after.inodes.insert(id, inode.after_crash(&mut fates));
-            }
-        }
-        after.next_inode = self.next_inode;
-        after.capacity = self.capacity;
-        self.crashed = true;
-        after
     }
 
     pub(super) fn check_powered(&self) -> io::Result<()> {
@@ -86,20 +87,79 @@ impl Disk {
 
     /// Starts an operation that can be made to fail.
     pub(super) fn begin(&mut self, op: SimOp, path: &str) -> io::Result<()> {
+        let struck = self.strike(op)?;
+        self.outcome(struck, op, path)
+    }
+
+    /// The same, with what goes wrong still to be done.
+    pub(super) fn strike(&mut self, op: SimOp) -> io::Result<Option<Effect>> {
         self.check_powered()?;
-        self.faults.strike(op, path)
+        self.delays.wait(op);
+        if self.read_only && !matches!(op, SimOp::Read | SimOp::Map) {
+            return Err(Errno::ROFS.into());
+        }
+        Ok(self.faults.strike(op))
+    }
+
+    /// What a failure means for the operation itself.
+    pub(super) fn outcome(
+        &mut self,
+        struck: Option<Effect>,
+        op: SimOp,
+        path: &str,
+    ) -> io::Result<()> {
+        match struck {
+            None | Some(Effect::Misdirect) => Ok(()),
+            Some(Effect::Fail(kind)) => {
+                Err(io::Error::new(kind, format!("simulated fault: {op:?} of {path}")))
+            }
+            Some(Effect::ReadOnly) => {
+                self.read_only = true;
+                Err(Errno::ROFS.into())
+            }
+        }
     }
 
     /// The file of `id`: it exists for as long as somebody has it open.
-    pub(super) fn inode(&mut self, id: InodeId) -> io::Result<&mut Inode> {
-        self.inodes.get_mut(&id).ok_or_else(|| io::ErrorKind::NotFound.into())
+    pub(super) fn inode(&self, id: InodeId) -> io::Result<&Inode> {
+        let inode = self.inodes.get(&id).map(AsRef::as_ref);
+        inode.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    pub(super) fn named(&mut self, path: &str) -> Option<&mut Inode> {
+    /// The same, to change it: apart from forks from now on.
+    pub(super) fn inode_mut(&mut self, id: InodeId) -> io::Result<&mut Inode> {
+        let inode = self.inodes.get_mut(&id).map(Arc::make_mut);
+        inode.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    pub(super) fn named(&self, path: &str) -> Option<&Inode> {
         match self.names.get(path)? {
-            Entry::File(id) => self.inodes.get_mut(&id),
+            Entry::File(id) => self.inode(id).ok(),
             Entry::Folder => None,
         }
+    }
+
+    pub(super) fn named_mut(&mut self, path: &str) -> Option<&mut Inode> {
+        match self.names.get(path)? {
+            Entry::File(id) => self.inode_mut(id).ok(),
+            Entry::Folder => None,
+        }
+    }
+
+    /// The files that have a name.
+    pub(super) fn named_inodes(&self) -> impl Iterator<Item = (InodeId, &Inode)> {
+        self.names.files().filter_map(|(_, id)| Some((id, self.inode(id).ok()?)))
+    }
+
+    /// A file's name, for messages.
+    pub(super) fn path_of(&self, id: InodeId) -> String {
+        let found = self.names.files().find(|(_, named)| *named == id);
+        found.map_or_else(String::new, |(path, _)| path.to_owned())
+    }
+
+    /// The names, to change them: apart from forks from now on.
+    pub(super) fn names_mut(&mut self) -> &mut Names {
+        Arc::make_mut(&mut self.names)
     }
 
     pub(super) fn files(&self) -> Vec<String> {
@@ -107,9 +167,12 @@ impl Disk {
     }
 
     /// Finds a file by name and counts it as open until [`Disk::close`].
-    pub(super) fn open(&mut self, path: &str) -> io::Result<InodeId> {
+    pub(super) fn open(&mut self, path: &str, write: bool) -> io::Result<InodeId> {
         self.check_powered()?;
         let id = self.find_file(path)?;
+        if write && self.read_only {
+            return Err(Errno::ROFS.into());
+        }
         self.share(id);
         Ok(id)
     }
@@ -124,73 +187,11 @@ impl Disk {
             *count -= 1;
             if *count == 0 {
                 self.opens.remove(&id);
-            }
-        }
-        self.forget_unreachable();
-    }
-
-    pub(super) fn create(&mut self, path: &str, len: u64) -> io::Result<InodeId> {
-        self.begin(SimOp::Create, path)?;
-        self.check_new(path)?;
-        let bytes = len.checked_next_multiple_of(BLOCK_BYTES).ok_or(io::ErrorKind::FileTooLarge)?;
-        self.reserve(bytes)?;
-        let id = self.next_inode;
-        self.next_inode += 1;
-        self.inodes.insert(id, Inode::allocate(len));
-        self.names.make(path, Entry::File(id));
-        self.share(id);
-        Ok(id)
-    }
-
-    pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.begin(SimOp::Rename, from)?;
-        // Both folders before both names, as systems do.
-        self.check_folder(path::parent(from))?;
-        self.check_folder(path::parent(to))?;
-        let id = self.find_file(from)?;
-        self.check_new(to)?;
-        self.names.rename(from, to, Entry::File(id));
-        Ok(())
-    }
-
-    pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
-        self.begin(SimOp::Remove, path)?;
-        self.find_file(path)?;
-        self.names.remove(path);
-        self.forget_unreachable();
-        Ok(())
-    }
-
-    pub(super) fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        self.check_powered()?;
-        self.check_folder(dir)?;
-        Ok(self.names.list(dir))
-    }
-
-    pub(super) fn create_dir(&mut self, dir: &str) -> io::Result<()> {
-        self.begin(SimOp::Create, dir)?;
-        let ends = dir.match_indices('/').map(|(end, _)| end).chain([dir.len()]);
-        for folder in ends.map(|end| &dir[..end]) {
-            match self.names.get(folder) {
-                None => self.names.make(folder, Entry::Folder),
-                Some(Entry::Folder) => {}
-                Some(Entry::File(_)) if folder == dir => {
-                    return Err(io::ErrorKind::AlreadyExists.into());
+                if self.loose.contains(&id) {
+                    self.forget_unreachable();
                 }
-                Some(Entry::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
             }
         }
-        Ok(())
-    }
-
-    pub(super) fn sync_dir(&mut self, dir: &str) -> io::Result<()> {
-        self.stats.dir_syncs += 1;
-        self.check_powered()?;
-        self.check_folder(dir)?;
-        self.faults.strike(SimOp::SyncDir, dir)?;
-        self.names.sync(dir);
-        self.forget_unreachable();
-        Ok(())
     }
 
     pub(super) fn lock(&mut self, path: &str, exclusive: bool) -> io::Result<()> {
@@ -199,30 +200,15 @@ impl Disk {
             let id = self.create(path, 0)?;
             self.close(id);
         }
-        let holder = match (self.locks.get(path), exclusive) {
-            (None, true) => Holder::Writer,
-            (None, false) => Holder::Readers(1),
-            (Some(Holder::Readers(count)), false) => Holder::Readers(count + 1),
-            _ => return Err(io::ErrorKind::WouldBlock.into()),
-        };
-        self.locks.insert(path.to_owned(), holder);
-        Ok(())
+        self.locks.take(path, exclusive)
     }
 
     pub(super) fn unlock(&mut self, path: &str) {
-        match self.locks.get_mut(path) {
-            Some(Holder::Readers(count)) if *count > 1 => *count -= 1,
-            _ => drop(self.locks.remove(path)),
-        }
+        self.locks.give_back(path);
     }
 
     pub(super) fn has_writer(&self, path: &str) -> bool {
-        self.locks.get(path) == Some(&Holder::Writer)
-    }
-
-    pub(super) fn space(&self) -> io::Result<Space> {
-        self.check_powered()?;
-        Ok(Space { free: self.capacity.saturating_sub(self.used()), total: self.capacity })
+        self.locks.has_writer(path)
     }
 
     pub(super) fn random(&mut self, buf: &mut [u8]) -> io::Result<()> {
@@ -236,55 +222,28 @@ impl Disk {
         self.fates.below(bound)
     }
 
-    /// Fails unless `bytes` more can be allocated.
-    pub(super) fn reserve(&self, bytes: u64) -> io::Result<()> {
-        if bytes == 0 || bytes <= self.space()?.free {
-            return Ok(());
-        }
-        Err(io::ErrorKind::StorageFull.into())
-    }
-
     /// The space of all files that have a name or are open. What only a crash could bring back
     /// does not count, although its space then does again: `free` may drop to nothing.
-    fn used(&self) -> u64 {
+    pub(super) fn used(&self) -> u64 {
         let named = self.names.files().map(|(_, id)| id);
         let ids: BTreeSet<_> = named.chain(self.opens.keys().copied()).collect();
         let inodes = ids.iter().filter_map(|id| self.inodes.get(id));
         inodes.map(|inode| inode.live.allocated.count() * BLOCK_BYTES).sum()
     }
 
-    fn find_file(&self, path: &str) -> io::Result<InodeId> {
-        self.check_folder(path::parent(path))?;
-        match self.names.get(path) {
-            Some(Entry::File(id)) => Ok(id),
-            Some(Entry::Folder) => Err(io::ErrorKind::IsADirectory.into()),
-            None => Err(io::ErrorKind::NotFound.into()),
+    /// Forgets files that no name, no user and no crash can reach any more.
+    pub(super) fn forget_unreachable(&mut self) {
+        if self.loose.is_empty() {
+            return;
         }
-    }
-
-    fn check_new(&self, path: &str) -> io::Result<()> {
-        self.check_folder(path::parent(path))?;
-        match self.names.get(path) {
-            None => Ok(()),
-            Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
-        }
-    }
-
-    fn check_folder(&self, dir: &str) -> io::Result<()> {
-        match self.names.get(dir) {
-            Some(Entry::Folder) => Ok(()),
-            Some(Entry::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
-            None => {
-                // Looked up part by part: the first that is no folder decides.
-                self.check_folder(path::parent(dir))?;
-                Err(io::ErrorKind::NotFound.into())
+        let reachable = self.names.reachable();
+        let gone = |id: &InodeId| !self.opens.contains_key(id) && !reachable.contains_key(id);
+        let gone: Vec<_> = self.loose.iter().copied().filter(gone).collect();
+        for id in gone {
+            self.loose.remove(&id);
+            if let Some(inode) = self.inodes.remove(&id) {
+                self.dead.bury(inode.remains());
             }
         }
-    }
-
-    fn forget_unreachable(&mut self) {
-        let reachable = self.names.reachable();
-        let opens = &self.opens;
-        self.inodes.retain(|id, _| reachable.contains(id) || opens.contains_key(id));
     }
 }

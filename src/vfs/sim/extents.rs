@@ -51,6 +51,30 @@ impl Extents {
             .sum()
     }
 
+    /// The parts of `range` that are not in the set, in order.
+    pub(super) fn gaps(&self, range: &Range<u64>) -> Vec<Range<u64>> {
+        let below = self.0.range(..range.end).rev().map(|(start, end)| *start..*end);
+        let mut held: Vec<_> = below.take_while(|held| held.end > range.start).collect();
+        held.reverse();
+        let mut gaps = Vec::new();
+        let mut start = range.start;
+        for held in held {
+            if start < held.start {
+                gaps.push(start..held.start);
+            }
+            start = held.end;
+        }
+        if start < range.end {
+            gaps.push(start..range.end);
+        }
+        gaps
+    }
+
+    /// The ranges in order, as start and end.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter().map(|(start, end)| (*start, *end))
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.0.iter().map(|(start, end)| end - start).sum()
     }
@@ -83,6 +107,9 @@ mod tests {
                 let end = start + rng.below(12);
                 let expected = plain.iter().filter(|number| (start..end).contains(*number)).count();
                 assert_eq!(extents.count_in(start..end), wide(expected), "seed {seed}");
+                let gaps: Vec<u64> = extents.gaps(&(start..end)).into_iter().flatten().collect();
+                let absent = (start..end).filter(|number| !plain.contains(number));
+                assert_eq!(gaps, absent.collect::<Vec<_>>(), "seed {seed}");
                 assert_eq!(extents.count(), wide(plain.len()), "seed {seed}");
                 let ends: Vec<_> = extents.0.iter().map(|(start, end)| (*start, *end)).collect();
                 assert!(ends.windows(2).all(|pair| pair[0].1 < pair[1].0), "seed {seed}: {ends:?}");

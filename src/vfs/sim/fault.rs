@@ -1,16 +1,20 @@
-//! Failures to order: the nth operation of a kind fails, once or from then on.
+//! Failures to order: the nth operation of a kind, or any of them by odds, goes wrong.
+//!
+//! Says when and how; what a failed operation leaves behind is known by `data` and `disk`.
 
 use std::io;
 
+use super::rng::Rng;
+
 /// A kind of operation that can be made to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SimOp {
     /// `read_at`.
     Read,
     /// `write_at`. Any part of the bytes is written.
     Write,
-    /// A file's `sync`. Its unsynced bytes are read on, and never become durable.
+    /// A file's `sync`. Its unsynced bytes never become durable: see [`FailedSync`].
     Sync,
     /// `sync_dir`. The names stay as they were: a crash decides about them.
     SyncDir,
@@ -26,45 +30,97 @@ pub enum SimOp {
     Map,
 }
 
-#[derive(Debug)]
-struct Fault {
-    op: SimOp,
-    /// How many operations still succeed before it strikes.
-    spared: u64,
-    error: io::ErrorKind,
-    sticky: bool,
+/// What is read after a failed sync of a file, where the disk holds the old bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailedSync {
+    /// The new bytes, from pages that pass for clean: ext4 and xfs.
+    #[default]
+    ReadsNew,
+    /// The old bytes: btrfs.
+    ReadsOld,
+}
+
+/// How an operation goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Effect {
+    Fail(io::ErrorKind),
+    /// It fails, and the whole disk takes no changes from then on.
+    ReadOnly,
+    /// A write that succeeds, elsewhere.
+    Misdirect,
+}
+
+/// When a failure strikes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trigger {
+    /// Once, when so many operations have been spared.
+    Once { spared: u64 },
+    /// Always, from then on.
+    From { spared: u64 },
+    /// One in so many, by the seed.
+    Odds { one_in: u64 },
+}
+
+impl Trigger {
+    /// At the `nth` operation from now on; 1 is the next.
+    pub(super) fn once(nth: u64) -> Self {
+        Self::Once { spared: nth.saturating_sub(1) }
+    }
+
+    /// At the `nth` operation from now on and all after it.
+    pub(super) fn from(nth: u64) -> Self {
+        Self::From { spared: nth.saturating_sub(1) }
+    }
 }
 
 /// The failures still to come.
-#[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+#[derive(Debug)]
+pub(super) struct Faults {
+    armed: Vec<(SimOp, Trigger, Effect)>,
+    rng: Rng,
+}
 
 impl Faults {
-    pub(super) fn arm(&mut self, op: SimOp, nth: u64, error: io::ErrorKind, sticky: bool) {
-        self.0.push(Fault { op, spared: nth.saturating_sub(1), error, sticky });
+    pub(super) fn new(seed: u64) -> Self {
+        Self { armed: Vec::new(), rng: Rng::new(seed) }
+    }
+
+    pub(super) fn arm(&mut self, op: SimOp, trigger: Trigger, effect: Effect) {
+        self.armed.push((op, trigger, effect));
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.armed.clear();
     }
 
-    /// Counts one operation; fails if it is one that was to fail.
-    pub(super) fn strike(&mut self, op: SimOp, path: &str) -> io::Result<()> {
+    /// Counts one operation; how it goes wrong, if it does.
+    pub(super) fn strike(&mut self, op: SimOp) -> Option<Effect> {
         let mut struck = None;
-        self.0.retain_mut(|fault| {
-            if fault.op != op {
+        let rng = &mut self.rng;
+        self.armed.retain_mut(|(armed, trigger, effect)| {
+            if *armed != op {
                 return true;
             }
-            if fault.spared > 0 {
-                fault.spared -= 1;
-                return true;
+            let (strikes, stays) = match trigger {
+                Trigger::Once { spared: 0 } => (true, false),
+                Trigger::From { spared: 0 } => (true, true),
+                Trigger::Once { spared } | Trigger::From { spared } => {
+                    *spared -= 1;
+                    (false, true)
+                }
+                Trigger::Odds { one_in } => (rng.below(*one_in) == 0, true),
+            };
+            if strikes {
+                struck = Some(*effect);
             }
-            struck = Some(fault.error);
-            fault.sticky
+            stays
         });
-        match struck {
-            None => Ok(()),
-            Some(kind) => Err(io::Error::new(kind, format!("simulated fault: {op:?} of {path}"))),
-        }
+        struck
+    }
+
+    /// A number below `bound`, for what a failure does.
+    pub(super) fn choose(&mut self, bound: u64) -> u64 {
+        self.rng.below(bound)
     }
 }

@@ -1,18 +1,19 @@
 //! An open file, a map and a lock of the simulated disk: each a share in the disk that ends when
-//! it is dropped.
+//! it is dropped. What they do is in `data` and `disk`.
 
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use rustix::io::Errno;
 
-use super::content::{BLOCK_BYTES, narrow, wide};
+use super::content::narrow;
+use super::data::Mapped;
 use super::disk::Disk;
-use super::fault::SimOp;
+use super::history::digest;
 use super::names::InodeId;
-use crate::vfs::{Lock, Map, VfsFile, check_punch};
+use crate::vfs::{Lock, Map, VfsFile};
 
 /// What is read through a map where the disk has a bad sector: not data, and not zeros, which
 /// could pass for data.
@@ -33,9 +34,8 @@ impl Handle {
         Self { disk: Arc::clone(disk), id, path: path.to_owned() }
     }
 
-    fn share(&self, disk: &mut Disk) -> Self {
-        disk.share(self.id);
-        Self::new(&self.disk, self.id, &self.path)
+    fn file(&self) -> (InodeId, &str) {
+        (self.id, &self.path)
     }
 }
 
@@ -64,98 +64,63 @@ impl SimFile {
 impl VfsFile for SimFile {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         let mut disk = self.handle.disk.lock();
-        disk.stats.reads += 1;
-        disk.begin(SimOp::Read, &self.handle.path)?;
-        let inode = disk.inode(self.handle.id)?;
-        let range = range_of(offset, buf.len())?;
-        if range.end > inode.live.len && !range.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        inode.check_readable(&range)?;
-        inode.live.read(offset, buf);
-        Ok(())
+        let (path, len) = (&self.handle.path, buf.len());
+        let done = disk.read(self.handle.file(), offset, buf);
+        disk.told(done, |read| match read {
+            Some(()) => format!("read {path} {offset}+{len} {}", digest(buf)),
+            None => format!("read {path} {offset}+{len}"),
+        })
     }
 
     fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
         let mut disk = self.handle.disk.lock();
+        let (path, len) = (&self.handle.path, bufs.iter().map(|buf| buf.len()).sum::<usize>());
         disk.stats.writes += 1;
-        disk.check_powered()?;
-        self.check_writable()?;
-        let mut bytes = bufs.concat();
-        let range = range_of(offset, bytes.len())?;
-        let missing = disk.inode(self.handle.id)?.missing(&range);
-        disk.reserve(missing)?;
-        let done = disk.begin(SimOp::Write, &self.handle.path);
-        if done.is_err() {
-            let part = disk.choose(wide(bytes.len()) + 1);
-            bytes.truncate(narrow(part));
-        }
-        disk.stats.bytes_written += wide(bytes.len());
-        disk.inode(self.handle.id)?.write(offset, &bytes);
-        done
+        let done = disk
+            .check_powered()
+            .and_then(|()| self.check_writable())
+            .and_then(|()| disk.write(self.handle.file(), offset, bufs.concat()));
+        disk.told(done, |_| format!("write {path} {offset}+{len} {}", digest(&bufs.concat())))
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.handle.disk.lock();
-        disk.stats.syncs += 1;
-        disk.check_powered()?;
-        let done = disk.begin(SimOp::Sync, &self.handle.path);
-        let inode = disk.inode(self.handle.id)?;
-        match done {
-            Ok(()) => inode.sync(),
-            Err(_) => inode.fail_sync(),
-        }
-        done
+        let done = disk.sync(self.handle.file());
+        disk.told(done, |_| format!("sync {}", self.handle.path))
     }
 
     fn len(&self) -> io::Result<u64> {
         let mut disk = self.handle.disk.lock();
-        disk.check_powered()?;
-        Ok(disk.inode(self.handle.id)?.live.len)
+        let done = disk.len(self.handle.id);
+        disk.told(done, |len| format!("len {}: {len:?}", self.handle.path))
     }
 
     fn allocated(&self) -> io::Result<u64> {
         let mut disk = self.handle.disk.lock();
-        disk.check_powered()?;
-        Ok(disk.inode(self.handle.id)?.live.allocated.count() * BLOCK_BYTES)
+        let done = disk.allocated(self.handle.id);
+        disk.told(done, |bytes| format!("allocated {}: {bytes:?}", self.handle.path))
     }
 
     fn punch(&self, range: Range<u64>) -> io::Result<()> {
-        check_punch(&range)?;
-        self.check_writable()?;
         let mut disk = self.handle.disk.lock();
-        disk.begin(SimOp::Punch, &self.handle.path)?;
-        disk.inode(self.handle.id)?.punch(&range);
-        Ok(())
+        let done = self.check_writable().and_then(|()| disk.punch(self.handle.file(), &range));
+        disk.told(done, |_| format!("punch {} {}..{}", self.handle.path, range.start, range.end))
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        self.check_writable()?;
         let mut disk = self.handle.disk.lock();
-        disk.begin(SimOp::Punch, &self.handle.path)?;
-        let inode = disk.inode(self.handle.id)?;
-        if len > inode.live.len {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        inode.truncate(len);
-        Ok(())
+        let done = self.check_writable().and_then(|()| disk.truncate(self.handle.file(), len));
+        disk.told(done, |_| format!("truncate {} to {len}", self.handle.path))
     }
 
     /// The map is a copy of the file as it is now: the promise that nobody writes the range any
-    /// more makes the difference invisible, and it needs no `unsafe`.
+    /// more makes the difference invisible, and it needs no `unsafe`. It is made when first read.
     fn map(&self, len: u64) -> io::Result<Arc<dyn Map>> {
         let mut disk = self.handle.disk.lock();
-        disk.begin(SimOp::Map, &self.handle.path)?;
-        let inode = disk.inode(self.handle.id)?;
-        if len > inode.live.len {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let mut bytes = inode.live.bytes(len);
-        for bad in &inode.bad {
-            let bad = narrow(bad.start.min(len))..narrow(bad.end.min(len));
-            bytes[bad].fill(UNREADABLE);
-        }
-        Ok(Arc::new(SimMap { handle: self.handle.share(&mut disk), bytes }))
+        let done = disk.map(self.handle.file(), len);
+        let mapped = disk.told(done, |_| format!("map {} 0..{len}", self.handle.path))?;
+        let handle = Handle::new(&self.handle.disk, self.handle.id, &self.handle.path);
+        Ok(Arc::new(SimMap { handle, mapped, len, bytes: OnceLock::new() }))
     }
 
     fn drop_cache(&self, _range: Range<u64>) {}
@@ -164,21 +129,31 @@ impl VfsFile for SimFile {
 #[derive(Debug)]
 struct SimMap {
     handle: Handle,
-    bytes: Vec<u8>,
+    mapped: Mapped,
+    len: u64,
+    bytes: OnceLock<Vec<u8>>,
 }
 
 impl Map for SimMap {
     fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.get_or_init(|| {
+            let mut bytes = self.mapped.content.bytes(self.len);
+            for bad in &self.mapped.bad {
+                let bad = narrow(bad.start.min(self.len))..narrow(bad.end.min(self.len));
+                bytes[bad].fill(UNREADABLE);
+            }
+            bytes
+        })
     }
 
     fn populate(&self, range: Range<u64>) -> io::Result<()> {
-        if range.start > range.end || range.end > wide(self.bytes.len()) {
+        if range.start > range.end || range.end > self.len {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let mut disk = self.handle.disk.lock();
-        disk.begin(SimOp::Map, &self.handle.path)?;
-        disk.inode(self.handle.id)?.check_readable(&range)
+        let done = disk.populate(self.handle.file(), &range);
+        let path = &self.handle.path;
+        disk.told(done, |_| format!("populate {path} {}..{}", range.start, range.end))
     }
 }
 
@@ -202,9 +177,4 @@ impl Drop for SimLock {
     fn drop(&mut self) {
         self.disk.lock().unlock(&self.path);
     }
-}
-
-fn range_of(offset: u64, len: usize) -> io::Result<Range<u64>> {
-    let end = offset.checked_add(wide(len)).ok_or(io::ErrorKind::InvalidInput)?;
-    Ok(offset..end)
 }

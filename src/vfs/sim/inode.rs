@@ -8,8 +8,13 @@ use std::ops::Range;
 
 use rustix::io::Errno;
 
-use super::content::{BLOCK_BYTES, Block, Content, Sectors, blocks_of, flip_in, pieces, sectors};
-use super::crash::Fates;
+use super::blocks::{Block, Blocks, Page};
+use super::content::{
+    BLOCK_BYTES, Content, Sectors, blocks_of, flip_in, narrow, pieces, sectors, wide,
+};
+use super::crash::{Fate, SimChange, Verdict};
+use super::fault::FailedSync;
+use super::rng::mix;
 
 /// Something done to a file that no sync has made durable. Real file systems persist these in any
 /// order, so a crash decides about each by itself.
@@ -31,6 +36,8 @@ pub(super) struct Inode {
     pub(super) live: Content,
     durable: Content,
     pending: Vec<Pending>,
+    /// A failed sync gave data up: `live` has bytes that `durable` never gets.
+    lost: bool,
     /// Byte ranges that cannot be read, whatever is written there.
     pub(super) bad: Vec<Range<u64>>,
 }
@@ -60,6 +67,7 @@ impl Inode {
 
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         let len = self.live.len;
+        self.allocate_for(&(offset..offset + wide(bytes.len())));
         for piece in pieces(offset, bytes.len()) {
             let image = self.live.write(&piece, &bytes[piece.at.clone()]);
             let sectors = sectors(&piece.within);
@@ -67,6 +75,41 @@ impl Inode {
         }
         if self.live.len > len {
             self.pending.push(Pending::Len(self.live.len));
+        }
+    }
+
+    /// The space and the length that a write to `range` needs, without its bytes.
+    pub(super) fn extend(&mut self, range: &Range<u64>) {
+        self.allocate_for(range);
+        if range.end > self.live.len {
+            self.push(Pending::Len(range.end));
+        }
+    }
+
+    fn allocate_for(&mut self, range: &Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
+        for gap in self.live.allocated.gaps(&blocks_of(range)) {
+            self.push(Pending::Alloc(gap));
+        }
+    }
+
+    /// Writes over what is on the medium, and over what would become it. The length stays.
+    pub(super) fn scribble(&mut self, offset: u64, bytes: &[u8]) {
+        let count = bytes.len().min(narrow(self.live.len.saturating_sub(offset)));
+        for piece in pieces(offset, count) {
+            let bytes = &bytes[piece.at.clone()];
+            for content in [&mut self.live, &mut self.durable] {
+                content.blocks.edit(piece.block)[piece.within.clone()].copy_from_slice(bytes);
+            }
+            for pending in &mut self.pending {
+                if let Pending::Data { block, image, .. } = pending
+                    && *block == piece.block
+                {
+                    Page::edit(image)[piece.within.clone()].copy_from_slice(bytes);
+                }
+            }
         }
     }
 
@@ -86,32 +129,76 @@ impl Inode {
         self.durable.forget_behind_end();
     }
 
-    /// A sync that failed: the system takes the pages for clean, so that their bytes are read but
-    /// never written. Lengths and extents stay pending: the journal has them.
-    pub(super) fn fail_sync(&mut self) {
+    /// A sync that failed: the bytes are never written. Either the system takes their pages for
+    /// clean, so that they are read on, or it drops them. Lengths and extents stay pending: the
+    /// journal has them.
+    pub(super) fn fail_sync(&mut self, mode: FailedSync) {
         self.pending.retain(|pending| !matches!(pending, Pending::Data { .. }));
+        match mode {
+            FailedSync::ReadsNew => self.lost = true,
+            FailedSync::ReadsOld => {
+                self.live = self.durable.clone();
+                self.pending.iter().for_each(|pending| pending.apply(&mut self.live));
+                self.live.forget_behind_end();
+            }
+        }
+    }
+
+    /// Whether a crash changes nothing, so that both sides of it can share this.
+    pub(super) fn is_durable(&self) -> bool {
+        self.pending.is_empty() && !self.lost
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What a crash would ask about, in that order.
+    pub(super) fn changes(&self) -> impl Iterator<Item = SimChange> {
+        self.pending.iter().map(|pending| pending.change(&self.durable))
+    }
+
+    /// The same for the same durable length, space, bytes and bad sectors.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let extents = self.durable.allocated.ranges();
+        let bad = self.bad.iter().map(|bad| (bad.start, bad.end));
+        let shape = extents.chain([(u64::MAX, self.durable.len)]).chain(bad);
+        shape.fold(self.durable.blocks.hash(), |sum, (start, end)| mix(mix(sum ^ start) ^ end))
     }
 
     /// The file as a power cut leaves it.
-    pub(super) fn after_crash(&self, fates: &mut Fates) -> Self {
+    pub(super) fn after_crash(&self, path: &str, verdict: &mut Verdict<'_>) -> Self {
         let mut durable = self.durable.clone();
-        for pending in &self.pending {
+        for (pending, change) in self.pending.iter().zip(self.changes()) {
+            let fate = verdict.fate(path, change);
             match pending {
                 Pending::Data { block, image, sectors } => {
-                    let kept = fates.sectors(*sectors);
-                    if kept != 0 {
-                        durable.set_sectors(*block, image, kept);
+                    let kept = if let Fate::Torn(kept) = fate { sectors & kept } else { *sectors };
+                    if kept != 0
+                        && let Some(image) = verdict.image(fate, *block, image)
+                    {
+                        durable.set_sectors(*block, &image, kept);
                     }
                 }
+                Pending::Alloc(range) if fate == Fate::Garbage => {
+                    pending.apply(&mut durable);
+                    durable.blocks.copy(&verdict.garbage.blocks(range), range);
+                }
                 metadata => {
-                    if fates.keep() {
+                    if fate != Fate::Drop {
                         metadata.apply(&mut durable);
                     }
                 }
             }
         }
         durable.forget_behind_end();
-        Self { live: durable.clone(), durable, pending: Vec::new(), bad: self.bad.clone() }
+        let (bad, live) = (self.bad.clone(), durable.clone());
+        Self { live, durable, pending: Vec::new(), lost: false, bad }
+    }
+
+    /// What the medium holds, for the file's next owner.
+    pub(super) fn remains(&self) -> &Blocks {
+        &self.durable.blocks
     }
 
     /// Fails when part of `range` cannot be read.
@@ -138,6 +225,19 @@ impl Inode {
 }
 
 impl Pending {
+    /// What it is to the one who decides about it.
+    fn change(&self, durable: &Content) -> SimChange {
+        match self {
+            Self::Data { block, sectors, .. } => {
+                let fresh = durable.blocks.get(*block).is_none();
+                SimChange::Written { block: *block, sectors: *sectors, fresh }
+            }
+            Self::Len(len) => SimChange::Len(*len),
+            Self::Alloc(blocks) => SimChange::Allocated(blocks.clone()),
+            Self::Punch(blocks) => SimChange::Punched(blocks.clone()),
+        }
+    }
+
     fn apply(&self, content: &mut Content) {
         match self {
             Self::Data { block, image, sectors } => content.set_sectors(*block, image, *sectors),

@@ -1,10 +1,28 @@
 //! A simulated disk in memory that forgets what was not synced: for tests and simulators.
 //!
-//! It keeps apart, for each file and each folder, what is durable and what is pending. A crash
-//! decides about every pending item by itself, by a seeded generator: bytes of a 4 KiB block are
-//! kept, dropped or torn at 512-byte sectors; lengths, allocations, punched holes and names are
-//! kept or dropped. Real file systems do persist them in any order between two syncs. The same
-//! seed and the same calls give the same history.
+//! It keeps apart, for each file and each folder, what is durable and what is pending. The same
+//! seed and the same calls give the same history, which the disk can write down.
+//!
+//! **Crashes.** Names, lengths, space and the bytes of each 4 KiB block that one write touched
+//! are items of their own; until the matching sync they persist in any order, as in real file
+//! systems. A crash keeps or drops each. Bytes can also be torn at 512-byte sectors; in a block
+//! that has never been durable they can be zeros or garbage too: noise or, on request, old bytes
+//! of deleted files, then also in new space without bytes. What a crash chooses follows from a seed
+//! ([`SimVfs::crash`]), from a number ([`SimVfs::crash_pattern`]) or from the caller
+//! ([`SimVfs::crash_choosing`]). Three orders are kept, as journals keep them: a rename is one
+//! item, changes of one name persist in their order, and what is in a lost folder is lost.
+//!
+//! **Faults.** By countdown or by odds, any operation fails; a write lands elsewhere, flips a bit
+//! or loses a sector; the disk turns read-only. A failed write leaves a prefix. A failed sync loses
+//! its bytes for good, and reads see the new ones or the old ones. Bytes, names and the reserve of
+//! copy-on-write run out apart. Sectors go bad and bits flip, across crashes. Slowness moves a
+//! clock of the test.
+//!
+//! **Not modelled.** A sector is never torn inside, and a crash never harms what was durable,
+//! though some drives do both. A sync keeps its promise: drives that lie are not simulated. A
+//! failed sync writes none of its blocks, where a real one may have written some. There is no page
+//! cache beside the file: what is damaged on the medium is read damaged at once, but through a map
+//! that was made before. Clearing a bad sector by writing it, quotas and access rights are missing.
 //!
 //! ```
 //! use clipkeep::vfs::Vfs;
@@ -26,18 +44,28 @@
 //! # }
 //! ```
 
+mod blocks;
 mod content;
+mod control;
 mod crash;
+mod data;
 mod disk;
 mod extents;
 mod fault;
 mod file;
+mod folders;
+mod garbage;
+mod history;
 mod inode;
+mod locks;
 mod names;
+mod pattern;
+mod power;
 mod rng;
+mod room;
+mod slow;
 
 use std::io;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,8 +74,10 @@ use parking_lot::Mutex;
 use super::{Lock, Space, Vfs, VfsFile, path};
 use disk::Disk;
 use file::{Handle, SimFile, SimLock};
+use history::digest;
 
-pub use fault::SimOp;
+pub use crash::{Fate, SimChange, SimPending};
+pub use fault::{FailedSync, SimOp};
 
 /// A simulated disk. Clones share it.
 #[derive(Clone, Debug)]
@@ -82,51 +112,6 @@ impl SimVfs {
         Self { disk: Arc::new(Mutex::new(disk)) }
     }
 
-    /// Cuts the power. Returns the disk as the next boot finds it: without locks, faults and
-    /// counts, with its capacity and its bad sectors.
-    ///
-    /// This disk and all that is open on it fail from now on. Bytes already mapped stay readable.
-    #[must_use]
-    pub fn crash(&self) -> Self {
-        Self::of(self.disk.lock().crash())
-    }
-
-    /// Lets the `nth` operation of kind `op` from now on fail with `error`, once; 1 is the next.
-    pub fn fail_after(&self, op: SimOp, nth: u64, error: io::ErrorKind) {
-        self.disk.lock().faults.arm(op, nth, error, false);
-    }
-
-    /// Lets the `nth` operation of kind `op` from now on and all after it fail with `error`.
-    pub fn fail_from(&self, op: SimOp, nth: u64, error: io::ErrorKind) {
-        self.disk.lock().faults.arm(op, nth, error, true);
-    }
-
-    /// Takes back all failures that were ordered and have not struck.
-    pub fn clear_faults(&self) {
-        self.disk.lock().faults.clear();
-    }
-
-    /// Sets the disk's size. Less than is in use leaves no room, and takes none away.
-    pub fn set_capacity(&self, bytes: u64) {
-        self.disk.lock().capacity = bytes;
-    }
-
-    /// Flips the bits `xor` of the byte at `offset` of a file, on the medium: also in what is
-    /// still to be synced. Nothing happens where there is no such byte.
-    pub fn corrupt(&self, path: &str, offset: u64, xor: u8) {
-        if let Some(inode) = self.disk.lock().named(path) {
-            inode.corrupt(offset, xor);
-        }
-    }
-
-    /// Makes all reads of the bytes `range` of a file fail with EIO, across crashes. Writing them
-    /// still works and does not heal them. Nothing happens where there is no such file.
-    pub fn bad_sector(&self, path: &str, range: Range<u64>) {
-        if let Some(inode) = self.disk.lock().named(path) {
-            inode.bad.push(range);
-        }
-    }
-
     /// The paths of all files, sorted.
     #[must_use]
     pub fn files(&self) -> Vec<String> {
@@ -148,37 +133,56 @@ impl SimVfs {
 
 impl Vfs for SimVfs {
     fn open(&self, path: &str, write: bool) -> io::Result<Arc<dyn VfsFile>> {
-        let id = self.disk.lock().open(path::file(path)?)?;
+        let mut disk = self.disk.lock();
+        let done = path::file(path).and_then(|path| disk.open(path, write));
+        let id =
+            disk.told(done, |_| format!("open {path}{}", if write { " to write" } else { "" }))?;
         Ok(Arc::new(SimFile::new(Handle::new(&self.disk, id, path), write)))
     }
 
     fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
-        let id = self.disk.lock().create(path::file(path)?, len)?;
+        let mut disk = self.disk.lock();
+        let done = path::file(path).and_then(|path| disk.create(path, len));
+        let id = disk.told(done, |_| format!("create {path} of {len}"))?;
         Ok(Arc::new(SimFile::new(Handle::new(&self.disk, id, path), true)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.lock().rename(path::file(from)?, path::file(to)?)
+        let mut disk = self.disk.lock();
+        let paths = path::file(from).and_then(|from| Ok((from, path::file(to)?)));
+        let done = paths.and_then(|(from, to)| disk.rename(from, to));
+        disk.told(done, |_| format!("rename {from} to {to}"))
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        self.disk.lock().remove(path::file(path)?)
+        let mut disk = self.disk.lock();
+        let done = path::file(path).and_then(|path| disk.remove(path));
+        disk.told(done, |_| format!("remove {path}"))
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        self.disk.lock().list(path::folder(dir)?)
+        let mut disk = self.disk.lock();
+        let done = path::folder(dir).and_then(|dir| disk.list(dir));
+        disk.told(done, |names| format!("list {dir:?}: {}", names.map_or(0, Vec::len)))
     }
 
     fn create_dir(&self, dir: &str) -> io::Result<()> {
-        self.disk.lock().create_dir(path::folder(dir)?)
+        let mut disk = self.disk.lock();
+        let done = path::folder(dir).and_then(|dir| disk.create_dir(dir));
+        disk.told(done, |_| format!("create folder {dir:?}"))
     }
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
-        self.disk.lock().sync_dir(path::folder(dir)?)
+        let mut disk = self.disk.lock();
+        let done = path::folder(dir).and_then(|dir| disk.sync_dir(dir));
+        disk.told(done, |_| format!("sync folder {dir:?}"))
     }
 
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {
-        self.disk.lock().lock(path::file(path)?, exclusive)?;
+        let mut disk = self.disk.lock();
+        let done = path::file(path).and_then(|path| disk.lock(path, exclusive));
+        let how = if exclusive { "alone" } else { "shared" };
+        disk.told(done, |_| format!("lock {path} {how}"))?;
         Ok(Box::new(SimLock::new(&self.disk, path)))
     }
 
@@ -188,11 +192,15 @@ impl Vfs for SimVfs {
     }
 
     fn space(&self) -> io::Result<Space> {
-        self.disk.lock().space()
+        let mut disk = self.disk.lock();
+        let done = disk.space();
+        disk.told(done, |space| format!("space: {:?}", space.map(|space| space.free)))
     }
 
     fn random(&self, buf: &mut [u8]) -> io::Result<()> {
-        self.disk.lock().random(buf)
+        let mut disk = self.disk.lock();
+        let done = disk.random(buf);
+        disk.told(done, |_| format!("random {}", digest(buf)))
     }
 
     fn display_path(&self, path: &str) -> PathBuf {

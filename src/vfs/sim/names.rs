@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::crash::Fates;
+use super::crash::{SimChange, Verdict};
 use crate::vfs::path;
 
 /// A file, apart from its names.
@@ -78,15 +78,31 @@ impl Names {
         names
     }
 
-    /// Every file that has a name or might get one back.
-    pub(super) fn reachable(&self) -> BTreeSet<InodeId> {
+    /// Every file that has a name or might get one back, with one of its names.
+    pub(super) fn reachable(&self) -> BTreeMap<InodeId, &str> {
         let pending = self.pending.iter().filter_map(|pending| match pending {
-            Pending::Make { entry: Entry::File(id), .. }
-            | Pending::Rename { entry: Entry::File(id), .. } => Some(*id),
+            Pending::Make { path, entry: Entry::File(id) }
+            | Pending::Rename { to: path, entry: Entry::File(id), .. } => {
+                Some((path.as_str(), *id))
+            }
             _ => None,
         });
-        let named = self.files().chain(files_of(&self.durable)).map(|(_, id)| id);
-        named.chain(pending).collect()
+        let named = pending.chain(files_of(&self.durable)).chain(self.files());
+        named.map(|(path, id)| (id, path)).collect()
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What a crash would ask about, in that order.
+    pub(super) fn changes(&self) -> impl Iterator<Item = SimChange> {
+        self.pending.iter().map(|pending| pending.change().1)
+    }
+
+    /// The names that are durable, in order.
+    pub(super) fn durable(&self) -> impl Iterator<Item = (&str, Entry)> {
+        self.durable.iter().map(|(path, entry)| (path.as_str(), *entry))
     }
 
     /// Makes the names in `dir` durable, and the name of `dir` itself.
@@ -96,9 +112,13 @@ impl Names {
     }
 
     /// The folders as a power cut leaves them.
-    pub(super) fn after_crash(&self, fates: &mut Fates) -> Self {
+    pub(super) fn after_crash(&self, verdict: &mut Verdict<'_>) -> Self {
         let mut after = self.clone();
-        let kept = self.pending.iter().map(|_| fates.keep()).collect();
+        let ask = |pending: &Pending| {
+            let (path, change) = pending.change();
+            verdict.keeps(path, change)
+        };
+        let kept = self.pending.iter().map(ask).collect();
         after.settle(kept);
         after.pending.clear();
         after.drop_orphans();
@@ -153,6 +173,15 @@ impl Pending {
                 names.remove(from);
                 names.insert(to.clone(), *entry);
             }
+        }
+    }
+
+    /// What it is to the one who decides about it.
+    fn change(&self) -> (&str, SimChange) {
+        match self {
+            Self::Make { path, .. } => (path, SimChange::Made),
+            Self::Remove { path } => (path, SimChange::Removed),
+            Self::Rename { from, to, .. } => (from, SimChange::Renamed(to.clone())),
         }
     }
 

@@ -121,7 +121,7 @@ fn a_damaged_ledger_is_repaired_by_command_and_nothing_goes_by_it() {
     bench.run(&["sweep"]).ok();
     assert_eq!(bench.ids().len(), clips, "years after they were due, all are there");
     let hold = plan["holds_placed"][0].as_str().unwrap();
-    bench.run(&["hold", "release", hold, "--cause", "ended", "--actor", "ann"]).exits(2);
+    bench.run(&["hold", "release", hold, "--because", "ended", "--actor", "ann"]).exits(2);
     let two = ["--actor", "ann", "--second-actor", "bob"];
-    bench.run(&[&["hold", "release", hold, "--cause", "ended"][..], &two].concat()).ok();
+    bench.run(&[&["hold", "release", hold, "--because", "ended"][..], &two].concat()).ok();
 }

@@ -6,6 +6,7 @@ mod demo;
 mod export;
 mod holds;
 mod import;
+mod kill;
 mod record;
 
 use std::io::Write as _;

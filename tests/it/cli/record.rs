@@ -127,7 +127,7 @@ fn a_second_process_is_told_that_the_store_is_locked() {
 }
 
 /// Asks until there is an answer; gives up after a minute.
-fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+pub(super) fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     for _ in 0..1_200 {
         if let Some(answer) = ask() {
             return answer;

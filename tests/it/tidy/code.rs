@@ -3,8 +3,9 @@
 use super::source::Source;
 
 /// The layers from the bottom up. A module names only what stands to the left of it, or itself.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "barrier",
+    "sync",
     "types",
     "vfs",
     "format",

@@ -6,6 +6,10 @@ use std::io::ErrorKind;
 
 use super::*;
 
+mod faults;
+mod forks;
+mod history;
+
 const BLOCK: u64 = 4096;
 const SEEDS: u64 = 300;
 
@@ -312,144 +316,4 @@ fn a_second_crash_takes_nothing_that_survived_the_first() {
         let survived = once.contents("a");
         assert_eq!(once.crash().contents("a"), survived, "seed {seed}");
     }
-}
-
-#[test]
-fn the_nth_operation_fails_once_or_from_then_on() {
-    let (disk, file) = disk_with_ones(1, 1);
-    disk.fail_after(SimOp::Read, 2, ErrorKind::TimedOut);
-    let mut buf = [0; 8];
-    file.read_at(0, &mut buf).unwrap();
-    assert_eq!(file.read_at(0, &mut buf).unwrap_err().kind(), ErrorKind::TimedOut);
-    file.read_at(0, &mut buf).unwrap();
-
-    disk.fail_from(SimOp::Create, 2, ErrorKind::StorageFull);
-    disk.create("b", 0).unwrap();
-    for _ in 0..3 {
-        assert_eq!(disk.create("c", 0).unwrap_err().kind(), ErrorKind::StorageFull);
-    }
-    disk.clear_faults();
-    disk.create("c", 0).unwrap();
-}
-
-#[test]
-fn every_operation_can_be_made_to_fail() {
-    let (disk, file) = disk_with_ones(1, 1);
-    let map = file.map(1).unwrap();
-    let failing = |op, call: &dyn Fn() -> io::Result<()>| {
-        disk.fail_after(op, 1, ErrorKind::Deadlock);
-        assert_eq!(call().unwrap_err().kind(), ErrorKind::Deadlock, "{op:?}");
-    };
-    failing(SimOp::Read, &|| file.read_at(0, &mut [0]));
-    failing(SimOp::Write, &|| file.write_at(0, &[b"x"]));
-    failing(SimOp::Sync, &|| file.sync());
-    failing(SimOp::SyncDir, &|| disk.sync_dir(""));
-    failing(SimOp::Create, &|| disk.create("b", 1).map(drop));
-    failing(SimOp::Create, &|| disk.create_dir("x"));
-    failing(SimOp::Rename, &|| disk.rename("a", "b"));
-    failing(SimOp::Remove, &|| disk.remove("a"));
-    failing(SimOp::Punch, &|| file.punch(0..BLOCK));
-    failing(SimOp::Punch, &|| file.truncate(0));
-    failing(SimOp::Map, &|| file.map(1).map(drop));
-    failing(SimOp::Map, &|| map.populate(0..1));
-    assert_eq!((disk.files(), file.len().unwrap()), (vec!["a".to_owned()], BLOCK));
-}
-
-#[test]
-fn a_failed_write_leaves_any_part_of_it() {
-    let parts: BTreeSet<usize> = (0..SEEDS)
-        .map(|seed| {
-            let (disk, file) = disk_with_ones(seed, 1);
-            disk.fail_after(SimOp::Write, 1, ErrorKind::Other);
-            assert!(file.write_at(0, &[&[2; 4], &[2; 4]]).is_err());
-            disk.contents("a").unwrap().iter().take_while(|byte| **byte == 2).count()
-        })
-        .collect();
-    assert_eq!(parts, (0..=8).collect());
-}
-
-#[test]
-fn a_full_disk_refuses_new_blocks_and_takes_writes_into_allocated_ones() {
-    let disk = SimVfs::new(1);
-    disk.set_capacity(4 * BLOCK);
-    let file = disk.create("a", 3 * BLOCK).unwrap();
-    assert_eq!(disk.create("b", 2 * BLOCK).map(drop).unwrap_err().kind(), ErrorKind::StorageFull);
-    assert_eq!(disk.files(), ["a"]);
-    let other = disk.create("b", BLOCK).unwrap();
-    file.write_at(0, &[&[1; 3 * 4096]]).unwrap();
-    assert_eq!(other.write_at(BLOCK, &[b"x"]).unwrap_err().kind(), ErrorKind::StorageFull);
-    assert_eq!(disk.space().unwrap(), Space { free: 0, total: 4 * BLOCK });
-    file.punch(0..BLOCK).unwrap();
-    other.write_at(BLOCK, &[b"x"]).unwrap();
-    // The hole was given away: only what is allocated can be written at any time.
-    assert_eq!(file.write_at(0, &[b"x"]).unwrap_err().kind(), ErrorKind::StorageFull);
-}
-
-#[test]
-fn a_removed_file_frees_its_space_when_the_last_map_ends() {
-    let disk = SimVfs::new(1);
-    disk.set_capacity(BLOCK);
-    let file = disk.create("a", BLOCK).unwrap();
-    let map = file.map(BLOCK).unwrap();
-    drop(file);
-    disk.remove("a").unwrap();
-    assert_eq!(disk.space().unwrap().free, 0);
-    drop(map);
-    assert_eq!(disk.space().unwrap().free, BLOCK);
-}
-
-#[test]
-fn flipped_bits_are_on_the_medium() {
-    for seed in 0..SEEDS {
-        let (disk, file) = disk_with_ones(seed, 2);
-        file.write_at(BLOCK, &[&[1; 4096]]).unwrap();
-        disk.corrupt("a", 7, 0x80);
-        disk.corrupt("a", BLOCK + 7, 0x80);
-        disk.corrupt("a", 2 * BLOCK, 0x80);
-        disk.corrupt("none", 0, 0x80);
-        let mut expected = vec![1; 8192];
-        (expected[7], expected[4096 + 7]) = (0x81, 0x81);
-        assert_eq!(disk.contents("a").unwrap(), expected, "seed {seed}");
-        assert_eq!(disk.crash().contents("a").unwrap(), expected, "seed {seed}");
-    }
-}
-
-#[test]
-fn a_bad_sector_fails_its_reads_and_no_others_also_after_a_crash() {
-    let (disk, _) = disk_with_ones(1, 2);
-    disk.bad_sector("a", 512..1024);
-    let after = disk.crash();
-    let file = after.open("a", true).unwrap();
-    let mut buf = [0; 512];
-    file.read_at(0, &mut buf).unwrap();
-    file.read_at(1024, &mut buf).unwrap();
-    assert!(file.read_at(1023, &mut buf).is_err());
-    assert!(file.read_at(1, &mut buf).is_err());
-    let map = file.map(BLOCK).unwrap();
-    map.populate(1024..BLOCK).unwrap();
-    assert!(map.populate(0..BLOCK).is_err());
-    assert_ne!(map.bytes()[512], 1, "what cannot be read is not data");
-    file.write_at(512, &[&[3; 512]]).unwrap();
-    assert!(file.read_at(512, &mut buf).is_err());
-}
-
-#[test]
-fn every_call_is_counted() {
-    let (disk, file) = disk_with_ones(1, 1);
-    file.write_at(0, &[b"ab", b"c"]).unwrap();
-    file.read_at(0, &mut [0; 3]).unwrap();
-    let expected = SimStats { writes: 2, bytes_written: 4099, syncs: 1, dir_syncs: 1, reads: 1 };
-    assert_eq!(disk.stats(), expected);
-    assert_eq!(disk.crash().stats(), SimStats::default());
-}
-
-#[test]
-fn a_mostly_empty_segment_costs_little_memory() {
-    let disk = SimVfs::new(1);
-    let files: Vec<_> = (0..64).map(|n| disk.create(&format!("{n}"), 64 << 20).unwrap()).collect();
-    for file in &files {
-        file.write_at(63 << 20, &[b"footer"]).unwrap();
-        file.sync().unwrap();
-    }
-    assert_eq!(disk.space().unwrap().total - disk.space().unwrap().free, 64 * (64 << 20));
 }

@@ -1,0 +1,164 @@
+//! What the simulated disk does with the bytes of one file: read, write, sync, give back, map.
+//!
+//! Each method is one call of `VfsFile` and takes effect at once and whole, but for what an
+//! ordered failure leaves.
+
+use std::io;
+use std::ops::Range;
+
+use super::content::{BLOCK_BYTES, Content, blocks_of, narrow, wide};
+use super::disk::Disk;
+use super::fault::{Effect, SimOp};
+use super::names::InodeId;
+use crate::vfs::check_punch;
+
+/// A file as a map found it.
+#[derive(Debug)]
+pub(super) struct Mapped {
+    pub(super) content: Content,
+    /// What could not be read then.
+    pub(super) bad: Vec<Range<u64>>,
+}
+
+impl Disk {
+    pub(super) fn read(
+        &mut self,
+        (id, path): (InodeId, &str),
+        offset: u64,
+        buf: &mut [u8],
+    ) -> io::Result<()> {
+        self.stats.reads += 1;
+        self.begin(SimOp::Read, path)?;
+        let inode = self.inode(id)?;
+        let range = range_of(offset, buf.len())?;
+        if range.end > inode.live.len && !range.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        inode.check_readable(&range)?;
+        inode.live.read(offset, buf);
+        Ok(())
+    }
+
+    pub(super) fn write(
+        &mut self,
+        (id, path): (InodeId, &str),
+        offset: u64,
+        mut bytes: Vec<u8>,
+    ) -> io::Result<()> {
+        let range = range_of(offset, bytes.len())?;
+        let missing = self.inode(id)?.missing(&range);
+        self.reserve(missing)?;
+        let blocks = blocks_of(&range);
+        self.copy_on_write((blocks.end - blocks.start).saturating_sub(missing / BLOCK_BYTES))?;
+        let struck = self.strike(SimOp::Write)?;
+        if let Some(Effect::Misdirect) = struck
+            && self.misdirect(id, &range, &bytes)?
+        {
+            self.stats.bytes_written += wide(bytes.len());
+            return Ok(());
+        }
+        let done = self.outcome(struck, SimOp::Write, path);
+        if done.is_err() {
+            let part = self.choose(wide(bytes.len()) + 1);
+            bytes.truncate(narrow(part));
+        }
+        self.stats.bytes_written += wide(bytes.len());
+        self.inode_mut(id)?.write(offset, &bytes);
+        done
+    }
+
+    /// Writes `bytes` that were meant for `range` of a file over other blocks, of it or of another
+    /// one, at the same place in a block: on the medium, at once. `false` when there are none.
+    fn misdirect(&mut self, id: InodeId, range: &Range<u64>, bytes: &[u8]) -> io::Result<bool> {
+        let meant = blocks_of(range);
+        let found: Vec<_> = self
+            .named_inodes()
+            .flat_map(|(other, inode)| {
+                inode.live.blocks.iter().map(move |(block, _)| (other, block))
+            })
+            .filter(|(other, block)| *other != id || !meant.contains(block))
+            .collect();
+        let pick = narrow(self.faults.choose(wide(found.len())));
+        let Some((other, block)) = found.get(pick).copied() else { return Ok(false) };
+        let at = block * BLOCK_BYTES + range.start % BLOCK_BYTES;
+        self.inode_mut(id)?.extend(range);
+        self.inode_mut(other)?.scribble(at, bytes);
+        let landed = self.path_of(other);
+        self.history.note(|| format!("! the next write lands at {at} of {landed}"));
+        Ok(true)
+    }
+
+    pub(super) fn sync(&mut self, (id, path): (InodeId, &str)) -> io::Result<()> {
+        self.stats.syncs += 1;
+        self.inode(id)?;
+        let struck = self.strike(SimOp::Sync)?;
+        let done = self.outcome(struck, SimOp::Sync, path);
+        let failed_sync = self.failed_sync;
+        let inode = self.inode_mut(id)?;
+        match done {
+            Ok(()) => inode.sync(),
+            Err(_) => inode.fail_sync(failed_sync),
+        }
+        if done.is_ok() {
+            self.commit();
+        }
+        done
+    }
+
+    pub(super) fn len(&self, id: InodeId) -> io::Result<u64> {
+        self.check_powered()?;
+        Ok(self.inode(id)?.live.len)
+    }
+
+    pub(super) fn allocated(&self, id: InodeId) -> io::Result<u64> {
+        self.check_powered()?;
+        Ok(self.inode(id)?.live.allocated.count() * BLOCK_BYTES)
+    }
+
+    pub(super) fn punch(
+        &mut self,
+        (id, path): (InodeId, &str),
+        range: &Range<u64>,
+    ) -> io::Result<()> {
+        check_punch(range)?;
+        self.begin(SimOp::Punch, path)?;
+        self.copy_on_write(1)?;
+        self.inode_mut(id)?.punch(range);
+        Ok(())
+    }
+
+    pub(super) fn truncate(&mut self, (id, path): (InodeId, &str), len: u64) -> io::Result<()> {
+        self.begin(SimOp::Punch, path)?;
+        if len > self.inode(id)?.live.len {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.copy_on_write(1)?;
+        self.inode_mut(id)?.truncate(len);
+        Ok(())
+    }
+
+    pub(super) fn map(&mut self, (id, path): (InodeId, &str), len: u64) -> io::Result<Mapped> {
+        self.begin(SimOp::Map, path)?;
+        let inode = self.inode(id)?;
+        if len > inode.live.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mapped = Mapped { content: inode.live.clone(), bad: inode.bad.clone() };
+        self.share(id);
+        Ok(mapped)
+    }
+
+    pub(super) fn populate(
+        &mut self,
+        (id, path): (InodeId, &str),
+        range: &Range<u64>,
+    ) -> io::Result<()> {
+        self.begin(SimOp::Map, path)?;
+        self.inode(id)?.check_readable(range)
+    }
+}
+
+fn range_of(offset: u64, len: usize) -> io::Result<Range<u64>> {
+    let end = offset.checked_add(wide(len)).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(offset..end)
+}
