@@ -32,16 +32,16 @@ fn a_clip_stored_after_a_kill_survives_a_power_cut() {
 /// is no ledger of somebody else, and must not keep a store from ever being made there.
 #[test]
 fn a_store_is_made_where_the_power_failed_while_one_was_made() {
-    survives("append/0/7:1/15:55");
-    survives("delete/0/26:0/32:51");
+    survives("append/0/7:1/13:55");
+    survives("delete/0/22:0/28:51");
 }
 
 /// A copy of held clips that no entry names is removed by opening, and is not missed when the power
 /// fails in the middle of that.
 #[test]
 fn a_copy_that_was_cut_off_is_not_missed_once_it_is_removed() {
-    survives("hold_and_sweep/0/99:0/27:kill");
-    survives("narrow/0/96:kill/29:13");
+    survives("hold_and_sweep/0/94:0/34:kill");
+    survives("narrow/0/91:kill/36:13");
 }
 
 /// Of a long clip that was cut off in its second segment the first record there was wiped, and the
@@ -49,5 +49,5 @@ fn a_copy_that_was_cut_off_is_not_missed_once_it_is_removed() {
 /// bytes that are lost.
 #[test]
 fn a_clip_that_was_cut_off_is_not_shown_with_a_gap() {
-    survives("long_clip/0/74:1420/5:kill");
+    survives("long_clip/0/70:1420/5:kill");
 }
