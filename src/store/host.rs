@@ -27,6 +27,9 @@ impl Host for Inner {
     }
 
     fn sealed(&self, segment: &Arc<Segment>, trailer: &Trailer) {
+        // While it counts as being written no sweep looks at it: were its drop put on record before
+        // its seal, the ledger would go on to name a segment that is gone.
+        self.note(sealed_entry(segment, trailer));
         let file_bytes = segment.file.allocated().unwrap_or(segment.header.segment_bytes);
         let mut catalog = self.catalog.write();
         catalog.writing.remove(&segment.id);
@@ -35,12 +38,10 @@ impl Host for Inner {
         }
         drop(catalog);
         self.footers.keep(segment, trailer.footer_bytes);
-        self.note(sealed_entry(segment, trailer));
     }
 
     fn suspect(&self, segment: &Arc<Segment>, reached: Reached, cause: &Error) {
         self.survived(cause.clone());
-        self.catalog.write().writing.remove(&segment.id);
         let segment = segment.id;
         let Reached { published_bytes, durable_bytes } = reached;
         let decisions = vec![
@@ -52,6 +53,8 @@ impl Host for Inner {
             // nobody was promised.
             self.survived(error);
         }
+        // Last, as for a seal.
+        self.catalog.write().writing.remove(&segment);
     }
 
     fn now(&self) -> Timestamp {
