@@ -90,6 +90,8 @@ barriers! {
     LedgerResumeSync: Sync in "src/ledger/copy.rs",
     /// The names of ledger files that it left.
     LedgerResumeDirSync: Sync in "src/ledger/copy.rs",
+    /// The folders of the copies.
+    LedgerFolderSync: Sync in "src/ledger/copy.rs",
     /// A file that was made again from the other copy.
     LedgerRebuildSync: Sync in "src/ledger/copy.rs",
     /// A file that was repaired from the other copy, before that one is touched.

@@ -300,10 +300,12 @@ impl Copy {
         Ok(())
     }
 
-    /// Makes the folder. Its name is durable with that of the first file in it, and nothing counts
-    /// before that.
+    /// Makes the folder and its parent, durable.
     pub(super) fn create_dir(&self) -> Result<()> {
+        let parent = self.dir.rsplit_once('/').map_or("", |(parent, _)| parent);
         let made = self.vfs.create_dir(self.dir);
+        let synced = || Barrier::LedgerFolderSync.sync(|| self.vfs.sync_dir(parent));
+        let made = made.and_then(|()| synced());
         made.map_err(|source| self.dir_error("make ledger folder", source))
     }
 

@@ -121,7 +121,7 @@ impl Opener<'_> {
         let mut uuid = [0; 16];
         let fail = |error| self.io("make store", "", error);
         self.vfs.random(&mut uuid).map_err(fail)?;
-        for dir in [name::SEGMENTS, name::SPARE, "ledger"] {
+        for dir in [name::SEGMENTS, name::SPARE] {
             let made = self.vfs.create_dir(dir);
             made.and_then(|()| Barrier::FoldersSync.sync(|| self.vfs.sync_dir(dir)))
                 .map_err(fail)?;

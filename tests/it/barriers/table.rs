@@ -40,6 +40,7 @@ pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
         B::LedgerRollDirSync => test!(ledger::a_file_that_was_found_blank_gets_its_name),
         B::LedgerResumeSync => test!(ledger::what_a_killed_process_left_lasts),
         B::LedgerResumeDirSync => test!(ledger::a_file_that_a_killed_process_began_gets_its_name),
+        B::LedgerFolderSync => crashes::of("make"),
         B::LedgerRebuildSync => test!(ledger::a_rebuilt_file_lasts),
         B::LedgerRepairSync => test!(ledger::a_repair_lasts),
         B::LedgerGap => test!(damage::lost_entry_before_another),

@@ -32,7 +32,7 @@ fn a_clip_stored_after_a_kill_survives_a_power_cut() {
 /// is no ledger of somebody else, and must not keep a store from ever being made there.
 #[test]
 fn a_store_is_made_where_the_power_failed_while_one_was_made() {
-    survives("append/0/7:1/13:55");
+    survives("append/0/5:1/12:55");
     survives("delete/0/22:0/28:51");
 }
 
