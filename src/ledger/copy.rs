@@ -161,11 +161,24 @@ impl Copy {
         self.roll(number, head)
     }
 
-    /// Goes on in file `number`, which exists. `sync` when its bytes may not be durable yet.
-    pub(super) fn resume(&mut self, number: u32, sync: bool) -> Result<()> {
+    /// Goes on in file `number`, which exists. Where its first bytes may not be durable yet,
+    /// `unsure` says how many: they are written again and synced.
+    pub(super) fn resume(&mut self, number: u32, unsure: Option<usize>) -> Result<()> {
         let file = self.vfs.open(&name::ledger(self.dir, number), true);
         let file = file.map_err(|source| self.error("open ledger file", number, source))?;
-        if sync {
+        if let Some(tail) = unsure {
+            // After a failed sync the system shows bytes that are not on the disk and that no later
+            // sync takes there: only writing them again does. The failure may be that of a process
+            // that is gone.
+            let loaded = self.load(number)?;
+            let written = loaded.bytes.get(..tail).unwrap_or_default();
+            let failed = |source| self.error("write ledger file again", number, source);
+            for (offset, block) in (0..).step_by(BLOCK_LEN).zip(written.chunks(BLOCK_LEN)) {
+                if !loaded.lost.contains(&offset) {
+                    let at = u64::try_from(offset).unwrap_or(u64::MAX);
+                    file.write_at(at, &[block]).map_err(failed)?;
+                }
+            }
             file.sync().map_err(|source| self.error("sync ledger file", number, source))?;
             self.sync_dir()?;
         }

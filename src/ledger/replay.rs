@@ -220,9 +220,9 @@ impl Ledger {
     fn resume(&mut self, known_durable: u64, replay: &mut Replay) {
         // What a process that was killed had written may be in memory only: it must be durable
         // before anybody acts on it. After a clean close that is known.
-        let sync = self.chain.position != known_durable;
+        let unsure = (self.chain.position != known_durable).then_some(self.tail);
         for copy in self.copies.iter_mut().filter(|copy| copy.works()) {
-            if let Err(error) = copy.resume(self.number, sync) {
+            if let Err(error) = copy.resume(self.number, unsure) {
                 copy.fail();
                 replay.problems.push(error);
             }

@@ -459,7 +459,7 @@ fn copies_that_tell_different_histories_are_not_chosen_between() {
         let mut ledger = open_with(&disk, 2, false).ledger;
         ledger.writable = true;
         ledger.copies[failed].fail();
-        ledger.copies[1 - failed].resume(0, false).unwrap();
+        ledger.copies[1 - failed].resume(0, None).unwrap();
         ledger.append(at(3), batch(hold..hold + 1)).unwrap();
         // Hide what the other copy got from the second round.
         if failed == 1 {
@@ -612,5 +612,23 @@ fn a_crash_while_repairing_costs_nothing() {
             assert_eq!(opened.seen[1..], batch(1..30), "seed {seed} {op:?} {nth}");
             assert_equal_and_sound(&disk, &opened.ledger);
         }
+    }
+}
+
+#[test]
+fn what_was_shown_after_a_failed_sync_stays_when_the_power_fails_later() {
+    for seed in 0..20 {
+        let disk = SimVfs::new(seed);
+        let mut ledger = create(&disk);
+        disk.fail_from(SimOp::Sync, 1, io::ErrorKind::Other);
+        // Over several blocks, so that no later write takes these bytes along.
+        ledger.append(at(2), vec![long(20_000)]).unwrap_err();
+        disk.clear_faults();
+        drop(ledger);
+        let mut opened = open(&disk);
+        opened.ledger.append(at(3), batch(3..4)).unwrap();
+        let after = open(&disk.crash());
+        assert_eq!(after.replay.unreadable, None, "seed {seed}");
+        assert_eq!(after.seen, [opened.seen, batch(3..4)].concat(), "seed {seed}");
     }
 }
