@@ -98,7 +98,7 @@ impl Writer {
             0..=3 => self.record(choices),
             4 => self.durable_block = self.next_block,
             // Room that a group took which never reached the disk.
-            5 => self.next_block = (self.next_block + choices.below(4)).min(self.blocks()),
+            5 => self.next_block = (self.next_block + choices.below(4)).min(self.blocks() - 1),
             6 => self.stale(choices),
             _ => return false,
         }
@@ -202,7 +202,8 @@ fn forged(header: &RecordHeader, how: u8, block: u32) -> Vec<u8> {
         0 => (SegmentKey { salt: [how; 16], ..KEY }, block),
         1 => (SegmentKey { segment: SegmentId(KEY.segment.0 + 1), ..KEY }, block),
         2 => (SegmentKey { store: [how; 16], ..KEY }, block),
-        _ => (KEY, block + 1),
+        // Of a block that no stray write can bring it to: there it would be right.
+        _ => (KEY, block + BLOCKS_MAX),
     };
     header.encode(&crcs, &key, at)
 }

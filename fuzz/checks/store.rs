@@ -7,6 +7,7 @@
 //! due does go.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
@@ -83,6 +84,8 @@ struct World {
     unanswered: Vec<(CameraId, Vec<u8>)>,
     /// A fault was ordered, so that calls may fail and work may wait.
     faulty: bool,
+    /// There was little room, so that clips may go as soon as their shortest time is over.
+    cramped: bool,
     next_footage: u64,
 }
 
@@ -99,6 +102,7 @@ impl World {
             doubtful: BTreeSet::new(),
             unanswered: Vec::new(),
             faulty: false,
+            cramped: false,
             next_footage: 0,
         };
         world.open();
@@ -155,6 +159,8 @@ impl World {
             14 => self.reopen(choices.flag()),
             _ => self.seal(),
         }
+        // Want of room makes many calls sweep; what a later hold covers may be gone by then.
+        self.note_gone();
     }
 
     fn footage(&mut self, choices: &mut Choices<'_>) -> Vec<u8> {
@@ -287,7 +293,6 @@ impl World {
         if let Err(error) = self.store().sweep() {
             self.allow(&error);
         }
-        self.note_gone();
     }
 
     fn seal(&mut self) {
@@ -313,6 +318,7 @@ impl World {
         let room = u64::from(choices.u8()) * 65_536;
         self.disk.set_capacity(space.total - space.free + room);
         self.faulty = true;
+        self.cramped = true;
     }
 
     /// Ends the process, or the machine; faults are over with it.
@@ -339,7 +345,8 @@ impl World {
 
     fn may_go(&self, id: ClipId) -> bool {
         let promised = &self.promised[&id];
-        let due = promised.received.saturating_add(AT_MOST) <= self.now();
+        let keep = if self.cramped { AT_LEAST } else { AT_MOST };
+        let due = promised.received.saturating_add(keep) <= self.now();
         self.doubtful.contains(&id) || (due && !self.is_held(promised))
     }
 
@@ -350,9 +357,21 @@ impl World {
             if self.gone.contains(&id) || self.store().clip(id).is_ok() {
                 continue;
             }
-            assert!(self.may_go(id), "clip {id} went before its time: {:?}", self.store().clip(id));
+            assert!(self.may_go(id), "clip {id} went before its time\n{}", self.decisions());
             self.gone.insert(id);
         }
+    }
+
+    /// What the store put on record, for whoever looks into a finding.
+    fn decisions(&self) -> String {
+        let mut lines = format!("by the model it is {}", self.now());
+        let read = self.store().inspect_ledger(0, &mut |line| {
+            write!(lines, "\n{} {} {}", line.position, line.at, line.text).is_ok()
+        });
+        if let Err(error) = read {
+            lines.push_str(&error.to_string());
+        }
+        lines
     }
 
     fn check_all(&mut self) {
@@ -417,6 +436,7 @@ impl World {
         self.faulty = false;
         for _ in 0..3 {
             self.sweep();
+            self.note_gone();
         }
         self.check_all();
         let kept = |(id, promised): (&ClipId, &Promised)| {
