@@ -122,7 +122,7 @@ impl Written {
     }
 
     fn decisions(&self, choices: &mut Choices<'_>) -> Vec<Decision> {
-        (0..1 + choices.below(6)).map(|_| self.decision(choices)).collect()
+        (0..=choices.below(6)).map(|_| self.decision(choices)).collect()
     }
 
     fn decision(&self, choices: &mut Choices<'_>) -> Decision {

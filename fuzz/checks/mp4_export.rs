@@ -35,7 +35,7 @@ pub fn check(data: &[u8]) {
     });
     let mut bytes = 0;
     let mut clips = Vec::new();
-    for number in 0..1 + choices.below(CLIPS_MAX) {
+    for number in 0..=choices.below(CLIPS_MAX) {
         let start = at(&mut choices);
         let clip = source.clip(&mut choices);
         bytes += clip.len();
@@ -114,7 +114,7 @@ impl Source {
     /// `moof mdat` with up to two runs of samples whose every field the input says.
     fn made(&self, choices: &mut Choices<'_>) -> Vec<u8> {
         let (mut trafs, mut sizes) = (Vec::new(), 0_usize);
-        for _ in 0..1 + choices.below(2) {
+        for _ in 0..=choices.below(2) {
             let track = self.tracks[usize::from(choices.u8()) % self.tracks.len()];
             let (traf, bytes) = traf(choices, track);
             trafs.extend(traf);

@@ -77,7 +77,7 @@ fn newest(file: &[u8], slots: &[Result<StoreSlot, Damage>; 2]) {
     };
     let best = (0..).zip(slots).filter_map(in_place).max_by_key(|slot| slot.generation);
     match (StoreSlot::newest(file), newer, best) {
-        (Err(Damage::Version(_)), true, _) => {}
+        (Err(Damage::Version(_)), true, _) | (Err(_), false, None) => {}
         (found, true, _) => panic!("a newer build's slot is passed over: {found:?}"),
         (Ok(slot), false, Some(best)) => {
             assert_eq!(slot, best);
@@ -85,7 +85,6 @@ fn newest(file: &[u8], slots: &[Result<StoreSlot, Damage>; 2]) {
             let next = StoreSlot::offset(slot.generation.wrapping_add(1));
             assert_ne!(StoreSlot::offset(slot.generation), next);
         }
-        (Err(_), false, None) => {}
         (found, false, best) => panic!("{found:?} where {best:?} stands"),
     }
 }
