@@ -89,6 +89,11 @@ mod store;
 pub mod media;
 #[cfg(feature = "cli")]
 pub mod cli;
+/// What the fuzz targets check, which must see private layers: in no build that anybody links.
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+#[path = "../fuzz/checks/mod.rs"]
+pub mod fuzzing;
 
 pub use format::entry::ExpiryReason;
 pub use hold::{Hold, HoldCause, HoldState, NewHold, Release, ReleaseCause};

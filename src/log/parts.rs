@@ -15,13 +15,17 @@ pub(crate) struct SealedParts {
     footer: Footer,
     /// Indexes of its parts, by clip.
     by_clip: Vec<usize>,
+    /// Indexes of its cameras, by id: a footer may list them in any order.
+    by_camera: Vec<usize>,
 }
 
 impl SealedParts {
     pub(crate) fn new(footer: Footer) -> Self {
         let mut by_clip: Vec<usize> = (0..footer.parts.len()).collect();
         by_clip.sort_unstable_by_key(|index| footer.parts.get(*index).map(|part| part.clip));
-        Self { footer, by_clip }
+        let mut by_camera: Vec<usize> = (0..footer.cameras.len()).collect();
+        by_camera.sort_unstable_by_key(|index| footer.cameras.get(*index));
+        Self { footer, by_clip, by_camera }
     }
 
     /// Every part, in footer order.
@@ -31,7 +35,7 @@ impl SealedParts {
 
     /// The parts of `camera` that start exactly at `start`.
     pub(crate) fn at(&self, camera: &CameraId, start: Timestamp) -> Vec<FoundPart> {
-        let Ok(index) = self.footer.cameras.binary_search(camera) else { return Vec::new() };
+        let Some(index) = self.index_of(camera) else { return Vec::new() };
         let key = |part: &Part| (position(part.camera), part.start);
         let from = self.footer.parts.partition_point(|part| key(part) < (index, start));
         let here = self.footer.parts.get(from..).unwrap_or_default().iter();
@@ -48,6 +52,12 @@ impl SealedParts {
         let records = self.footer.records_of(part).unwrap_or_default().to_vec();
         let records = PartRecords { records, crcs: ChunkCrcs::OfSegment(Arc::clone(self)) };
         Some((self.found(part)?, records))
+    }
+
+    fn index_of(&self, camera: &CameraId) -> Option<usize> {
+        let camera_at = |index: &usize| self.footer.cameras.get(*index);
+        let at = self.by_camera.binary_search_by_key(&Some(camera), camera_at).ok()?;
+        self.by_camera.get(at).copied()
     }
 
     fn found(&self, part: &Part) -> Option<FoundPart> {
@@ -94,4 +104,22 @@ impl PartRecords {
 
 fn position(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::arbitrary::sample_footer;
+
+    #[test]
+    fn parts_are_found_whatever_order_the_cameras_are_listed_in() {
+        let footer = sample_footer();
+        assert!(!footer.cameras.is_sorted(), "the sample of old files shows such a directory");
+        let parts = SealedParts::new(footer.clone());
+        for part in &footer.parts {
+            let camera = &footer.cameras[position(part.camera)];
+            let found = parts.at(camera, part.start);
+            assert_eq!(found.iter().map(|found| &found.part).collect::<Vec<_>>(), [part]);
+        }
+    }
 }

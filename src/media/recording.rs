@@ -14,6 +14,10 @@ use crate::types::Result;
 /// memory of its reader.
 const RECORDINGS_MAX: usize = 1_000;
 
+/// Decode times beyond this are read as this: no clock reaches it, and what follows must still have
+/// room to be later.
+const DECODE_TIME_MAX: i64 = i64::MAX / 2;
+
 /// A sample and when it is decoded, in ticks of its track, by the clock of its stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimedSample {
@@ -150,7 +154,7 @@ impl Loader<'_> {
         let ids: Vec<u32> = played.map(Track::id).collect();
         let (reference, timescale) = (init.reference().id(), init.reference().timescale());
         let pictures = fragments.iter().find(|fragment| fragment.track_id == reference);
-        let start = pictures.and_then(|pictures| i64::try_from(pictures.decode_time?).ok());
+        let start = pictures.and_then(|pictures| pictures.decode_time).map(reckoned);
         if let (Some(start), Some(index)) = (start, ids.iter().position(|id| *id == reference)) {
             self.split_at_jump(index, start, timescale)?;
         }
@@ -163,11 +167,14 @@ impl Loader<'_> {
                 .ok_or_else(|| media_error("moof: its samples lie outside of its mdat"))?;
             take_room(self.room, samples.len())?;
             let expected = timed.last().map_or(0, TimedSample::end);
-            let start = fragment.decode_time.map_or(Ok(expected), i64::try_from);
-            append(timed, start.unwrap_or(i64::MAX), samples);
+            append(timed, fragment.decode_time.map_or(expected, reckoned), samples);
         }
         Ok(())
     }
+}
+
+fn reckoned(decode_time: u64) -> i64 {
+    i64::try_from(decode_time).unwrap_or(i64::MAX).min(DECODE_TIME_MAX)
 }
 
 fn append(timed: &mut Vec<TimedSample>, start: i64, samples: Vec<Sample>) {

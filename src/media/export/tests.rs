@@ -184,3 +184,24 @@ fn a_clip_whose_clock_is_set_again_and_again_is_refused() {
     let error = Export::plan(&[clip(0, hostile.into())], None, Format::Mp4).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Media);
 }
+
+#[test]
+fn a_decode_time_that_no_clock_reaches_is_a_clock_that_was_set() {
+    let original = fixtures::video();
+    let tfdt = |bytes: &[u8], from: usize| {
+        from + bytes[from..].windows(4).position(|kind| kind == b"tfdt").unwrap() + 4
+    };
+    let second = tfdt(&original, tfdt(&original, 0));
+    assert_eq!(original[second], 1, "the fixture says its decode times in 64 bits");
+    for decode_time in [u64::MAX, i64::MAX.unsigned_abs(), i64::MAX.unsigned_abs() - 1000] {
+        let mut bytes = original.to_vec();
+        bytes[second + 4..second + 12].copy_from_slice(&decode_time.to_be_bytes());
+        for format in FORMATS {
+            let export = Export::plan(&[clip(0, bytes.clone().into())], None, format).unwrap();
+            assert_eq!(export.covered(), Window::new(at(0), at(4_000_000)).unwrap());
+            assert_eq!(export.duration().as_secs(), 4, "{decode_time} {format:?}");
+            let again = Export::plan(&[clip(0, bytes_of(&export))], None, format).unwrap();
+            assert_eq!(again.covered(), export.covered());
+        }
+    }
+}

@@ -6,7 +6,7 @@
 //! - `CLIPKEEP_CRASH_STATES=560000`: so many distinct states in all, shared by the scenarios.
 //! - `CLIPKEEP_CRASH_SEED=7`: other mixtures and another order, on other disks.
 //! - `CLIPKEEP_CRASH_MINUTES=30`: the long run, with ever new seeds:
-//!   `cargo test --release --all-features --test it crash::ever_new_seeds -- --nocapture`.
+//!   `cargo test --release --all-features --test it ever_new_seeds`.
 //! - `CLIPKEEP_CRASH_CASE=...`: one state again, step by step; a failure prints the whole command.
 //!
 //! Each scenario tells what it looked at in a line, and the last one all of them together, both
