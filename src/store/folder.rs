@@ -94,8 +94,7 @@ impl Opener<'_> {
 
     /// Makes the names durable that a process that was killed may have left in memory: STORE, and
     /// segments, which come from `spare/`. What is acknowledged from now on must not hang on a
-    /// name that a power cut takes
-    /// back.
+    /// name that a power cut takes back.
     fn keep_names(&self) -> Result<()> {
         ["", name::SEGMENTS, name::SPARE].into_iter().try_for_each(|dir| {
             self.vfs.sync_dir(dir).map_err(|error| self.io("sync folder", dir, error))
