@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::SimVfs;
-use super::fault::{Effect, FailedSync, SimOp, Trigger};
+use super::fault::{Effect, FailedSync, SimDamage, SimOp, Trigger};
 use super::room::Reserve;
 
 impl SimVfs {
@@ -38,18 +38,14 @@ impl SimVfs {
         self.disk.lock().read_only = read_only;
     }
 
-    /// Lets the `nth` write from now on land at the same place of other 4 KiB blocks that hold
-    /// data, of the same file or another one, and report success. 1 is the next.
-    ///
-    /// It is on the medium at once. The file that was meant gets the length and the space, and
-    /// reads as before. Where no other block holds data, the write goes where it should.
-    pub fn misdirect_after(&self, nth: u64) {
-        self.arm(SimOp::Write, Trigger::once(nth), Effect::Misdirect);
+    /// Lets the `nth` write from now on do `damage` and report success; 1 is the next.
+    pub fn damage_after(&self, damage: SimDamage, nth: u64) {
+        self.arm(SimOp::Write, Trigger::once(nth), Effect::Damage(damage));
     }
 
-    /// Lets each write land elsewhere by chance, one in `one_in` of them.
-    pub fn misdirect_by_odds(&self, one_in: u64) {
-        self.arm(SimOp::Write, Trigger::Odds { one_in }, Effect::Misdirect);
+    /// Lets each write do `damage` by chance, one in `one_in` of them, and report success.
+    pub fn damage_by_odds(&self, damage: SimDamage, one_in: u64) {
+        self.arm(SimOp::Write, Trigger::Odds { one_in }, Effect::Damage(damage));
     }
 
     fn arm(&self, op: SimOp, trigger: Trigger, effect: Effect) {
@@ -102,9 +98,10 @@ impl SimVfs {
         }
     }
 
-    /// Whether a crash may show old bytes of deleted files in blocks whose own bytes never came,
-    /// as some modes of some file systems do. Off, garbage is noise: a test that searches the
-    /// disk for deleted footage cannot blame the store for what a file system resurrects.
+    /// Whether a crash may show old bytes of deleted files in space whose own bytes never came,
+    /// as file systems without unwritten extents do. Off, such space is zeros and lost bytes are
+    /// noise: a test that searches the disk for deleted footage cannot blame the store for what a
+    /// file system resurrects.
     pub fn show_deleted(&self, show: bool) {
         self.disk.lock().show_deleted = show;
     }

@@ -22,8 +22,9 @@ pub enum Fate {
     Torn(u8),
     /// The block was allocated, its bytes never came: zeros. Else the same as `Keep`.
     Zero,
-    /// The block was allocated and shows what stood there before: bytes of a deleted file when
-    /// [`super::SimVfs::show_deleted`] is on, noise otherwise. Of names and lengths: `Keep`.
+    /// The block was allocated and shows what stood there before. When
+    /// [`super::SimVfs::show_deleted`] is on, that is bytes of a deleted file, also for space
+    /// without any bytes; else noise for bytes, and zeros for space. Of names and lengths: `Keep`.
     Garbage,
 }
 

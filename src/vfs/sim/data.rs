@@ -6,9 +6,9 @@
 use std::io;
 use std::ops::Range;
 
-use super::content::{BLOCK_BYTES, Content, blocks_of, narrow, wide};
+use super::content::{BLOCK_BYTES, Content, SECTOR_BYTES, blocks_of, narrow, wide};
 use super::disk::Disk;
-use super::fault::{Effect, SimOp};
+use super::fault::{Effect, SimDamage, SimOp};
 use super::names::InodeId;
 use crate::vfs::check_punch;
 
@@ -51,7 +51,7 @@ impl Disk {
         let blocks = blocks_of(&range);
         self.copy_on_write((blocks.end - blocks.start).saturating_sub(missing / BLOCK_BYTES))?;
         let struck = self.strike(SimOp::Write)?;
-        if let Some(Effect::Misdirect) = struck
+        if let Some(Effect::Damage(SimDamage::Misdirected)) = struck
             && self.misdirect(id, &range, &bytes)?
         {
             self.stats.bytes_written += wide(bytes.len());
@@ -64,7 +64,29 @@ impl Disk {
         }
         self.stats.bytes_written += wide(bytes.len());
         self.inode_mut(id)?.write(offset, &bytes);
+        if let Some(Effect::Damage(damage)) = struck
+            && !bytes.is_empty()
+        {
+            let at = offset + self.faults.choose(wide(bytes.len()));
+            self.harm((id, path), at, damage)?;
+        }
         done
+    }
+
+    /// Harms what was just written at `at`.
+    fn harm(&mut self, (id, path): (InodeId, &str), at: u64, damage: SimDamage) -> io::Result<()> {
+        let bit = self.faults.choose(8);
+        let inode = self.inode_mut(id)?;
+        match damage {
+            SimDamage::Misdirected => return Ok(()),
+            SimDamage::BitFlipped => inode.corrupt(at, 1 << bit),
+            SimDamage::SectorLost => {
+                let sector = at - at % wide(SECTOR_BYTES);
+                inode.bad.push(sector..sector + wide(SECTOR_BYTES));
+            }
+        }
+        self.history.note(|| format!("! {damage:?} at {at} of {path} by the next write"));
+        Ok(())
     }
 
     /// Writes `bytes` that were meant for `range` of a file over other blocks, of it or of another

@@ -109,7 +109,7 @@ impl Disk {
         path: &str,
     ) -> io::Result<()> {
         match struck {
-            None | Some(Effect::Misdirect) => Ok(()),
+            None | Some(Effect::Damage(_)) => Ok(()),
             Some(Effect::Fail(kind)) => {
                 Err(io::Error::new(kind, format!("simulated fault: {op:?} of {path}")))
             }

@@ -41,14 +41,27 @@ pub enum FailedSync {
     ReadsOld,
 }
 
+/// What a write can do to the medium unnoticed: it reports success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SimDamage {
+    /// The bytes land at the same place of other 4 KiB blocks that hold data, of the same file or
+    /// another one, on the medium at once. The file that was meant gets the length and the space,
+    /// and reads as before. Where no other block holds data, the write goes where it should.
+    Misdirected,
+    /// One bit of the bytes is another.
+    BitFlipped,
+    /// One sector of them can never be read.
+    SectorLost,
+}
+
 /// How an operation goes wrong.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Effect {
     Fail(io::ErrorKind),
     /// It fails, and the whole disk takes no changes from then on.
     ReadOnly,
-    /// A write that succeeds, elsewhere.
-    Misdirect,
+    Damage(SimDamage),
 }
 
 /// When a failure strikes.

@@ -1,7 +1,7 @@
 //! What newly allocated blocks show when their own bytes never came: what stood there before.
 //!
-//! File systems promise zeros there, by extents that are marked unwritten; some modes (ext4 with
-//! `data=writeback`, drives that lie about flushes) break it. The nastiest old bytes are whole
+//! File systems promise zeros there, by extents that are marked unwritten. Some have none (FAT and
+//! its kin) and some modes break it (ext4 with `data=writeback`). The nastiest old bytes are whole
 //! blocks of a deleted file at the same place: their checksums are right.
 
 use std::ops::Range;
@@ -58,15 +58,12 @@ impl Garbage {
         Page::of(&bytes)
     }
 
-    /// What the disk had at the places of blocks that got space: one deleted file, or noise.
+    /// What the disk had at the places of blocks that got space: one deleted file, or zeros.
     pub(super) fn blocks(&mut self, range: &Range<u64>) -> Blocks {
         let mut blocks = Blocks::default();
         let pick = narrow(self.rng.below(wide(self.dead.0.len())));
         if let Some(dead) = self.dead.0.get(pick) {
             blocks.copy(dead, range);
-        } else {
-            let noise = self.noise();
-            range.clone().for_each(|number| blocks.set(number, Block::clone(&noise)));
         }
         blocks
     }

@@ -77,7 +77,7 @@ use file::{Handle, SimFile, SimLock};
 use history::digest;
 
 pub use crash::{Fate, SimChange, SimPending};
-pub use fault::{FailedSync, SimOp};
+pub use fault::{FailedSync, SimDamage, SimOp};
 
 /// A simulated disk. Clones share it.
 #[derive(Clone, Debug)]

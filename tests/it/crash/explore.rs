@@ -32,6 +32,8 @@ const LIFE_ONE_IN: u64 = 256;
 /// killed
 /// process left in memory alone must not carry what is acknowledged now.
 const GROWTH_ONE_IN: u64 = 8;
+/// When so many rounds of mixtures in a row bring no state that is new, there are hardly any more.
+const BARREN_ROUNDS_MAX: u64 = 64;
 /// So many falls of one recovery at most.
 const INNER_MAX: u64 = 40;
 
@@ -192,21 +194,25 @@ impl Explorer {
         Ok(())
     }
 
-    /// Each item for itself, by seed, until nothing new comes of it.
+    /// Each item for itself, by seed, until nothing new comes of it for long.
     fn mixtures(&mut self, scenario: &Case) -> Result<(), Violation> {
-        for round in 0.. {
+        let listed: Vec<u64> =
+            self.moments.iter().map(|moment| moment.disk.crash_patterns()).collect();
+        let (mut round, mut barren) = (0, 0);
+        while barren < BARREN_ROUNDS_MAX {
             let before = self.distinct();
-            for changes in 0..self.moments.len() {
+            for (changes, listed) in listed.iter().enumerate() {
                 if self.is_used_up(100) {
                     return Ok(());
                 }
-                let listed = self.moments[changes].disk.crash_patterns();
-                let n = listed + draw(self.budget.seed, round) % (1 << 32);
+                // Every moment has mixtures of its own: with the same for all, a poor one would
+                // be poor everywhere.
+                let own = self.budget.seed ^ draw(round, listed + 1);
+                let n = listed + draw(own, u64::try_from(changes).unwrap_or(0)) % (1 << 32);
                 self.visit(&scenario.then(Step { changes, fall: Fall::Power(n) }), 2)?;
             }
-            if self.distinct() == before && round > 8 {
-                break;
-            }
+            barren = if self.distinct() == before { barren + 1 } else { 0 };
+            round += 1;
         }
         Ok(())
     }

@@ -212,7 +212,7 @@ fn a_misdirected_write_reports_success_and_lands_on_other_data() {
             other.write_at(0, &[&[1; 2 * 4096]]).unwrap();
             other.sync().unwrap();
             disk.sync_dir("").unwrap();
-            disk.misdirect_after(1);
+            disk.damage_after(SimDamage::Misdirected, 1);
             file.write_at(BLOCK + 10, &[&[2; 20]]).unwrap();
             let meant = &disk.contents("a").unwrap()[4096..8192];
             assert_eq!(meant, [1; 4096], "seed {seed}");
@@ -234,7 +234,7 @@ fn a_misdirected_write_reports_success_and_lands_on_other_data() {
 #[test]
 fn a_misdirected_write_at_the_end_still_makes_its_file_longer() {
     let (disk, file) = disk_with_ones(1, 1);
-    disk.misdirect_after(1);
+    disk.damage_after(SimDamage::Misdirected, 1);
     file.write_at(BLOCK, &[&[2; 100]]).unwrap();
     let bytes = disk.contents("a").unwrap();
     assert_eq!((bytes.len(), &bytes[..100]), (4196, &[2; 100][..]));
@@ -341,4 +341,38 @@ fn what_was_populated_is_read_though_its_sector_goes_bad() {
     disk.fail_after(SimOp::Map, 1, ErrorKind::Other);
     assert!(map.populate(BLOCK..2 * BLOCK).is_err());
     map.populate(BLOCK..2 * BLOCK).unwrap();
+}
+
+#[test]
+fn a_bit_that_flips_in_a_write_is_wrong_for_good() {
+    for seed in 0..SEEDS {
+        let (disk, file) = disk_with_ones(seed, 2);
+        disk.damage_after(SimDamage::BitFlipped, 1);
+        file.write_at(4000, &[&[1; 200]]).unwrap();
+        let read = disk.contents("a").unwrap();
+        let wrong: Vec<usize> = (0..read.len()).filter(|at| read[*at] != 1).collect();
+        assert_eq!(wrong.len(), 1, "seed {seed}");
+        assert!((4000..4200).contains(&wrong[0]), "seed {seed}");
+        assert_eq!((read[wrong[0]] ^ 1).count_ones(), 1, "seed {seed}");
+        file.sync().unwrap();
+        assert_eq!(disk.crash().contents("a").unwrap(), read, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_sector_lost_by_a_write_is_found_by_the_one_who_reads_it() {
+    let found: BTreeSet<u64> = (0..SEEDS)
+        .map(|seed| {
+            let (disk, file) = disk_with_ones(seed, 1);
+            disk.damage_after(SimDamage::SectorLost, 1);
+            file.write_at(1000, &[&[2; 1000]]).unwrap();
+            file.sync().unwrap();
+            let after = disk.crash().open("a", false).unwrap();
+            let fails = |sector: &u64| after.read_at(sector * 512, &mut [0; 512]).is_err();
+            let lost: Vec<u64> = (0..8).filter(fails).collect();
+            assert_eq!(lost.len(), 1, "seed {seed}");
+            lost[0]
+        })
+        .collect();
+    assert_eq!(found, BTreeSet::from([1, 2, 3]));
 }

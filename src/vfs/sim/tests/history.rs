@@ -14,7 +14,9 @@ fn life(seed: u64) -> Vec<String> {
     for _ in 0..3 {
         disk.fail_by_odds(SimOp::Sync, 5, ErrorKind::Other);
         disk.fail_by_odds(SimOp::Write, 9, ErrorKind::Other);
-        disk.misdirect_by_odds(7);
+        disk.damage_by_odds(SimDamage::Misdirected, 7);
+        disk.damage_by_odds(SimDamage::BitFlipped, 8);
+        disk.damage_by_odds(SimDamage::SectorLost, 15);
         for _ in 0..60 {
             let path = format!("{}", dice.below(4));
             let file =
