@@ -1,26 +1,14 @@
 //! What the model found in the code, as tests of the code.
 
-use clipkeep::Result;
-
-use crate::world::{LONG, World, minute};
-
-/// One of two cameras is held when everything is due.
-fn hold_and_sweep(world: &mut World) -> Result<()> {
-    world.open()?;
-    for at in 0..4 {
-        world.add("porch", at, 30_000)?;
-        world.add("garage", at, 30_000)?;
-    }
-    world.hold("garage", minute(2))?;
-    world.wait(LONG);
-    world.sweep()?;
-    world.add("porch", 200, 10_000).map(drop)
-}
+use crate::scenarios;
+use crate::world::World;
 
 /// A copy of held clips that a crash left without a name in the ledger is removed at opening. When
 /// that is cut off as well, the missing file was told as lost footage.
 #[test]
 fn a_copy_that_nothing_names_is_no_loss_when_its_removal_is_cut_off() {
+    let named = |(name, _): &&(&str, _)| *name == "hold_and_sweep";
+    let (_, hold_and_sweep) = scenarios::ALL.iter().find(named).unwrap();
     let mut whole = World::new(0, u64::MAX);
     hold_and_sweep(&mut whole).unwrap();
     let changes = whole.plug.changes();
