@@ -19,8 +19,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clipkeep::{
-    CameraId, Clip, ClipId, ErrorKind, ManualClock, Media, NewClip, NewHold, Retention, Store,
-    Timestamp, Window,
+    CameraId, Clip, ClipId, ErrorKind, ManualClock, Media, NewClip, NewHold, Release, ReleaseCause,
+    Retention, Store, Timestamp, Window,
 };
 
 const FRAGMENT: Duration = Duration::from_secs(2);
@@ -133,6 +133,7 @@ fn record(store: &Store, number: u64, over: &AtomicBool, log: &mut Log) -> Resul
     let camera: CameraId = format!("street-{number}").parse()?;
     let mut start: Timestamp = "2026-11-01T18:00:00Z".parse()?;
     let fragment = bytes::Bytes::from(vec![u8::try_from(number % 251)?; FRAGMENT_BYTES]);
+    let mut hold = None;
     while !over.load(Ordering::Relaxed) {
         let clip = NewClip::starting(&camera, start).media(Media::FragmentedMp4);
         let mut recorder = store.record(clip.init(&b"ftyp moov"[..]))?;
@@ -149,7 +150,13 @@ fn record(store: &Store, number: u64, over: &AtomicBool, log: &mut Log) -> Resul
         let clip = recorder.finish()?;
         start = clip.window().end();
         if u64::try_from(log.clips.len())? % 20 == number % 20 {
-            store.place_hold(NewHold::new([camera.clone()], clip.window()))?;
+            // Each camera has one hold at a time, so that what is held does not grow for ever.
+            if let Some(earlier) = hold.take() {
+                store.release_hold(earlier, &Release::new(ReleaseCause::Owner, "street"))?;
+                log.held.clear();
+            }
+            let receipt = store.place_hold(NewHold::new([camera.clone()], clip.window()))?;
+            hold = Some(receipt.id);
             // A sweep may have been first if it was due by then.
             if store.now() < clip.received().saturating_add(AT_MOST) {
                 log.held.push(clip.id());
