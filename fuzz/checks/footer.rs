@@ -117,6 +117,7 @@ fn chosen(choices: &mut Choices<'_>) -> Footer {
             class: ClassId(u16::from(choices.u8())),
             first,
             last: how & 2 != 0,
+            continued: how & 6 == 4,
             media: how,
             sequence: if first { 0 } else { 1 + u32::from(choices.u8()) },
             clip_offset,

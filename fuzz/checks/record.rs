@@ -79,12 +79,14 @@ fn chosen(choices: &mut Choices<'_>) -> RecordHeader {
     let (a, b) = (time(choices), time(choices));
     let clip_offset = choices.u64().min(u64::MAX - u64::from(payload_bytes));
     let previous = (SegmentId(choices.u32()), choices.u32().max(1));
+    let (last, continued) = (choices.flag(), choices.flag());
     RecordHeader {
         clip: ClipId::new(SegmentId(choices.u32()), choices.u32()),
         camera,
         class: ClassId(choices.u16()),
         first,
-        last: choices.flag(),
+        last,
+        continued: continued && !last,
         media: choices.u8(),
         sequence,
         clip_offset: if first { 0 } else { clip_offset },

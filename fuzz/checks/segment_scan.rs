@@ -127,6 +127,7 @@ impl Writer {
             class: ClassId(3),
             first: sequence == 0,
             last: how & 1 != 0,
+            continued: how & 3 == 2,
             media: 1,
             sequence,
             clip_offset,

@@ -28,7 +28,8 @@
 //! |      4 |    4 | ordinal          | clip id: its number there                             |
 //! |      8 |    4 | camera           | index into the camera directory                       |
 //! |     12 |    2 | class            | class under which the clip was recorded               |
-//! |     14 |    1 | flags            | 1 the clip begins in it, 2 has the clip's last record |
+//! |     14 |    1 | flags            | 1 the clip begins in it, 2 has the clip's last record,|
+//! |        |      |                  | 4 its last record is continued in the clip's next one |
 //! |     15 |    1 | media            | `Media` code                                          |
 //! |     16 |    4 | sequence         | of its first record                                   |
 //! |     20 |    4 | `records_start`  | index of its first record                             |
@@ -108,6 +109,8 @@ pub(crate) struct Part {
     pub(crate) first: bool,
     /// Has the clip's last record.
     pub(crate) last: bool,
+    /// The fragment of its last record goes on in the clip's next one.
+    pub(crate) continued: bool,
     pub(crate) media: u8,
     /// Sequence number of the part's first record.
     pub(crate) sequence: u32,
@@ -271,7 +274,7 @@ impl Footer {
         leaf.put_slice(&LEAF_TAG);
         leaf.put_clip(part.clip);
         leaf.put_u16(part.class.0);
-        leaf.put_u8(record::flags(part.first, part.last));
+        leaf.put_u8(record::flags(part.first, part.last, part.continued));
         leaf.put_u8(part.media);
         leaf.put_u32(part.sequence);
         part.put_content(&mut leaf);
@@ -387,7 +390,7 @@ impl Part {
         out.put_clip(self.clip);
         out.put_u32(self.camera);
         out.put_u16(self.class.0);
-        out.put_u8(record::flags(self.first, self.last));
+        out.put_u8(record::flags(self.first, self.last, self.continued));
         out.put_u8(self.media);
         out.put_u32(self.sequence);
         out.put_u32(self.records_start);
@@ -412,7 +415,7 @@ impl Part {
         let clip = fields.take_clip()?;
         let camera = fields.take_u32()?;
         let class = ClassId(fields.take_u16()?);
-        let (first, last) = record::take_flags(fields)?;
+        let (first, last, continued) = record::take_flags(fields)?;
         let media = fields.take_u8()?;
         let sequence = fields.take_u32()?;
         let records_start = fields.take_u32()?;
@@ -424,6 +427,7 @@ impl Part {
             class,
             first,
             last,
+            continued,
             media,
             sequence,
             clip_offset: fields.take_u64()?,
@@ -440,6 +444,13 @@ impl Part {
 }
 
 impl RecordRef {
+    /// The block behind it.
+    pub(crate) fn end_block(&self) -> u32 {
+        let bytes = u64::from(self.header_bytes) + u64::from(self.payload_bytes);
+        let blocks = u32::try_from(bytes.div_ceil(BLOCK_BYTES)).unwrap_or(u32::MAX);
+        self.block.saturating_add(blocks)
+    }
+
     fn put(&self, out: &mut Writer) {
         out.put_u32(self.block);
         out.put_u32(self.header_bytes);

@@ -23,7 +23,7 @@
 //! |      4 |    4 | crc                | CRC32 of bytes 8..`header_bytes`, salted with block b |
 //! |      8 |    2 | `header_bytes`     | up to the payload: fields, camera id, CRC table       |
 //! |     10 |    1 | version            | 1                                                     |
-//! |     11 |    1 | flags              | 1 first of its clip, 2 last of its clip               |
+//! |     11 |    1 | flags              | 1 first of its clip, 2 last, 4 continued, see below   |
 //! |     12 |    2 | class              | class under which the clip was recorded               |
 //! |     14 |    1 | media              | `Media` code                                          |
 //! |     15 |    1 | `camera_bytes`     | length of the camera id, 1 to 64                      |
@@ -44,13 +44,17 @@
 //! |    120 |    c | camera             | the camera id, then zeros to a multiple of 8          |
 //! |        |   4n | `chunk_crcs`       | plain CRC32 of each 64 KiB of payload                 |
 //!
+//! A fragment that needs several records is whole or not there: each but its last is continued,
+//! which says that it counts only with the clip's next record. The bytes of a clip that count end
+//! behind its last record that is not continued.
+//!
 //! A reader may skip the bytes between the payload and the next block; they prove nothing. It must
 //! reject another magic, a wrong CRC, another version, an unknown flag, nonzero reserved or padding
 //! bytes, a `header_bytes` that is not the sum of its pieces, an invalid camera id, a payload above
-//! 1 MiB, `first` at any sequence but 0 or with a clip offset or a previous record, an end before
-//! the start, a clip offset that overflows, and a previous block of 0 with a segment. A writer must
-//! zero the reserved bytes and the rest of the last block. Whoever follows `previous` must bound
-//! the walk: nothing here proves that it ends.
+//! 1 MiB, `first` at any sequence but 0 or with a clip offset or a previous record, `last` that is
+//! continued, an end before the start, a clip offset that overflows, and a previous block of 0 with
+//! a segment. A writer must zero the reserved bytes and the rest of the last block. Whoever follows
+//! `previous` must bound the walk: nothing here proves that it ends.
 
 use super::bytes::{Reader, Writer, to_usize};
 use super::{BLOCK_BYTES, CHUNK_BYTES, Damage, SegmentKey};
@@ -67,6 +71,7 @@ const MAGIC: [u8; 4] = *b"CLPR";
 const RECORD_VERSION: u8 = 1;
 const FIRST: u8 = 1;
 const LAST: u8 = 2;
+const CONTINUED: u8 = 4;
 const CRC_OFFSET: usize = 4;
 /// The first byte under the CRC.
 const BODY_OFFSET: usize = 8;
@@ -98,6 +103,8 @@ pub(crate) struct RecordHeader {
     pub(crate) first: bool,
     /// The last record of its clip: the clip is complete.
     pub(crate) last: bool,
+    /// Its fragment goes on in the clip's next record, without which this one does not count.
+    pub(crate) continued: bool,
     /// `Media::code`.
     pub(crate) media: u8,
     /// 0, 1, 2 .. in the clip.
@@ -151,7 +158,7 @@ impl RecordHeader {
         header.put_u32(0); // crc
         header.put_u16(u16::try_from(header_bytes).expect("at most HEADER_BYTES_MAX"));
         header.put_u8(RECORD_VERSION);
-        header.put_u8(flags(self.first, self.last));
+        header.put_u8(flags(self.first, self.last, self.continued));
         header.put_u16(self.class.0);
         header.put_u8(self.media);
         header.put_camera_len(&self.camera);
@@ -218,7 +225,7 @@ impl RecordHeader {
 
     /// Takes everything behind the version.
     fn take(mut fields: Reader<'_>) -> Result<(Self, Vec<u32>), Damage> {
-        let (first, last) = take_flags(&mut fields)?;
+        let (first, last, continued) = take_flags(&mut fields)?;
         let class = ClassId(fields.take_u16()?);
         let media = fields.take_u8()?;
         let camera_bytes = usize::from(fields.take_u8()?);
@@ -253,6 +260,7 @@ impl RecordHeader {
             class,
             first,
             last,
+            continued,
             media,
             sequence,
             clip_offset,
@@ -275,6 +283,7 @@ impl RecordHeader {
         field(!self.first || self.clip_offset == 0, "clip_offset")?;
         field(!self.first || self.previous.is_none(), "previous")?;
         field(self.previous.is_none_or(|(_, block)| block > 0), "previous")?;
+        field(!(self.last && self.continued), "flags")?;
         field(self.start <= self.end, "end")?;
         field(
             self.clip_offset.checked_add(u64::from(self.payload_bytes)).is_some(),
@@ -285,15 +294,17 @@ impl RecordHeader {
 }
 
 /// The flag byte of a record or a part.
-pub(super) const fn flags(first: bool, last: bool) -> u8 {
-    (if first { FIRST } else { 0 }) | (if last { LAST } else { 0 })
+pub(super) const fn flags(first: bool, last: bool, continued: bool) -> u8 {
+    (if first { FIRST } else { 0 })
+        | (if last { LAST } else { 0 })
+        | (if continued { CONTINUED } else { 0 })
 }
 
-/// The flags of a record or a part: first, last.
-pub(super) fn take_flags(fields: &mut Reader<'_>) -> Result<(bool, bool), Damage> {
+/// The flags of a record or a part: first, last, continued.
+pub(super) fn take_flags(fields: &mut Reader<'_>) -> Result<(bool, bool, bool), Damage> {
     let flags = fields.take_u8()?;
-    if flags & !(FIRST | LAST) == 0 {
-        Ok((flags & FIRST != 0, flags & LAST != 0))
+    if flags & !(FIRST | LAST | CONTINUED) == 0 {
+        Ok((flags & FIRST != 0, flags & LAST != 0, flags & CONTINUED != 0))
     } else {
         Err(Damage::Field("flags"))
     }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::{Segment, seal_segment};
 use crate::barrier::Barrier;
 use crate::format::BLOCK_BYTES;
+use crate::format::footer::Footer;
 use crate::format::record::RecordHeader;
 use crate::format::segment::Trailer;
 use crate::sync::{Condvar, Mutex};
@@ -173,7 +174,7 @@ impl Appender {
         self.state.lock().open = Some(open);
     }
 
-    /// Queues records of one clip, in order. Nothing is durable yet.
+    /// Queues the records of one fragment, in order. Nothing is durable yet.
     ///
     /// # Errors
     ///
@@ -348,6 +349,8 @@ impl Leader<'_> {
         let mut placed = Vec::new();
         let mut written = 0;
         let mut waiting = 0;
+        // Up to here there is room in the open segment: a fragment that fits one stands in one.
+        let mut sure = 0;
         for (index, submission) in rest.iter().enumerate() {
             if submission.slot.0.lock().broken.is_some() {
                 // Its clip lost a record before this one; the recorder was told.
@@ -356,13 +359,23 @@ impl Leader<'_> {
                 written = index + 1;
                 continue;
             }
-            if !self.has_room_for(submission, waiting) {
-                self.flush(&mut placed, rest.get(written..index).unwrap_or_default())?;
-                written = index;
-                if self.open.is_some() {
-                    self.seal()?;
+            if index >= sure {
+                let fragment = fragment_at(rest, index);
+                let one = fragment.get(..1).unwrap_or_default();
+                let fresh = !self.has_room_for(fragment, waiting)
+                    && (self.would_fit(fragment) || !self.has_room_for(one, waiting));
+                if fresh {
+                    self.flush(&mut placed, rest.get(written..index).unwrap_or_default())?;
+                    written = index;
+                    waiting = 0;
+                    if self.open.is_some() {
+                        self.seal()?;
+                    }
+                    self.open = Some(OpenSegment::new(self.host.new_segment(self.class)?));
                 }
-                self.open = Some(OpenSegment::new(self.host.new_segment(self.class)?));
+                if self.has_room_for(fragment, waiting) {
+                    sure = index + fragment.len();
+                }
             }
             let record = self.place(submission)?;
             waiting = if placed.is_empty() { 0 } else { waiting } + waiting_bytes(&record.header);
@@ -371,19 +384,29 @@ impl Leader<'_> {
         self.flush(&mut placed, rest.get(written..).unwrap_or_default())
     }
 
-    /// Whether the open segment takes one more record, with its footer still fitting behind it.
-    /// `waiting` is what the footer needs for records that are placed but not yet in the draft.
-    fn has_room_for(&self, submission: &Submission, waiting: u64) -> bool {
-        let Some(open) = &self.open else { return false };
-        let end =
-            u64::from(open.next_block.saturating_add(submission.header.blocks())) * BLOCK_BYTES;
-        let chunks = submission.chunk_crcs.len();
+    /// Whether the open segment takes these records of one clip, with its footer still fitting
+    /// behind them. `waiting` is what the footer needs for records that are placed but not yet in
+    /// the draft.
+    fn has_room_for(&self, records: &[Submission], waiting: u64) -> bool {
+        let (Some(open), Some(first)) = (&self.open, records.first()) else { return false };
+        let end = u64::from(open.next_block) * BLOCK_BYTES + blocks_of(records) * BLOCK_BYTES;
+        let (camera, chunks) = (&first.header.camera, chunks_of(records));
         let footer = open
             .segment
-            .with_draft(|draft| draft.footer_bytes_with(&submission.header.camera, chunks))
+            .with_draft(|draft| draft.footer_bytes_with(camera, records.len(), chunks))
             .unwrap_or(u64::MAX);
         let trailer = BLOCK_BYTES;
         end.saturating_add(footer).saturating_add(waiting).saturating_add(trailer)
+            <= open.segment.header.segment_bytes
+    }
+
+    /// Whether an empty segment as long as the open one would take these records of one clip.
+    fn would_fit(&self, records: &[Submission]) -> bool {
+        let (Some(open), Some(first)) = (&self.open, records.first()) else { return true };
+        let (camera, chunks) = (first.header.camera.as_str(), chunks_of(records));
+        let footer = Footer::encoded_bytes(1, records.len(), chunks, 1, camera.len());
+        let header_and_trailer = 2 * BLOCK_BYTES;
+        header_and_trailer.saturating_add(blocks_of(records) * BLOCK_BYTES).saturating_add(footer)
             <= open.segment.header.segment_bytes
     }
 
@@ -493,6 +516,21 @@ impl Leader<'_> {
     }
 }
 
+/// The records of `rest` from `index` to the end of the fragment that goes on or begins there.
+fn fragment_at(rest: &[Submission], index: usize) -> &[Submission] {
+    let rest = rest.get(index..).unwrap_or_default();
+    let end = rest.iter().position(|submission| !submission.header.continued);
+    rest.get(..=end.unwrap_or(rest.len())).unwrap_or(rest)
+}
+
+fn blocks_of(records: &[Submission]) -> u64 {
+    records.iter().map(|record| u64::from(record.header.blocks())).sum()
+}
+
+fn chunks_of(records: &[Submission]) -> usize {
+    records.iter().map(|record| record.chunk_crcs.len()).sum()
+}
+
 /// Tells the clips of records that were lost why.
 fn break_all(lost: &[Submission], error: &Error) {
     for submission in lost {
@@ -503,8 +541,7 @@ fn break_all(lost: &[Submission], error: &Error) {
 /// Footer bytes that a record may cost which is not in the draft yet.
 fn waiting_bytes(header: &RecordHeader) -> u64 {
     let chunks = crate::format::record::chunk_count(header.payload_bytes);
-    let one =
-        crate::format::footer::Footer::encoded_bytes(1, 1, 0, 1, header.camera.as_str().len());
+    let one = Footer::encoded_bytes(1, 1, 0, 1, header.camera.as_str().len());
     one.min(BLOCK_BYTES).saturating_add(u64::from(chunks) * 4)
 }
 

@@ -32,6 +32,9 @@ struct DraftPart {
     part: Part,
     records: Vec<RecordRef>,
     chunk_crcs: Vec<u32>,
+    /// What it was before the fragment that is continued: the part, and how many records and
+    /// chunks.
+    before: Option<(Part, usize, usize)>,
 }
 
 impl Draft {
@@ -72,12 +75,55 @@ impl Draft {
         }
     }
 
-    /// The most bytes that the footer may take once one more record with `chunks` chunks of camera
-    /// `camera` is in.
-    pub(crate) fn footer_bytes_with(&self, camera: &CameraId, chunks: usize) -> u64 {
+    /// Takes the unfinished fragment at the end of `clip` off again; answers where its records
+    /// stand.
+    pub(crate) fn cut_continued(&mut self, clip: ClipId) -> Vec<u32> {
+        let Some((camera, start)) = self.by_clip.get(&clip).cloned() else { return Vec::new() };
+        let key = (camera, start, clip);
+        let Some(draft) = self.parts.get_mut(&key).filter(|draft| draft.part.continued) else {
+            return Vec::new();
+        };
+        let chunks = draft.chunk_crcs.len();
+        let cut = draft.cut_continued();
+        self.records -= cut.len();
+        self.chunks -= chunks - draft.chunk_crcs.len();
+        self.payload_bytes -= cut.iter().map(|record| u64::from(record.payload_bytes)).sum::<u64>();
+        if draft.records.is_empty() {
+            self.parts.remove(&key);
+            self.by_clip.remove(&clip);
+            self.forget_part_of(&key.0);
+        }
+        let received = self.parts.values().map(|draft| draft.part.received);
+        self.newest_received = received.max().unwrap_or_default();
+        cut.iter().map(|record| record.block).collect()
+    }
+
+    fn forget_part_of(&mut self, camera: &CameraId) {
+        let Some(parts) = self.cameras.get_mut(camera) else { return };
+        *parts -= 1;
+        if *parts == 0 {
+            self.cameras.remove(camera);
+            self.camera_bytes -= camera.as_str().len();
+        }
+    }
+
+    /// The block behind the last record.
+    pub(crate) fn end_block(&self) -> u32 {
+        let records = self.parts.values().flat_map(|draft| &draft.records);
+        records.map(RecordRef::end_block).max().unwrap_or(1)
+    }
+
+    /// The most bytes that the footer may take once `records` more records with `chunks` chunks, of
+    /// one clip of camera `camera`, are in.
+    pub(crate) fn footer_bytes_with(
+        &self,
+        camera: &CameraId,
+        records: usize,
+        chunks: usize,
+    ) -> u64 {
         Footer::encoded_bytes(
             self.parts.len() + 1,
-            self.records + 1,
+            self.records + records,
             self.chunks + chunks,
             self.cameras.len() + 1,
             self.camera_bytes + camera.as_str().len(),
@@ -148,6 +194,7 @@ impl DraftPart {
             class: header.class,
             first: header.first,
             last: header.last,
+            continued: header.continued,
             media: header.media,
             sequence: header.sequence,
             clip_offset: header.clip_offset,
@@ -160,10 +207,16 @@ impl DraftPart {
             records_start: 0,
             records_count: 0,
         };
-        Self { part, records: Vec::new(), chunk_crcs: Vec::new() }
+        Self { part, records: Vec::new(), chunk_crcs: Vec::new(), before: None }
     }
 
     fn add(&mut self, header: &RecordHeader, chunk_crcs: &[u32], block: u32) {
+        if header.continued && self.before.is_none() {
+            self.before = Some((self.part.clone(), self.records.len(), self.chunk_crcs.len()));
+        }
+        if !header.continued {
+            self.before = None;
+        }
         self.records.push(RecordRef {
             block,
             header_bytes: u32::try_from(header.header_bytes()).unwrap_or(u32::MAX),
@@ -174,9 +227,18 @@ impl DraftPart {
         self.chunk_crcs.extend_from_slice(chunk_crcs);
         self.part.payload_bytes += u64::from(header.payload_bytes);
         self.part.last |= header.last;
+        self.part.continued = header.continued;
         self.part.end = self.part.end.max(header.end);
         self.part.received = self.part.received.max(header.received);
         self.part.digest = header.digest;
+    }
+
+    /// Takes the unfinished fragment off again, and answers its records.
+    fn cut_continued(&mut self) -> Vec<RecordRef> {
+        let Some((part, records, chunks)) = self.before.take() else { return Vec::new() };
+        self.part = part;
+        self.chunk_crcs.truncate(chunks);
+        self.records.split_off(records)
     }
 
     fn found(&self, camera: &CameraId) -> FoundPart {

@@ -33,6 +33,8 @@ pub(crate) struct Scan {
     pub(crate) draft: Draft,
     /// The block behind the last record that counts, or that is known to have been acknowledged.
     pub(crate) end_block: u32,
+    /// Everything below was acknowledged.
+    witnessed_block: u32,
     /// The records that do not count: to be wiped before writing goes on, so that a later scan
     /// cannot find them.
     pub(crate) torn: Vec<Torn>,
@@ -76,8 +78,17 @@ pub(crate) fn scan(
     let by_records = found.iter().map(|found| found.header.durable_block).max().unwrap_or(0);
     let on_record = u32::try_from(known.durable_bytes / BLOCK_BYTES).unwrap_or(u32::MAX);
     let witnessed = by_records.max(on_record);
-    let mut scan =
-        Scan { draft: Draft::default(), end_block: 1, torn: Vec::new(), problems: Vec::new() };
+    let mut scan = Scan {
+        draft: Draft::default(),
+        end_block: 1,
+        witnessed_block: if u64::from(witnessed) * BLOCK_BYTES <= records_end {
+            witnessed
+        } else {
+            0
+        },
+        torn: Vec::new(),
+        problems: Vec::new(),
+    };
     let mut cut = BTreeSet::new();
     for record in found {
         let acknowledged = record.block < witnessed;
@@ -94,14 +105,25 @@ pub(crate) fn scan(
         scan.draft.add(&record.header, &record.chunk_crcs, record.block);
         scan.end_block = scan.end_block.max(end);
     }
-    if u64::from(witnessed) * BLOCK_BYTES <= records_end {
-        // What was acknowledged behind the last record that was found is not written over.
-        scan.note_damage(witnessed);
-    }
+    // What was acknowledged behind the last record that was found is not written over.
+    scan.note_damage(scan.witnessed_block);
     Ok(scan)
 }
 
 impl Scan {
+    /// Takes the records of `clip` at `blocks` off again: the draft, which ends at `end_block`, no
+    /// longer has them.
+    pub(crate) fn cut(&mut self, clip: ClipId, blocks: &[u32], end_block: u32) {
+        self.torn.extend(blocks.iter().map(|block| Torn { block: *block, clip }));
+        self.end_block = end_block.max(self.witnessed_block);
+    }
+
+    /// Whether records that count stand behind one that does not: wiped, it would leave a hole that
+    /// the next scan takes for damage.
+    pub(crate) fn has_holes(&self) -> bool {
+        self.torn.iter().any(|torn| torn.block < self.end_block)
+    }
+
     /// Tells of the blocks from the end of what was found up to `block`, which were acknowledged,
     /// and passes over them.
     fn note_damage(&mut self, block: u32) {

@@ -80,6 +80,7 @@ impl Written {
             class: ClassId(0),
             first: sequence == 0,
             last: false,
+            continued: false,
             media: 0,
             sequence,
             clip_offset: u64::from(sequence) * u64::try_from(payload.len()).unwrap(),

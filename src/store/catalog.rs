@@ -188,6 +188,13 @@ impl Catalog {
         !Barrier::GateUnopened.test(!unknown) || self.is_live(clip, segment)
     }
 
+    /// Notes that the bytes of a gone clip must be removed, wherever they are.
+    pub(super) fn erase_later(&mut self, gone: &Located) {
+        for (segment, _) in &gone.parts {
+            self.to_erase.entry(segment.id).or_default().insert(gone.clip.id);
+        }
+    }
+
     /// The readable clips of `camera` that overlap `window`, by start and id.
     pub(super) fn clips(
         &self,

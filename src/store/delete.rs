@@ -1,10 +1,8 @@
 //! The owner's delete of single clips.
 
-use std::collections::BTreeSet;
-
 use crate::barrier::Barrier;
 use crate::format::entry::Decision;
-use crate::types::{ClipId, ClipState, Error, ErrorKind, HoldId, Result};
+use crate::types::{Clip, ClipId, ClipState, Error, ErrorKind, HoldId, Result};
 
 use super::policy::checked_text;
 use super::{Inner, Store, SweepReport};
@@ -46,13 +44,30 @@ impl Store {
 }
 
 impl Inner {
-    /// Takes the written part of a clip that could not be stored off again. Where a hold covers it,
-    /// or if even that cannot be put on record, it stays as a truncated clip.
+    /// Takes the written part of a clip that could not be stored off again. Nobody was promised it,
+    /// so no hold covers it. If that cannot be put on record, it is gone until the store is opened
+    /// again, and then recovery judges it.
     pub(super) fn discard(&self, id: ClipId) {
-        match self.delete(id, "", "it could not be stored whole", false) {
-            Err(error) if error.kind() != ErrorKind::Held => self.survived(error),
-            _ => {}
+        let mut ledger = self.ledger.lock();
+        let located = self.locate(id);
+        let discarded = located.and_then(|located| {
+            let clip = &located.clip;
+            self.decide_locked(&mut ledger, vec![never_whole(clip)])?;
+            Ok(located)
+        });
+        let mut catalog = self.catalog.write();
+        catalog.gone.insert(id);
+        match discarded {
+            Ok(located) => catalog.erase_later(&located),
+            Err(error) => {
+                drop(catalog);
+                self.survived(error);
+                return;
+            }
         }
+        drop(catalog);
+        drop(ledger);
+        self.erase_now();
     }
 
     fn delete(&self, id: ClipId, actor: &str, reason: &str, end_holds: bool) -> Result<()> {
@@ -88,19 +103,33 @@ impl Inner {
         )?;
         let mut catalog = self.catalog.write();
         catalog.gone.insert(id);
-        let segments: BTreeSet<_> = located.parts.iter().map(|(segment, _)| segment.id).collect();
-        for segment in segments {
-            catalog.to_erase.entry(segment).or_default().insert(id);
-        }
+        catalog.erase_later(&located);
         drop(catalog);
         drop(ledger);
+        self.erase_now();
+        Ok(())
+    }
+
+    /// Erases what waits for it. The clips are gone; bytes that cannot be removed yet are tried
+    /// again by the next sweep.
+    fn erase_now(&self) {
         let mut report = SweepReport::default();
         let sweeping = self.sweeping.lock();
         self.erase_waiting(&mut report);
         drop(sweeping);
-        // The clip is gone; bytes that could not be removed yet are tried again by the next sweep.
         report.problems.into_iter().for_each(|error| self.survived(error));
-        Ok(())
+    }
+}
+
+/// Says that `clip` is gone because its writing was cut off.
+pub(super) fn never_whole(clip: &Clip) -> Decision {
+    Decision::ClipDeleted {
+        clip: clip.id,
+        camera: clip.camera.clone(),
+        window: clip.window,
+        ended_holds: Vec::new(),
+        actor: String::new(),
+        reason: "it was never stored whole".into(),
     }
 }
 

@@ -35,6 +35,7 @@ mod stats;
 mod sweep;
 mod threads;
 mod time;
+mod unfinished;
 mod verify;
 #[cfg(all(test, loom))]
 mod loom_tests;

@@ -36,6 +36,7 @@ use super::host::sealed_entry;
 use super::missing::dropped;
 use super::sweep::emptied;
 use super::threads::Threads;
+use super::unfinished::Unfinished;
 use super::{Inner, OpenReport, Session, Store, StoreOptions, SweepReport};
 
 /// Footers of sealed segments that stay in memory: what a lookup over some hours needs.
@@ -106,18 +107,20 @@ struct Recovery<'a> {
 }
 
 /// A segment that was found open, with its scan.
-struct Unsealed {
-    segment: Arc<Segment>,
-    scan: Scan,
+pub(super) struct Unsealed {
+    pub(super) segment: Arc<Segment>,
+    pub(super) scan: Scan,
 }
 
 impl Recovery<'_> {
     fn run(&self, report: &mut OpenReport) -> Result<()> {
         self.forget_unfinished_repair()?;
-        let unsealed = self.open_segments(report)?;
+        let mut unfinished = Unfinished::default();
+        let mut unsealed = self.open_segments(&mut unfinished, report)?;
         self.never_back_in_time();
         self.note_missing(report);
         self.take_off_what_is_gone(report)?;
+        self.inner.drop_unfinished(&unfinished, &mut unsealed, report)?;
         if self.writable {
             self.put_on_record(report);
             self.settle_unsealed(unsealed, report)?;
@@ -155,7 +158,11 @@ impl Recovery<'_> {
 
     /// Opens every file in the segments folder whose name is one of ours, oldest first, and puts
     /// each into the catalog before the next: no more footers are in memory than the cache keeps.
-    fn open_segments(&self, report: &mut OpenReport) -> Result<Vec<Unsealed>> {
+    fn open_segments(
+        &self,
+        unfinished: &mut Unfinished,
+        report: &mut OpenReport,
+    ) -> Result<Vec<Unsealed>> {
         let inner = self.inner;
         let vfs = &inner.vfs;
         let names = vfs
@@ -184,7 +191,7 @@ impl Recovery<'_> {
                 self.known_of(id),
                 self.writable,
             ) {
-                Ok(opened) => unsealed.extend(self.take_in(opened, report)?),
+                Ok(opened) => unsealed.extend(self.take_in(opened, unfinished, report)?),
                 Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
                 // It says nothing of the segment, and would be said of all that follow.
                 Err(error) if is_out_of_files(&error) => return Err(error),
@@ -210,13 +217,21 @@ impl Recovery<'_> {
 
     /// Tells what was found in a segment and puts it into the catalog; answers it if it is not
     /// sealed.
-    fn take_in(&self, opened: Opened, report: &mut OpenReport) -> Result<Option<Unsealed>> {
+    fn take_in(
+        &self,
+        opened: Opened,
+        unfinished: &mut Unfinished,
+        report: &mut OpenReport,
+    ) -> Result<Option<Unsealed>> {
         let Opened { segment, scan, problems, no_footer } = opened;
+        if !problems.is_empty() {
+            unfinished.note_damaged(segment.id);
+        }
         report.problems.extend(problems);
         if let Some(error) = no_footer {
             self.tell_of_footer(segment.id, error, report);
         }
-        self.shelve(&segment, report)?;
+        self.shelve(&segment, unfinished, report)?;
         let Some(scan) = scan else { return Ok(None) };
         let mut torn: BTreeMap<ClipId, u32> = BTreeMap::new();
         // A copy that was cut off is removed as a whole: its clips are where they were.
@@ -234,7 +249,12 @@ impl Recovery<'_> {
     }
 
     /// Puts a segment and its parts into the catalog.
-    fn shelve(&self, segment: &Arc<Segment>, report: &mut OpenReport) -> Result<()> {
+    fn shelve(
+        &self,
+        segment: &Arc<Segment>,
+        unfinished: &mut Unfinished,
+        report: &mut OpenReport,
+    ) -> Result<()> {
         let inner = self.inner;
         let file_bytes = segment.file.allocated().unwrap_or(segment.header.segment_bytes);
         let mut parts = segment.parts(&inner.footers)?;
@@ -256,6 +276,8 @@ impl Recovery<'_> {
             let history = inner.history.read();
             let named = |clip| history.moved.get(&clip) == Some(&segment.id);
             parts.retain(|found| unreadable || named(found.part.clip));
+        } else {
+            unfinished.note_parts(segment.id, &parts);
         }
         let mut catalog = inner.catalog.write();
         catalog.add_segment(segment, file_bytes);
@@ -418,7 +440,8 @@ impl Recovery<'_> {
             let ours = whole
                 && history.classes.contains_key(&segment.class)
                 && !history.sealed.contains_key(&segment.id)
-                && !history.suspect.contains_key(&segment.id);
+                && !history.suspect.contains_key(&segment.id)
+                && !scan.has_holes();
             drop(history);
             if ours && !resumed.contains(&segment.class) {
                 if let Err(error) = wipe_and_sync(&segment, &scan) {

@@ -20,7 +20,7 @@ use super::{Durability, Inner, Store};
 /// another clip.
 pub(crate) const CLIP_BYTES_MAX: u64 = 4 << 30;
 /// The largest fragment of one `Recorder::write`.
-const FRAGMENT_BYTES_MAX: usize = 64 << 20;
+const FRAGMENT_BYTES_MAX: u64 = 64 << 20;
 
 impl Store {
     /// Stores a finished clip. Its bytes are kept exactly as they are.
@@ -29,20 +29,19 @@ impl Store {
     ///
     /// `InvalidInput` for an empty clip, one above 4 GiB, or one longer than
     /// `StoreOptions::clip_duration_max`; `Full` when there is no room; `ReadOnly`; `Poisoned`
-    /// after two failed writes in a row; `Io`. After an error nothing of the clip can be found,
-    /// unless it was partly written and a hold covers it: that part stays, as a
-    /// [`crate::ClipState::Truncated`] clip.
+    /// after two failed writes in a row; `Io`. After an error nothing of the clip can be found.
     ///
     /// # Durability
     ///
-    /// The clip survives power loss when this returns, unless the store is `Buffered`.
+    /// The clip survives power loss when this returns, unless the store is `Buffered`. A power cut
+    /// before that leaves the whole clip or nothing.
     pub fn append(&self, clip: NewClip, bytes: impl Into<Bytes>) -> Result<Clip> {
         let bytes = bytes.into();
         let Some(end) = clip.end else {
             return Err(Error::invalid("append clip: it has no end, use record"));
         };
         let window = Window::new(clip.start, end)?;
-        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let len = bytes_of(&bytes);
         if bytes.is_empty() || len > CLIP_BYTES_MAX {
             return Err(Error::invalid(format!(
                 "append clip of {len} bytes: want 1 byte to 4 GiB"
@@ -61,7 +60,7 @@ impl Store {
             .and_then(|()| open.settle(&self.inner));
         if let Err(error) = stored {
             // What is already in the log must not count as being recorded for ever: it would hold
-            // back the expiry of its class. Nor may anybody find a part of it that nobody holds.
+            // back the expiry of its class. Nor may anybody find a part of it.
             open.forget(&self.inner);
             if let Some(id) = open.slot.id() {
                 self.inner.discard(id);
@@ -140,14 +139,15 @@ impl Recorder {
     ///
     /// # Durability
     ///
-    /// As `StoreOptions::durability` says.
+    /// As `StoreOptions::durability` says. A power cut before that leaves the whole fragment or
+    /// nothing of it.
     pub fn write(&mut self, fragment: impl Into<Bytes>, duration: Duration) -> Result<()> {
         let fragment = fragment.into();
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
         let cap = self.store.inner.options.clip_duration_max;
-        if fragment.is_empty() || fragment.len() > FRAGMENT_BYTES_MAX {
+        if fragment.is_empty() || bytes_of(&fragment) > FRAGMENT_BYTES_MAX {
             let message =
                 format!("write fragment of {} bytes: want 1 byte to 64 MiB", fragment.len());
             return Err(Error::invalid(message));
@@ -174,13 +174,16 @@ impl Recorder {
     }
 
     fn write_checked(&mut self, fragment: &Bytes, duration: Duration, cap: Duration) -> Result<()> {
-        let len = u64::try_from(fragment.len()).unwrap_or(u64::MAX);
+        let len = bytes_of(fragment);
         if self.open_is_gone() {
             self.abandon();
         }
+        // What may not fit in one segment begins a clip: cut off, it goes with all of its clip.
+        let begins_clip = segment_bytes_for(len) > self.store.inner.options.segment_bytes;
         let full = self.open.as_ref().is_some_and(|open| {
             open.position.since(open.start).saturating_add(duration) > cap
                 || open.len.saturating_add(len) > CLIP_BYTES_MAX
+                || begins_clip
         });
         if full {
             self.end_clip()?;
@@ -316,6 +319,17 @@ impl Drop for Recorder {
     }
 }
 
+/// What a segment needs at most for a fragment of `len` bytes: records of 1 MiB with a header and
+/// the rest of a block each, the segment's own header, footer and trailer.
+fn segment_bytes_for(len: u64) -> u64 {
+    const ENDS_BYTES: u64 = 64 << 10;
+    len.saturating_add(len / 64).saturating_add(ENDS_BYTES)
+}
+
+fn bytes_of(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
 /// Init bytes must fit one record, so that a clip that has anything has all of them.
 fn check_init(init: Option<&Bytes>) -> Result<()> {
     match init {
@@ -365,8 +379,8 @@ impl OpenClip {
         })
     }
 
-    /// Queues `bytes`, which cover `duration`, as one or more records; the last of them ends the
-    /// clip if `last`.
+    /// Queues `bytes`, a fragment which covers `duration`, as one or more records; the last of them
+    /// ends the clip if `last`.
     fn put(&mut self, inner: &Inner, bytes: &Bytes, duration: Duration, last: bool) -> Result<()> {
         let received = inner.now();
         self.received = received;
@@ -381,13 +395,8 @@ impl OpenClip {
             // Only the last piece moves the clip's end: a clip cut off in between is not said to
             // cover what it has no bytes of.
             let piece_end = if is_last { end } else { self.position };
-            records.push(self.submission(
-                payload,
-                self.position,
-                piece_end,
-                received,
-                last && is_last,
-            ));
+            let times = (self.position, piece_end, received);
+            records.push(self.submission(payload, times, last && is_last, !is_last));
         }
         self.position = end;
         self.ticket = self.appender.submit(records, inner, self.sync)?;
@@ -402,10 +411,9 @@ impl OpenClip {
     fn submission(
         &mut self,
         payload: Bytes,
-        start: Timestamp,
-        end: Timestamp,
-        received: Timestamp,
+        (start, end, received): (Timestamp, Timestamp, Timestamp),
         last: bool,
+        continued: bool,
     ) -> Submission {
         self.hasher.update(&payload);
         let header = RecordHeader {
@@ -415,6 +423,7 @@ impl OpenClip {
             class: self.class,
             first: self.sequence == 0,
             last,
+            continued,
             media: self.clip.media.code(),
             sequence: self.sequence,
             clip_offset: self.len,

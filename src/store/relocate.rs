@@ -345,6 +345,7 @@ impl Copier<'_> {
             class: part.class,
             first: sequence == 0,
             last: part.last && is_last,
+            continued: part.continued && is_last,
             media: part.media,
             sequence,
             clip_offset: self.record.clip_offset,

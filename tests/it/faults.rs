@@ -303,7 +303,7 @@ fn the_tail_of_a_held_clip_stays_while_its_beginning_cannot_be_read() {
     let mut world = World::new(8, u64::MAX);
     world.open().unwrap();
     world.add("porch", 0, 3_000_000).unwrap();
-    world.add("garage", 0, 2_500_000).unwrap();
+    world.add("garage", 0, 4_300_000).unwrap();
     world.hold("garage", minute(0)).unwrap();
     world.store().seal().unwrap();
     world.close();

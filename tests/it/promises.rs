@@ -24,9 +24,6 @@ use crate::world::always;
 /// Why a store does not keep what it promised, in a sentence.
 pub(crate) type Broken = String;
 
-/// What a clip too long for one record is cut into.
-const RECORD_BYTES: usize = 1 << 20;
-
 /// A clip that was acknowledged.
 #[derive(Clone, Debug)]
 pub(crate) struct Promised {
@@ -197,9 +194,11 @@ impl Promises {
                     format!("clip {id} changed its window to {:?}", shown.window())
                 });
             }
-            let most = self.with_fragment_in_doubt(id, &clip.bytes);
             require(bytes.starts_with(&clip.bytes), || format!("recording {id} lost bytes"))?;
-            return require(most.starts_with(bytes), || format!("recording {id} has other bytes"));
+            let with_fragment = self.with_fragment_in_doubt(id, &clip.bytes);
+            return require(*bytes == clip.bytes || *bytes == with_fragment, || {
+                format!("recording {id} has other bytes")
+            });
         }
         let Err(error) = store.read(id).and_then(|reader| reader.to_vec()) else {
             return Err(format!("clip {id} can be read but is not listed"));
@@ -218,23 +217,16 @@ impl Promises {
         [bytes, more.as_deref().unwrap_or_default()].concat().into()
     }
 
-    /// A clip that nobody was promised must be one that somebody asked for, and whole; one that is
-    /// longer than a record may be cut off behind one, and then says so.
+    /// A clip that nobody was promised must be one that somebody asked for, and whole.
     fn check_unanswered(&self, clip: &Clip, shown: &[u8]) -> Result<(), Broken> {
-        let fits = |bytes: &Bytes| {
-            let cut = shown.len() < bytes.len()
-                && shown.len().is_multiple_of(RECORD_BYTES)
-                && clip.state() == ClipState::Truncated
-                && bytes.starts_with(shown);
-            cut || *shown == bytes[..]
-        };
         let asked = self.asked.iter().any(|asked| match asked {
             Asked::Append { camera, window, bytes } => {
                 let complete = clip.state() == ClipState::Complete && clip.window() == *window;
-                let cut = clip.state() == ClipState::Truncated && shown.len() < bytes.len();
-                clip.camera() == camera && fits(bytes) && (complete || cut)
+                clip.camera() == camera && *shown == bytes[..] && complete
             }
-            Asked::Fragment { clip: None, camera, bytes } => clip.camera() == camera && fits(bytes),
+            Asked::Fragment { clip: None, camera, bytes } => {
+                clip.camera() == camera && *shown == bytes[..]
+            }
             _ => false,
         });
         require(asked, || {

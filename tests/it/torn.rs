@@ -2,11 +2,12 @@
 //! a torn write where it was not. Neither goes without a word.
 
 use std::io;
+use std::time::Duration;
 
-use clipkeep::vfs::sim::SimOp;
-use clipkeep::{Clip, Durability, ErrorKind, NewClip, VerifyDepth};
+use clipkeep::vfs::sim::{Fate, SimOp};
+use clipkeep::{Clip, ClipState, Durability, ErrorKind, NewClip, VerifyDepth};
 
-use crate::store_kit::{DAY, TestStore, camera, marked, minutes};
+use crate::store_kit::{DAY, TestStore, at, camera, marked, minutes};
 
 /// Where the first byte of `marker` stands in the only segment.
 fn place_of(store: &TestStore, marker: &str) -> (String, u64) {
@@ -17,9 +18,10 @@ fn place_of(store: &TestStore, marker: &str) -> (String, u64) {
     (path, u64::try_from(at).unwrap())
 }
 
-/// Loses power, flips a bit at `offset` of `path`, and opens the store again.
+/// Loses power with all that was written on the medium but for a bit at `offset` of `path`, and
+/// opens the store again.
 fn lose_power_and_flip(store: TestStore, path: &str, offset: u64) -> TestStore {
-    let disk = store.disk.crash();
+    let disk = store.disk.crash_choosing(&mut |_| Fate::Keep);
     disk.corrupt(path, offset, 1);
     let options = store.options.clone().vfs(disk.clone());
     let opened = options.clone().open("store").unwrap();
@@ -143,4 +145,77 @@ fn a_clip_that_lost_its_first_header_is_found_and_its_rest_is_kept() {
     assert_eq!(rest(&store), good, "from its copy");
     let store = store.reopen();
     assert_eq!(store.listed(clip.camera()), [clip.id()]);
+}
+
+#[test]
+fn of_a_clip_of_several_records_that_was_cut_off_nothing_is_left() {
+    let store = TestStore::new();
+    let kept = append(&store, 0, "kept").unwrap();
+    store.sized_clip("porch", 1, "cut", 2_500_000);
+    let (path, at) = place_of(&store, "cut");
+    let store = lose_power_and_flip(store, &path, at + 1_500_000);
+    assert_eq!(store.listed(kept.camera()), [kept.id()], "{:?}", store.store.opening());
+    let later = append(&store, 2, "later").unwrap();
+    let store = store.reopen();
+    assert_eq!(store.listed(kept.camera()), [kept.id(), later.id()]);
+    assert!(store.store.opening().problems.is_empty(), "{:?}", store.store.opening());
+}
+
+#[test]
+fn of_a_fragment_of_several_records_that_was_cut_off_nothing_is_left() {
+    let store = TestStore::new();
+    let mut recorder = store.store.record(NewClip::starting(&camera("porch"), at(0))).unwrap();
+    recorder.write(marked("first", 30_000), Duration::from_secs(2)).unwrap();
+    recorder.write(marked("second", 1_500_000), Duration::from_secs(2)).unwrap();
+    let (path, place) = place_of(&store, "second");
+    let clip = recorder.clips()[0];
+    std::mem::forget(recorder);
+    let store = lose_power_and_flip(store, &path, place + 1_400_000);
+    let found = store.store.clip(clip).unwrap();
+    assert_eq!((found.len(), found.state()), (30_000, ClipState::Truncated));
+    assert_eq!(found.window().end(), at(0).saturating_add(Duration::from_secs(2)));
+    let bytes = store.store.read(clip).unwrap().to_vec().unwrap();
+    assert_eq!(bytes, marked("first", 30_000));
+    assert_eq!(found.digest(), blake3::hash(&bytes).as_bytes());
+    store.store.seal().unwrap();
+    let report = store.store.verify(VerifyDepth::Bytes, &mut |_| ()).unwrap();
+    assert!(report.faults.is_empty(), "{report:?}");
+}
+
+#[test]
+fn damage_to_a_clip_of_several_records_does_not_hide_it() {
+    let store = TestStore::new();
+    let clip = store.sized_clip("porch", 0, "large", 2_500_000);
+    append(&store, 1, "after").unwrap();
+    let (path, place) = place_of(&store, "large");
+    // The header of its third record.
+    let third = place - place % 4096 + 2 * (1 << 20) + 2 * 4096;
+    let store = lose_power_and_flip(store, &path, third + 40);
+    assert!(!store.store.opening().problems.is_empty(), "the damage is told");
+    let mut store = store;
+    for _ in 0..2 {
+        let found = store.store.clip(clip.id()).unwrap();
+        assert_eq!((found.len(), found.state()), (2 << 20, ClipState::Truncated));
+        store.store.seal().unwrap();
+        store = store.reopen();
+    }
+}
+
+#[test]
+fn a_torn_record_between_others_is_not_told_as_damage_later() {
+    let store = TestStore::with(|options| options.durability(Durability::Buffered));
+    append(&store, 0, "torn").unwrap();
+    append(&store, 1, "whole").unwrap();
+    let (path, at) = place_of(&store, "torn");
+    let mut store = lose_power_and_flip(store, &path, at + 20_000);
+    assert_eq!(store.listed(&camera("porch")).len(), 1);
+    for minute in 2..5 {
+        append(&store, minute, "later").unwrap();
+        store.store.sync().unwrap();
+        let disk = store.disk.crash_choosing(&mut |_| Fate::Keep);
+        let options = store.options.clone().vfs(disk.clone());
+        let opened = options.clone().open("store").unwrap();
+        store = TestStore { disk, clock: store.clock, options, store: opened };
+        assert!(store.store.opening().problems.is_empty(), "{:?}", store.store.opening());
+    }
 }

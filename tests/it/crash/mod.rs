@@ -142,6 +142,7 @@ survive! {
     clips_survive_when_segments_are_sealed_by_age: seal_by_age,
     clips_survive_when_segments_are_sealed_by_hand: seal_by_hand,
     a_clip_over_the_end_of_a_segment_survives: long_clip,
+    large_fragments_survive_whole_or_not_at_all: large_fragments,
     clips_survive_when_the_store_is_reopened_in_between: reopen,
     holds_survive: hold,
     a_hold_of_many_ranges_survives: hold_many_ranges,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use clipkeep::vfs::Vfs as _;
 use clipkeep::vfs::sim::SimVfs;
 use clipkeep::{
     Clip, ClipId, ClipReader, Hold, HoldId, LedgerLine, ManualClock, NewClip, NewHold, Release,
@@ -207,10 +208,14 @@ fn record(seed: u64) -> (SimVfs, ManualClock, [ClipId; 3]) {
     let add = |name: &str, len| -> Clip {
         store.append(NewClip::new(&camera(name), minute(0)), noise(seed, len)).unwrap()
     };
-    let clips = [add("a", 1_000_000), add("b", 3_400_000), add("c", 20_000)].map(|clip| clip.id());
+    let clips = [add("a", 1_000_000), add("b", 4_600_000), add("c", 20_000)].map(|clip| clip.id());
     store.seal().unwrap();
     assert_eq!(store.segments().len(), 2);
     drop(store);
+    // The room that sealing gave back: otherwise a power cut brings it back, and opening punches.
+    for name in disk.list("segments").unwrap() {
+        disk.open(&format!("segments/{name}"), true).unwrap().sync().unwrap();
+    }
     clock.advance(Duration::from_hours(3));
     (disk, clock, clips)
 }

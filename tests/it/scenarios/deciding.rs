@@ -34,7 +34,7 @@ pub(super) fn delete_sealed(world: &mut World) -> Result<()> {
 pub(super) fn delete_long_clip(world: &mut World) -> Result<()> {
     world.open()?;
     world.add("porch", 0, 3_000_000)?;
-    let long = world.add("garage", 0, 2_500_000)?;
+    let long = world.add("garage", 0, 4_300_000)?;
     world.add("porch", 1, 9_000)?;
     world.delete(long)?;
     world.store().seal()?;

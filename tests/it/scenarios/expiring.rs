@@ -35,7 +35,7 @@ pub(super) fn expire_many(world: &mut World) -> Result<()> {
 pub(super) fn expire_long_clip(world: &mut World) -> Result<()> {
     world.open()?;
     world.add("porch", 0, 3_000_000)?;
-    world.add("garage", 0, 2_500_000)?;
+    world.add("garage", 0, 4_300_000)?;
     world.add("porch", 1, 9_000)?;
     world.wait(LONG);
     world.sweep()?;

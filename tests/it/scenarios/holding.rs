@@ -106,7 +106,7 @@ pub(super) fn relocate(world: &mut World) -> Result<()> {
 pub(super) fn relocate_long_clip(world: &mut World) -> Result<()> {
     world.open()?;
     world.add("porch", 0, 3_000_000)?;
-    world.add("garage", 0, 2_500_000)?;
+    world.add("garage", 0, 4_300_000)?;
     world.hold("garage", minute(0))?;
     world.wait(LONG);
     world.sweep()?;

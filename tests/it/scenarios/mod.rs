@@ -20,7 +20,7 @@ use crate::world::World;
 pub(crate) type Scenario = fn(&mut World) -> Result<()>;
 
 /// All of them that a working disk can live through, by name.
-pub(crate) const ALL: [(&str, Scenario); 37] = [
+pub(crate) const ALL: [(&str, Scenario); 38] = [
     ("append", recording::append),
     ("stream", recording::stream),
     ("abandoned_stream", recording::abandoned_stream),
@@ -29,6 +29,7 @@ pub(crate) const ALL: [(&str, Scenario); 37] = [
     ("seal_by_age", recording::seal_by_age),
     ("seal_by_hand", recording::seal_by_hand),
     ("long_clip", recording::long_clip),
+    ("large_fragments", recording::large_fragments),
     ("reopen", recording::reopen),
     ("hold", holding::hold),
     ("hold_many_ranges", holding::hold_many_ranges),

@@ -88,7 +88,7 @@ pub(super) fn seal_by_hand(world: &mut World) -> Result<()> {
 pub(super) fn long_clip(world: &mut World) -> Result<()> {
     world.open()?;
     world.add("porch", 0, 3_000_000)?;
-    world.add("garage", 0, 2_500_000)?;
+    world.add("garage", 0, 4_300_000)?;
     let mut porch = world.record_clip("porch", 2)?;
     for _ in 0..4 {
         world.write("porch", &mut porch, 700_000)?;
@@ -105,4 +105,16 @@ pub(super) fn reopen(world: &mut World) -> Result<()> {
         world.close();
     }
     world.open()
+}
+
+/// Fragments of several records, and a clip that is longer than a segment.
+pub(super) fn large_fragments(world: &mut World) -> Result<()> {
+    world.open()?;
+    let mut porch = world.record_clip("porch", 0)?;
+    world.write("porch", &mut porch, 1_200_000)?;
+    world.add("garage", 0, 2_200_000)?;
+    world.write("porch", &mut porch, 1_200_000)?;
+    world.add("garage", 1, 4_700_000)?;
+    world.finish(porch)?;
+    world.add("garage", 2, 9_000).map(drop)
 }
