@@ -21,7 +21,7 @@ pub(crate) use handle::Handles;
 pub(crate) use lease::{Lease, Leases, Mapping};
 pub(crate) use parts::{PartRecords, SealedParts};
 pub(crate) use scan::{Known, Scan, scan};
-pub(crate) use seal::{seal_copy, seal_segment};
+pub(crate) use seal::{give_back_unused, seal_copy, seal_segment};
 pub(crate) use segment::{FooterCache, Opened, Segment};
 
 use crate::format::footer::Part;

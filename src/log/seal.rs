@@ -21,14 +21,20 @@ pub(crate) fn seal_segment(segment: &Segment, end_block: u32, now: Timestamp) ->
     let (trailer, footer) = write_ends(segment, end_block, now, Some(file_bytes))?;
     Barrier::SealSync.sync(|| segment.file.sync()).map_err(fail)?;
     segment.set_sealed(trailer.clone(), footer);
+    give_back_unused(segment, &trailer, file_bytes);
+    segment.file.drop_cache(0..trailer.footer_offset);
+    Ok(trailer)
+}
+
+/// Gives back the room between the footer of a sealed segment and its trailer, which was never
+/// used. Not synced: room that a power cut brings back is given back again at opening.
+pub(crate) fn give_back_unused(segment: &Segment, trailer: &Trailer, file_bytes: u64) {
     let used = trailer.footer_offset.saturating_add(trailer.footer_bytes);
     let unused = used..file_bytes.saturating_sub(BLOCK_BYTES);
     if !unused.is_empty() {
         // Space that could not be given back is only space.
         segment.file.punch(unused).ok();
     }
-    segment.file.drop_cache(0..trailer.footer_offset);
-    Ok(trailer)
 }
 
 /// Seals an evidence segment: the trailer goes right behind the footer, and the file is cut there,

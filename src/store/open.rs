@@ -256,7 +256,7 @@ impl Recovery<'_> {
         report: &mut OpenReport,
     ) -> Result<()> {
         let inner = self.inner;
-        let file_bytes = segment.file.allocated().unwrap_or(segment.header.segment_bytes);
+        let file_bytes = inner.room_of(segment);
         let mut parts = segment.parts(&inner.footers)?;
         if let Some(trailer) = segment.trailer() {
             inner.footers.keep(segment, trailer.footer_bytes);

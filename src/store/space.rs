@@ -9,7 +9,7 @@ use crate::format::name::{self, SpareName};
 use crate::format::segment::SegmentHeader;
 use crate::format::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES, SegmentKey};
 use crate::ledger::Ledger;
-use crate::log::Segment;
+use crate::log::{Segment, give_back_unused};
 use crate::retention::SpaceView;
 use crate::types::{ClassId, Error, ErrorKind, Result, SegmentId};
 use crate::vfs::{Space, VfsFile};
@@ -199,6 +199,25 @@ impl Inner {
             Ok(_) => error,
             Err(cause) => error.caused_by(cause),
         })
+    }
+
+    /// The bytes that a segment's file takes, once what it never used is given back: a power cut
+    /// may have brought that back.
+    pub(super) fn room_of(&self, segment: &Segment) -> u64 {
+        /// What a file system may count beside the file's own blocks.
+        const SLACK_BYTES: u64 = 64 << 10;
+        let allocated = || segment.file.allocated().unwrap_or(segment.header.segment_bytes);
+        let bytes = allocated();
+        let Some(trailer) = segment.trailer().filter(|_| !self.options.read_only) else {
+            return bytes;
+        };
+        let used = trailer.footer_offset + trailer.footer_bytes + BLOCK_BYTES;
+        let is_copy = segment.class == ClassId::EVIDENCE;
+        if is_copy || bytes <= used.saturating_add(SLACK_BYTES) {
+            return bytes;
+        }
+        give_back_unused(segment, &trailer, segment.header.segment_bytes);
+        allocated()
     }
 
     /// How much room there is for `wanted` bytes more. Removed files that readers keep alive take
