@@ -110,9 +110,16 @@ impl SegmentFile {
         Ok(file)
     }
 
-    #[cfg(test)]
+    /// Whether it is open, by this or by somebody who uses it.
     pub(super) fn is_open(&self) -> bool {
-        self.slot.lock().open.is_some()
+        let slot = self.slot.lock();
+        slot.open.is_some() || slot.used.strong_count() > 0
+    }
+
+    /// Closes a file whose name is gone: nobody can read it from now on.
+    pub(super) fn let_go(&self) {
+        let mut slot = self.slot.lock();
+        (slot.open, slot.pinned) = (None, false);
     }
 
     fn close(&self) {

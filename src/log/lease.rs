@@ -2,8 +2,9 @@
 //!
 //! A [`Lease`] keeps the blocks of one clip from being punched out; a [`Mapping`], or the open file
 //! of a segment that somebody still has in hand, keeps the bytes of a whole segment alive after its
-//! name is gone. Mappings are bounded, and what is kept alive is counted: it takes room on the disk
-//! until the last of them is let go.
+//! name is gone. What is kept alive takes room on the disk until the last of them is let go: it is
+//! counted, and bounded. There are so many mappings and no more, because bytes that were handed out
+//! are in them; removed files that are only open are let go, oldest first, above the same number.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -38,12 +39,21 @@ struct Ghost {
 impl Ghost {
     /// Whether its bytes still take room: a file lives while it is open or mapped.
     fn is_kept(&mut self) -> bool {
-        if let Some(segment) = self.segment.upgrade() {
-            // Whoever has the segment may have mapped it since; that map may outlive it.
-            self.mapping = segment.live_mapping();
-            return true;
-        }
+        let Some(segment) = self.segment.upgrade() else { return self.is_mapped() };
+        // Whoever has the segment may have mapped it since; that map may outlive it.
+        self.mapping = segment.live_mapping();
+        self.is_mapped() || segment.is_open()
+    }
+
+    fn is_mapped(&self) -> bool {
         self.mapping.strong_count() > 0
+    }
+
+    /// Lets the open file go: what reads it is told that the clip has expired.
+    fn let_go(&self) {
+        if let Some(segment) = self.segment.upgrade() {
+            segment.let_go();
+        }
     }
 }
 
@@ -65,12 +75,17 @@ impl Leases {
         self.clips.lock().contains_key(&clip)
     }
 
-    /// Counts the `bytes` of a segment whose file was removed, for as long as anybody has it.
+    /// Counts the `bytes` of a segment whose file was removed, for as long as anybody has it; lets
+    /// the oldest of those go that too many have.
     pub(crate) fn note_removed(&self, segment: &Arc<Segment>, bytes: u64) {
         let (segment, mapping) = (Arc::downgrade(segment), segment.live_mapping());
         let mut ghosts = self.ghosts.lock();
-        ghosts.retain_mut(Ghost::is_kept);
         ghosts.push(Ghost { segment, mapping, bytes });
+        ghosts.retain_mut(Ghost::is_kept);
+        let only_open: Vec<&Ghost> = ghosts.iter().filter(|ghost| !ghost.is_mapped()).collect();
+        let too_many = only_open.len().saturating_sub(self.mappings_max);
+        only_open.iter().take(too_many).for_each(|ghost| ghost.let_go());
+        ghosts.retain_mut(Ghost::is_kept);
     }
 
     /// Bytes of removed files that readers keep alive.

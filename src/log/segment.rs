@@ -291,17 +291,25 @@ impl Segment {
     pub(crate) fn keep_open(&self) -> Result<Arc<dyn VfsFile>> {
         self.handle.handle().map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {
-                Error::new(ErrorKind::Expired, "read clip: it has just expired").at(&self.path)
+                self.gone()
             } else {
                 Error::io("open segment", &self.path, error)
             }
         })
     }
 
+    fn gone(&self) -> Error {
+        Error::new(ErrorKind::Expired, "read clip: it has expired").at(&self.path)
+    }
+
     /// Whether its file is open now.
-    #[cfg(test)]
     pub(super) fn is_open(&self) -> bool {
         self.handle.is_open()
+    }
+
+    /// Lets its removed file go, although somebody may still want to read it.
+    pub(super) fn let_go(&self) {
+        self.handle.let_go();
     }
 
     /// Keeps the file open for as long as the segment is known, because its name is about to go:
@@ -380,6 +388,10 @@ impl Segment {
 
     /// A read that failed: a bad sector is damage, not a failure of the machine.
     fn unreadable(&self, offset: u64, error: io::Error) -> Error {
+        if error.kind() == io::ErrorKind::NotFound {
+            // Its name is gone, and it was let go for the sake of the room.
+            return self.gone();
+        }
         Error::corrupt("read clip: the disk cannot read it")
             .at(&self.path)
             .at_offset(offset)

@@ -210,7 +210,9 @@ impl StoreOptions {
 
     /// How many segments readers may keep mapped at a time; further reads copy. Default: 64. A
     /// segment that is dropped while it is read keeps its room until the last reader lets it go:
-    /// [`crate::Stats::ghost_bytes`] tells how much that is, and it counts against the quota.
+    /// [`crate::Stats::ghost_bytes`] tells how much that is, and it counts against the quota. At
+    /// most so many mapped segments are kept, and as many again that are read by copying: above
+    /// that, reading the oldest of these is `Expired`.
     #[must_use]
     pub fn lease_segments_max(mut self, segments: usize) -> Self {
         self.lease_segments_max = segments;

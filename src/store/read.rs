@@ -12,7 +12,6 @@ use crate::format::CHUNK_BYTES;
 use crate::format::footer::RecordRef;
 use crate::log::{Lease, Mapping, PartRecords, Segment};
 use crate::types::{CameraId, Clip, ClipId, Error, ErrorKind, Result, Window};
-use crate::vfs::VfsFile;
 
 use super::catalog::Located;
 use super::{Inner, Store};
@@ -74,7 +73,8 @@ impl Inner {
             let Some((_, records)) = segment.part_of(&self.footers, found.part.clip)? else {
                 continue;
             };
-            let file = segment.keep_open()?;
+            // While it is in hand it is kept open when its name goes.
+            segment.keep_open()?;
             let mapping = if mapped { segment.mapping(&self.leases) } else { None };
             let records = Arc::new(records);
             pieces.extend(records.records.iter().filter(|record| record.payload_bytes > 0).map(
@@ -83,7 +83,6 @@ impl Inner {
                     record: *record,
                     records: Arc::clone(&records),
                     mapping: mapping.clone(),
-                    _file: Arc::clone(&file),
                 },
             ));
         }
@@ -135,8 +134,6 @@ struct Piece {
     record: RecordRef,
     records: Arc<PartRecords>,
     mapping: Option<Arc<Mapping>>,
-    /// Keeps the segment's file open when its name goes.
-    _file: Arc<dyn VfsFile>,
 }
 
 impl Piece {

@@ -122,10 +122,10 @@ impl Tried {
             let heard = self.heard.lock().unwrap();
             (heard.written[&clip], heard.gone.contains(&clip), heard.is_held(clip))
         };
-        match self.store.read(clip) {
-            Ok(reader) => {
+        match self.store.read(clip).and_then(|reader| reader.to_vec()) {
+            Ok(read) => {
                 assert!(!was_gone, "clip {clip} came back");
-                assert!(reader.to_vec().unwrap() == bytes(content), "clip {clip} changed");
+                assert!(read == bytes(content), "clip {clip} changed");
             }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Expired, "{error}");

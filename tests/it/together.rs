@@ -24,8 +24,8 @@ fn record(t: &TestStore, name: &str) {
 /// Reads whatever is listed: it is as it was, or gone meanwhile.
 fn read(t: &TestStore, name: &str) {
     for clip in t.store.clips(&camera(name), minutes(0, CLIPS)).unwrap() {
-        match t.store.read(clip.id()) {
-            Ok(reader) => assert!(reader.to_vec().unwrap() == bytes_of(&clip)),
+        match t.store.read(clip.id()).and_then(|reader| reader.to_vec()) {
+            Ok(read) => assert!(read == bytes_of(&clip)),
             Err(error) => assert_eq!(error.kind(), ErrorKind::Expired, "{error}"),
         }
     }

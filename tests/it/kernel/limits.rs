@@ -123,8 +123,7 @@ fn few_descriptors_are_enough_for_many_segments() {
 }
 
 /// Role: opens, reads every segment, records, sweeps; and leaves the program around the store
-/// descriptors of its own. Readers are leases, each with a descriptor: they can use up what there
-/// is, which is an error that names the cause and is over when they are.
+/// descriptors of its own, also while more readers are open than there are descriptors.
 pub(super) fn use_few_descriptors(dir: &str) {
     let store = options().open(dir).unwrap();
     assert!(store.opening().problems.is_empty(), "{:?}", store.opening().problems);
@@ -132,12 +131,8 @@ pub(super) fn use_few_descriptors(dir: &str) {
     let own: Vec<_> = (0..8).map(|_| tempfile::tempfile()).collect();
     assert!(own.iter().all(std::result::Result::is_ok), "the store took all descriptors");
     drop(own);
-    let mut readers = Vec::new();
-    let refused =
-        clips.iter().find_map(|clip| store.read(*clip).map(|reader| readers.push(reader)).err());
-    let refused = refused.expect("there are more segments than descriptors");
-    assert_eq!(refused.kind(), ErrorKind::Io);
-    assert!(format!("{refused:?}").contains("Too many open files"), "{refused:?}");
+    let readers: Vec<_> = clips.iter().map(|clip| store.read(*clip).unwrap()).collect();
+    assert!(readers.len() > 64, "there are more segments than descriptors");
     for reader in readers {
         assert_eq!(reader.to_vec().unwrap().len(), 10_000);
     }
