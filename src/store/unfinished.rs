@@ -48,7 +48,8 @@ impl Unfinished {
         self.damaged.insert(segment);
     }
 
-    /// Whether records behind those in `segment` may have been lost, there or in a later segment.
+    /// Whether records behind those in `segment` may have been lost, there or in a later segment of
+    /// its class.
     fn in_doubt(&self, inner: &Inner, segment: SegmentId) -> Result<bool> {
         let catalog = inner.catalog.read();
         let lost =
@@ -56,8 +57,10 @@ impl Unfinished {
         if lost.is_some() {
             return Ok(true);
         }
-        for shelved in catalog.segments.range(segment..).map(|(_, shelved)| shelved) {
-            if has_gap(inner, &shelved.segment)? {
+        let class = catalog.segments.get(&segment).map(|shelved| shelved.segment.class);
+        let later = catalog.segments.range(segment..).map(|(_, shelved)| &shelved.segment);
+        for segment in later.filter(|segment| Some(segment.class) == class) {
+            if has_gap(inner, segment)? {
                 return Ok(true);
             }
         }
