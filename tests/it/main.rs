@@ -42,4 +42,6 @@ mod tidy;
 mod together;
 mod torn;
 mod trouble;
+#[cfg(feature = "bench")]
+mod workload;
 mod world;

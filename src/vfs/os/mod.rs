@@ -8,6 +8,10 @@
 mod file;
 mod lock;
 mod map;
+#[cfg(feature = "bench")]
+pub(crate) mod raw;
+#[cfg(feature = "bench")]
+pub(crate) mod usage;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
