@@ -78,27 +78,37 @@ impl RawKeeper {
         Ok(())
     }
 
-    fn put(&mut self, take: &Take) -> Outcome<()> {
-        let len = u64::try_from(take.blocks.len())?;
-        if self.next + len > self.file_bytes {
-            self.sync()?;
-            self.begin_file()?;
-        }
+    /// Writes as many of `group` as the file has room for, in one call, and answers how many.
+    fn put(&mut self, group: &[Take]) -> Outcome<usize> {
+        const PIECES_MAX: usize = 512;
         let current = self.files.back_mut().ok_or("no file to write to")?;
-        let crc = crc32fast::hash(&take.bytes);
-        let bytes = if self.direct { &take.blocks } else { &take.bytes };
-        current.file.write_at(self.next, bytes)?;
-        current.newest = current.newest.max(take.window.end());
-        let place = Place {
-            window: take.window,
-            file: current.number,
-            offset: self.next,
-            len: take.bytes.len(),
-            crc,
-        };
-        self.clips.entry(take.camera.clone()).or_default().push_back(place);
-        self.next = (self.next + len).next_multiple_of(BLOCK_BYTES);
-        Ok(())
+        let (mut offset, mut pieces) = (self.next, Vec::new());
+        for take in group.iter().take(PIECES_MAX) {
+            let blocks = u64::try_from(take.blocks.len())?;
+            if offset + blocks > self.file_bytes {
+                break;
+            }
+            let crc = crc32fast::hash(&take.bytes);
+            let (window, len) = (take.window, take.bytes.len());
+            let place = Place { window, file: current.number, offset, len, crc };
+            self.clips.entry(take.camera.clone()).or_default().push_back(place);
+            current.newest = current.newest.max(window.end());
+            pieces.push(&take.blocks[..]);
+            offset += blocks;
+        }
+        current.file.write_at(self.next, &pieces)?;
+        self.next = offset;
+        Ok(pieces.len())
+    }
+
+    /// Remembers clips as if they were written: a vector in memory to look things up in, which no
+    /// store can be faster than.
+    pub fn note(&mut self, takes: &[Take]) {
+        for take in takes {
+            let len = take.bytes.len();
+            let place = Place { window: take.window, file: u64::MAX, offset: 0, len, crc: 0 };
+            self.clips.entry(take.camera.clone()).or_default().push_back(place);
+        }
     }
 
     fn sync(&mut self) -> Outcome<()> {
@@ -123,8 +133,16 @@ impl Keeper for RawKeeper {
     }
 
     fn keep(&mut self, group: &[Take]) -> Outcome<()> {
-        group.iter().try_for_each(|take| self.put(take))?;
-        self.sync()
+        let mut rest = group;
+        while !rest.is_empty() {
+            let put = self.put(rest)?;
+            self.sync()?;
+            rest = rest.get(put..).unwrap_or_default();
+            if !rest.is_empty() {
+                self.begin_file()?;
+            }
+        }
+        Ok(())
     }
 
     fn find(&mut self, camera: &CameraId, window: Window) -> Outcome<Vec<Window>> {

@@ -31,7 +31,11 @@ pub struct StoreKeeper {
     dir: PathBuf,
     commit: Commit,
     retention: Duration,
+    segment_bytes: u64,
 }
+
+/// Unless a scenario wants other ones: the default of the store.
+const SEGMENT_BYTES: u64 = 128 << 20;
 
 impl StoreKeeper {
     /// A store in the new folder `dir` that keeps everything.
@@ -54,6 +58,27 @@ impl StoreKeeper {
         commit: Commit,
         retention: Duration,
     ) -> Outcome<Self> {
+        Self::with(dir, street, commit, retention, SEGMENT_BYTES)
+    }
+
+    /// A store in the new folder `dir` for clips that are small, in segments that are, too: as many
+    /// clips are in a segment as of real ones in a segment of the usual size.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be made.
+    pub fn tiny(dir: &Path, street: &Street) -> Outcome<Self> {
+        const TINY_SEGMENT_BYTES: u64 = 4 << 20;
+        Self::with(dir, street, Commit::Grouped, Duration::from_hours(24 * 365), TINY_SEGMENT_BYTES)
+    }
+
+    fn with(
+        dir: &Path,
+        street: &Street,
+        commit: Commit,
+        retention: Duration,
+        segment_bytes: u64,
+    ) -> Outcome<Self> {
         let mut keeper = Self {
             store: None,
             clock: ManualClock::at(street.begin()),
@@ -61,6 +86,7 @@ impl StoreKeeper {
             dir: dir.to_owned(),
             commit,
             retention,
+            segment_bytes,
         };
         keeper.store = Some(keeper.options()?.open(dir)?);
         Ok(keeper)
@@ -74,6 +100,7 @@ impl StoreKeeper {
         Ok(Store::options()
             .retention(Retention::new(self.retention, self.retention)?)
             .durability(durability)
+            .segment_bytes(self.segment_bytes)
             .sweep_share(100)
             .clock(self.clock.clone())
             .vfs(self.vfs.clone()))

@@ -96,7 +96,11 @@ impl OsFile {
     }
 
     /// `pwritev` until all of `slices` is written: it may write less than it was given.
-    fn write_slices(&self, mut offset: u64, mut slices: &mut [IoSlice<'_>]) -> io::Result<u64> {
+    pub(super) fn write_slices(
+        &self,
+        mut offset: u64,
+        mut slices: &mut [IoSlice<'_>],
+    ) -> io::Result<u64> {
         // Empty buffers at the front would make a finished write look like one that wrote nothing.
         IoSlice::advance_slices(&mut slices, 0);
         while !slices.is_empty() {

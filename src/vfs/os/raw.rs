@@ -3,7 +3,7 @@
 //! Owns no format, no retry and no promise. Never used by the engine.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,8 @@ use super::remove_file;
 #[derive(Debug)]
 pub(crate) struct RawFile {
     file: File,
+    /// The same file: it knows how to write many pieces.
+    writer: OsFile,
     path: PathBuf,
 }
 
@@ -27,15 +29,15 @@ impl RawFile {
     /// What the system says: `InvalidInput` where the file system knows no direct writes.
     pub(crate) fn create(path: &Path, len: u64, direct: bool) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        let raw = Self { file, path: path.to_owned() };
-        OsFile::new(raw.file.try_clone()?).allocate(len)?;
+        let raw = Self { writer: OsFile::new(file.try_clone()?), file, path: path.to_owned() };
+        raw.writer.allocate(len)?;
         raw.file.sync_all()?;
         if !direct {
             return Ok(raw);
         }
         let flags = i32::try_from(OFlags::DIRECT.bits()).unwrap_or(0);
         let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
-        Ok(Self { file, path: raw.keep() })
+        Ok(Self { writer: OsFile::new(file.try_clone()?), file, path: raw.keep() })
     }
 
     /// Lets go of the file without removing it.
@@ -43,8 +45,10 @@ impl RawFile {
         std::mem::take(&mut self.path)
     }
 
-    pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
+    /// Writes all of `bufs`, one after the other, in as few calls as the system allows.
+    pub(crate) fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = bufs.iter().map(|buf| IoSlice::new(buf)).collect();
+        self.writer.write_slices(offset, &mut slices).map(|_| ())
     }
 
     pub(crate) fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
@@ -112,7 +116,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("raw");
         let file = RawFile::create(&path, 64 << 10, false).unwrap();
-        file.write_at(4096, b"clip").unwrap();
+        file.write_at(4096, &[b"cl", b"ip"]).unwrap();
         file.sync().unwrap();
         let mut back = [0; 4];
         file.read_at(4096, &mut back).unwrap();
