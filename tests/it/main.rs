@@ -9,6 +9,8 @@ mod barriers;
 mod cli;
 mod clock;
 mod concurrency;
+#[cfg(feature = "bench")]
+mod costs;
 mod crash;
 mod damage;
 mod delete;
