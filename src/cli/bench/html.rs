@@ -28,7 +28,8 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 circle.own, rect.own { fill: var(--own); } circle.own { opacity: .7; } rect.own { opacity: .85; }
 polyline { fill: none; stroke-width: 2.2; } polyline.own { stroke: var(--own); }
 polyline.limit { stroke: var(--limit); stroke-dasharray: 6 4; }
-text.name { font-size: 13px; } text.name.own { fill: var(--own); } text.name.limit { fill: var(--limit); }
+text.name { font-size: 13px; } text.name.own { fill: var(--own); }
+text.name.limit { fill: var(--limit); }
 .spread { stroke: var(--text); stroke-width: 2; } .sweep { fill: var(--sweep); }
 .mark { stroke: var(--limit); stroke-width: 2; stroke-dasharray: 6 4; }
 ";
@@ -101,7 +102,8 @@ fn beside_expiry(measured: &Measured, page: &mut String) {
     let svg = chart::over_time(&title, &pair.own.track.laps, &pair.own.sweeps);
     let caption = format!(
         "Each point is a commit of four clips; the bands are sweeps that dropped segments, {} of \
-         them, between commits; in the gaps the bare disk had its turns. What the store takes on disk for each live byte: {:.3}.",
+         them, between commits; in the gaps the bare disk had its turns. What the \
+         store takes on disk for each live byte: {:.3}.",
         pair.own.sweeps.len(),
         ratio(pair.own.disk_bytes, pair.own.live_bytes)
     );

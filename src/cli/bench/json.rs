@@ -106,7 +106,10 @@ fn bulk((name, bulk): &(String, Bulk)) -> Value {
 }
 
 fn lookups(rows: &[Lookups]) -> Value {
-    let row = |(row, clips): (&Lookups, u32)| json!({"window_clips": clips, "found": row.found, "took": latencies(&row.latencies)});
+    let row = |(row, clips): (&Lookups, u32)| {
+        let took = latencies(&row.latencies);
+        json!({"window_clips": clips, "found": row.found, "took": took})
+    };
     rows.iter().zip([10, 60, 1440]).map(row).collect()
 }
 

@@ -45,7 +45,7 @@ pub(super) struct Args {
     dir: PathBuf,
 
     /// What one camera sends, in Mbit/s, for the answer
-    #[arg(long, value_name = "MBIT", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "MBIT", default_value_t = 2, value_parser = at_most_1000())]
     mbit: u32,
 
     /// Write a report with charts to this file
@@ -59,6 +59,10 @@ pub(super) struct Args {
     /// Print JSON, for scripts
     #[arg(long)]
     json: bool,
+}
+
+fn at_most_1000() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=1000)
 }
 
 pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {

@@ -108,7 +108,7 @@ pub(super) fn no_hash_order(source: &Source) -> Vec<String> {
 /// used, and the handle passes on what it is told.
 pub(super) fn bytes_removed_only_by_the_gate(source: &Source) -> Vec<String> {
     const MAY: [&str; 3] = ["src/store/gate.rs", "src/log/seal.rs", "src/log/handle.rs"];
-    if !source.is_engine()
+    if !source.is_under_a_store()
         || source.path.starts_with("src/vfs/")
         || MAY.contains(&source.path.as_str())
     {
