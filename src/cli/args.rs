@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    camera, clock, completions, delete, demo, exit, get, hold, import, init, inspect, keep, ls,
-    man, plan, policy, record, repair, show, stats, sweep, verify,
+    bench, camera, clock, completions, delete, demo, exit, get, hold, import, init, inspect, keep,
+    ls, man, plan, policy, record, repair, show, stats, sweep, verify,
 };
 
 /// Keeps camera clips for a promised time, deletes them on time, and never deletes what a hold
@@ -45,6 +45,7 @@ pub(super) enum Command {
     Repair(repair::Args),
     Stats(stats::Args),
     Inspect(inspect::Args),
+    Bench(bench::Args),
     Completions(completions::Args),
     Man(man::Args),
 }

@@ -5,6 +5,7 @@
 //! except through `output::Out`.
 
 mod args;
+mod bench;
 mod camera;
 mod clock;
 mod completions;
@@ -65,6 +66,7 @@ fn run_with(arguments: Vec<OsString>) -> Exit {
 
 fn dispatch(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
     match command {
+        Command::Bench(args) => bench::run(&args, out),
         Command::Demo(args) => demo::run(&args, out),
         Command::Init(args) => init::run(&args, out),
         Command::Import(args) => import::run(&args, out),

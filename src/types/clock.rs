@@ -44,6 +44,40 @@ impl Clock for SystemClock {
     }
 }
 
+/// Measures how long something takes: it never goes back and says nothing of the date.
+#[cfg(feature = "bench")]
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Duration);
+
+#[cfg(feature = "bench")]
+impl Stopwatch {
+    /// Starts one.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(span_of(rustix::time::ClockId::Monotonic))
+    }
+
+    /// The time since then.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        span_of(rustix::time::ClockId::Monotonic).saturating_sub(self.0)
+    }
+}
+
+/// What the process and its threads have used of the processors so far, in their own code and in
+/// the kernel's on their behalf.
+#[cfg(feature = "bench")]
+pub(crate) fn cpu_time() -> Duration {
+    span_of(rustix::time::ClockId::ProcessCPUTime)
+}
+
+#[cfg(feature = "bench")]
+fn span_of(clock: rustix::time::ClockId) -> Duration {
+    let now = rustix::time::clock_gettime(clock);
+    let nanos = u32::try_from(now.tv_nsec).unwrap_or(0);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), nanos)
+}
+
 /// The kernel's boot id; zeros where there is none, so that only the wall clock can tell boots
 /// apart.
 fn boot_id() -> [u8; 16] {

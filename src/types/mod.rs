@@ -8,6 +8,8 @@ mod timestamp;
 mod window;
 
 pub use clip::{Clip, ClipState, Media, NewClip, UNCERTAINTY_MAX};
+#[cfg(feature = "bench")]
+pub use clock::Stopwatch;
 pub use clock::{Clock, ManualClock, SystemClock, Uptime};
 pub use error::{Error, ErrorKind, Result};
 pub use id::{CAMERA_ID_BYTES_MAX, CameraId, ClassId, ClipId, HoldId, SegmentId};

@@ -9,6 +9,8 @@ mod barriers;
 mod cli;
 mod clock;
 mod concurrency;
+#[cfg(feature = "bench")]
+mod costs;
 mod crash;
 mod damage;
 mod delete;
@@ -42,4 +44,6 @@ mod tidy;
 mod together;
 mod torn;
 mod trouble;
+#[cfg(feature = "bench")]
+mod workload;
 mod world;

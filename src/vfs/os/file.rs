@@ -1,5 +1,5 @@
-//! One open file of the real file system. It holds a descriptor and no other state, so that two
-//! handles of one file never disagree.
+//! One open file of the real file system. It holds a descriptor and no other state of the
+//! file, so that two handles of one file never disagree.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{Advice, FallocateFlags, FsWord, IFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::direct::DirectBuf;
 use super::map::OsMap;
 use crate::vfs::{Map, VfsFile, check_punch};
 
@@ -33,11 +34,12 @@ const STAT_BLOCK_BYTES: u64 = 512;
 #[derive(Debug)]
 pub(super) struct OsFile {
     file: File,
+    direct: Arc<DirectBuf>,
 }
 
 impl OsFile {
-    pub(super) fn new(file: File) -> Self {
-        Self { file }
+    pub(super) fn new(file: File, direct: Arc<DirectBuf>) -> Self {
+        Self { file, direct }
     }
 
     /// Gives an empty file `len` bytes and their blocks.
@@ -96,7 +98,11 @@ impl OsFile {
     }
 
     /// `pwritev` until all of `slices` is written: it may write less than it was given.
-    fn write_slices(&self, mut offset: u64, mut slices: &mut [IoSlice<'_>]) -> io::Result<u64> {
+    pub(super) fn write_slices(
+        &self,
+        mut offset: u64,
+        mut slices: &mut [IoSlice<'_>],
+    ) -> io::Result<u64> {
         // Empty buffers at the front would make a finished write look like one that wrote nothing.
         IoSlice::advance_slices(&mut slices, 0);
         while !slices.is_empty() {
@@ -119,6 +125,9 @@ impl VfsFile for OsFile {
     }
 
     fn write_at(&self, mut offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
+        if self.direct.write(&self.file, offset, bufs)? {
+            return Ok(());
+        }
         for bufs in bufs.chunks(BUFS_PER_CALL) {
             let mut slices = [IoSlice::new(&[]); BUFS_PER_CALL];
             for (slice, buf) in slices.iter_mut().zip(bufs) {

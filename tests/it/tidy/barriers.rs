@@ -10,7 +10,7 @@ const OWN: [&str; 4] =
 
 /// Syncs in the engine go through a barrier, so that none can come in which no test would miss.
 pub(super) fn syncs_have_names(source: &Source) -> Vec<String> {
-    if !source.is_engine()
+    if !source.is_under_a_store()
         || source.path.starts_with("src/vfs/")
         || PASSED_ON.contains(&source.path.as_str())
     {

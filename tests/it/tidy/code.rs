@@ -3,7 +3,7 @@
 use super::source::Source;
 
 /// The layers from the bottom up. A module names only what stands to the left of it, or itself.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "barrier",
     "sync",
     "types",
@@ -18,6 +18,7 @@ const LAYERS: [&str; 16] = [
     "evidence",
     "requests",
     "archive",
+    "workload",
     "daemon",
     "cli",
 ];
@@ -41,7 +42,7 @@ fn may_name(layer: &str, other: &str) -> bool {
         (Some(own), Some(its)) => its < own,
         (Some(_), None) if other == MEDIA => matches!(layer, "cli" | "daemon"),
         // What lib.rs exports: for those above the engine.
-        (Some(_), None) => matches!(layer, "cli" | "daemon"),
+        (Some(_), None) => matches!(layer, "cli" | "daemon" | "workload"),
         (None, _) => false,
     }
 }
@@ -107,7 +108,7 @@ pub(super) fn no_hash_order(source: &Source) -> Vec<String> {
 /// used, and the handle passes on what it is told.
 pub(super) fn bytes_removed_only_by_the_gate(source: &Source) -> Vec<String> {
     const MAY: [&str; 3] = ["src/store/gate.rs", "src/log/seal.rs", "src/log/handle.rs"];
-    if !source.is_engine()
+    if !source.is_under_a_store()
         || source.path.starts_with("src/vfs/")
         || MAY.contains(&source.path.as_str())
     {

@@ -64,6 +64,11 @@ impl Source {
         (!matches!(name, "lib" | "main")).then_some(name)
     }
 
+    /// Whether a store stands on it: the workload of the benchmarks drives stores from above.
+    pub(super) fn is_under_a_store(&self) -> bool {
+        self.is_engine() && self.layer() != Some("workload")
+    }
+
     pub(super) fn is_engine(&self) -> bool {
         self.layer().is_some_and(|layer| !matches!(layer, "cli" | "daemon"))
     }

@@ -1,0 +1,209 @@
+//! The report with charts: one page that needs nothing but itself.
+
+use std::fmt::Write as _;
+
+use super::answer::{Answer, rate};
+use super::chart;
+use super::measure::Measured;
+use super::table::{best_limit, median_opening, short};
+use crate::cli::size;
+use crate::workload::{Track, ratio};
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --text: light-dark(#1c2430, #e6e9ee);
+  --soft: light-dark(#5d6877, #9aa5b4); --line: light-dark(#d9dee5, #333c48);
+  --own: light-dark(#1769aa, #63b1f0); --limit: light-dark(#8a6d1f, #d9b650);
+  --sweep: light-dark(#f3dcd6, #51302a); --page: light-dark(#ffffff, #14181e); }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 760px; margin: 2.5rem auto; padding: 0 1rem;
+  color: var(--text); background: var(--page); }
+h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; }
+p.soft, figcaption { color: var(--soft); font-size: .9rem; }
+p.answer { font-size: 1.15rem; border-left: 4px solid var(--own); padding-left: 1rem; }
+figure { margin: .6rem 0 0; } svg { width: 100%; height: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+.grid { stroke: var(--line); } .label { fill: var(--soft); font-size: 12px; }
+.value { fill: var(--text); font-size: 13px; font-weight: 600; }
+circle.own, rect.own { fill: var(--own); } circle.own { opacity: .7; } rect.own { opacity: .85; }
+polyline { fill: none; stroke-width: 2.2; } polyline.own { stroke: var(--own); }
+polyline.limit { stroke: var(--limit); stroke-dasharray: 6 4; }
+text.name { font-size: 13px; } text.name.own { fill: var(--own); }
+text.name.limit { fill: var(--limit); }
+.spread { stroke: var(--text); stroke-width: 2; } .sweep { fill: var(--sweep); }
+.mark { stroke: var(--limit); stroke-width: 2; stroke-dasharray: 6 4; }
+";
+
+/// The page.
+pub(super) fn page(measured: &Measured, answer: &Answer) -> String {
+    let mut page = String::from("<!doctype html><html lang=en><meta charset=utf-8>");
+    page +=
+        "<meta name=viewport content=\"width=device-width\"><title>Clipkeep on this box</title>";
+    write!(page, "<style>{STYLE}</style><h1>Clipkeep on this box</h1>").ok();
+    let machine = &measured.machine;
+    let memory = machine.memory_bytes.map_or_else(|| "unknown".to_owned(), size::bytes);
+    write!(
+        page,
+        "<p class=soft>{} x {}, {memory} of memory, {} disk, {}. Profile {}, {}, version {}.</p>",
+        machine.cores,
+        escaped(&machine.processor),
+        machine.disk,
+        machine.file_system,
+        measured.profile.name(),
+        size::duration(measured.took),
+        env!("CARGO_PKG_VERSION"),
+    )
+    .ok();
+    write!(page, "<p class=answer>{}</p>", escaped(&answer.sentences().join(" "))).ok();
+    against_the_limit(measured, &mut page);
+    beside_expiry(measured, &mut page);
+    commits(measured, &mut page);
+    reading(measured, &mut page);
+    many_clips(measured, &mut page);
+    page += "</html>\n";
+    page
+}
+
+fn figure(page: &mut String, title: &str, svg: &str, caption: &str) {
+    write!(page, "<h2>{title}</h2><figure>{svg}<figcaption>{caption}</figcaption></figure>").ok();
+}
+
+fn against_the_limit(measured: &Measured, page: &mut String) {
+    let stages = [
+        ("2 MB, a commit each", &measured.each),
+        ("2 MB, 16 a commit", &measured.grouped),
+        ("0.2 MB, 32 a commit", &measured.small),
+    ];
+    let mut rows: Vec<(String, &Track, &Track)> = Vec::new();
+    for (name, tracks) in stages {
+        let pair = tracks.first().zip(best_limit(tracks));
+        rows.extend(pair.map(|(own, limit)| (name.to_owned(), own, limit)));
+    }
+    for pair in &measured.steady {
+        let name = format!("expiring, {} % held", pair.held_percent);
+        rows.push((name, &pair.own.track, &pair.limit.track));
+    }
+    let title = "How much of the disk is left to footage";
+    let caption = "Rate of the store over the rate of the bare disk: the same bytes, CRC32 and \
+                   syncs, in turns. Bars are medians of the rounds, lines their spread.";
+    figure(page, title, &chart::ratios(title, &rows), caption);
+    let rows = rows.iter().map(|(name, own, limit)| {
+        let per_second = |track: &Track| format!("{} MB/s", rate(track) / 1_000_000);
+        let cpu = format!("{:.2}", own.cpu_seconds_per_gib());
+        let written = own.written_per_byte().map(|per| format!("{per:.3}")).unwrap_or_default();
+        [name.clone(), per_second(own), per_second(limit), cpu, written]
+    });
+    table(page, ["Recording", "Clipkeep", "Limit", "CPU s/GiB", "Written/byte"], rows);
+}
+
+fn beside_expiry(measured: &Measured, page: &mut String) {
+    let Some(pair) = measured.steady.last() else { return };
+    let title = format!("Commits while clips expire, {} % held", pair.held_percent);
+    let svg = chart::over_time(&title, &pair.own.track.laps, &pair.own.sweeps);
+    let caption = format!(
+        "Each point is a commit of four clips; the bands are sweeps that dropped segments, {} of \
+         them, between commits; in the gaps the bare disk had its turns. What the \
+         store takes on disk for each live byte: {:.3}.",
+        pair.own.sweeps.len(),
+        ratio(pair.own.disk_bytes, pair.own.live_bytes)
+    );
+    figure(page, &title, &svg, &caption);
+    let lines =
+        [("clipkeep", &pair.own.track.latencies), ("raw limit", &pair.limit.track.latencies)];
+    let title = "The same by percentiles";
+    figure(
+        page,
+        title,
+        &chart::percentiles(title, &lines),
+        "One writer; the time of sweeps is in the rates above, not here.",
+    );
+}
+
+fn commits(measured: &Measured, page: &mut String) {
+    let name = measured.together.name.as_str();
+    let lines = [(name, &measured.together.latencies), ("a bare sync", &measured.bare_syncs)];
+    let title = "All cameras at once, 256 KiB fragments";
+    let caption = "Each write waits until its fragment is durable; those who wait at the same \
+                   time share a sync. The other line is one writer with the disk to itself.";
+    figure(page, title, &chart::percentiles(title, &lines), caption);
+}
+
+fn reading(measured: &Measured, page: &mut String) {
+    page.push_str("<h2>Reading whole clips</h2>");
+    let rows = measured.reads.iter().map(|row| {
+        let temperature = if row.cold { "cold" } else { "warm" };
+        [
+            format!("{temperature}: {}", row.name),
+            format!("{:.0} MB/s", row.reads.bytes_per_second() / 1e6),
+            short(row.reads.first_byte.percentile(50.0)),
+            short(row.reads.first_byte.percentile(99.0)),
+            short(row.reads.latencies.percentile(99.0)),
+        ]
+    });
+    table(page, ["2 MB clips", "Rate", "First byte p50", "p99", "Whole p99"], rows);
+}
+
+fn many_clips(measured: &Measured, page: &mut String) {
+    let finds = &measured.finds;
+    write!(page, "<h2>Among {} clips</h2>", finds.clips).ok();
+    let mut rows: Vec<[String; 4]> = Vec::new();
+    for ((own, vector), clips) in finds.lookups.iter().zip(&finds.vector).zip([10, 60, 1440]) {
+        rows.push([
+            format!("a window of {clips} clips"),
+            short(own.latencies.percentile(50.0)),
+            short(own.latencies.percentile(99.0)),
+            short(vector.latencies.percentile(50.0)),
+        ]);
+    }
+    let plain = |what: String, took: String| [what, took, String::new(), String::new()];
+    let hold = format!("a hold over all of them, {} syncs", finds.hold_syncs);
+    rows.push(plain(hold, short(finds.hold_took)));
+    for (what, killed) in [("opening after a close", false), ("opening after a kill", true)] {
+        rows.push(plain(what.to_owned(), short(median_opening(measured, killed))));
+    }
+    rows.push(plain("index in memory".to_owned(), size::bytes(finds.index_bytes)));
+    table(page, ["", "p50", "p99", "Vector in memory"], rows.into_iter());
+    for (name, bulk) in &measured.bulk {
+        let gib = ratio(bulk.bytes, 1 << 30).max(1e-9);
+        write!(
+            page,
+            "<p class=soft>Expiring {} at once, {}: {:.0} ms for each GiB.</p>",
+            size::bytes(bulk.bytes),
+            escaped(name),
+            bulk.took.as_secs_f64() * 1000.0 / gib
+        )
+        .ok();
+    }
+}
+
+fn table<const N: usize>(
+    page: &mut String,
+    header: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) {
+    page.push_str("<table><tr>");
+    for name in header {
+        write!(page, "<th>{}", escaped(name)).ok();
+    }
+    for row in rows {
+        page.push_str("<tr>");
+        for cell in &row {
+            write!(page, "<td>{}", escaped(cell)).ok();
+        }
+    }
+    page.push_str("</table>");
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_become_markup() {
+        assert_eq!(escaped("<b> & co"), "&lt;b&gt; &amp; co");
+    }
+}

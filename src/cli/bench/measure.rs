@@ -1,0 +1,304 @@
+//! Runs a profile, stage by stage, and collects what was measured. No figure is judged here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::profile::{
+    CLIP_BYTES, FRAGMENT_BYTES, Plan, Profile, SMALL_CLIP_BYTES, TINY_CLIP_BYTES,
+};
+use crate::cli::progress::Bar;
+use crate::workload::{
+    Bulk, Commit, Ingest, Keeper, Latencies, Lookups, Machine, Outcome, RawKeeper, Reads,
+    Reopening, Steady, SteadyTrack, Stopwatch, StoreKeeper, Street, Together, Track, bare_syncs,
+    bulk_expiry, check, counted, drop_caches, forget_memory_peak, ingest, lookups, machine, reads,
+    reopenings, steady, together,
+};
+use crate::{CameraId, NewHold, Window};
+
+/// Everything that a run measured.
+#[derive(Clone, Debug)]
+pub(super) struct Measured {
+    pub(super) profile: Profile,
+    pub(super) machine: Machine,
+    pub(super) took: Duration,
+    pub(super) each: Vec<Track>,
+    pub(super) grouped: Vec<Track>,
+    pub(super) small: Vec<Track>,
+    /// The most memory while groups were recorded, the footage of the benchmark included.
+    pub(super) memory_peak_bytes: Option<u64>,
+    pub(super) together: Track,
+    pub(super) bare_syncs: Latencies,
+    pub(super) steady: Vec<SteadyPair>,
+    pub(super) bulk: Vec<(String, Bulk)>,
+    pub(super) reads: Vec<ReadRow>,
+    pub(super) finds: Finds,
+}
+
+/// Recording beside expiry, the store and the raw limit.
+#[derive(Clone, Debug)]
+pub(super) struct SteadyPair {
+    pub(super) held_percent: u64,
+    pub(super) own: SteadyTrack,
+    pub(super) limit: SteadyTrack,
+}
+
+/// Reads of one keeper.
+#[derive(Clone, Debug)]
+pub(super) struct ReadRow {
+    pub(super) name: String,
+    pub(super) cold: bool,
+    pub(super) reads: Reads,
+}
+
+/// What was measured on a store of many small clips.
+#[derive(Clone, Debug)]
+pub(super) struct Finds {
+    pub(super) clips: u64,
+    pub(super) lookups: Vec<Lookups>,
+    /// The same windows in a vector in memory.
+    pub(super) vector: Vec<Lookups>,
+    pub(super) index_bytes: u64,
+    pub(super) hold_took: Duration,
+    pub(super) hold_syncs: u64,
+    pub(super) hold_clips: u64,
+    pub(super) reopenings: Vec<Reopening>,
+}
+
+/// A seed for everything: another one would measure the same.
+const SEED: u64 = 0x0c11_b4ee;
+/// Segments, and so the files of the raw limit where it expires.
+const SEGMENT_BYTES: u64 = 128 << 20;
+
+/// Runs `plan`, which is that of `profile`, in the empty folder `dir`.
+pub(super) fn run(profile: Profile, plan: &Plan, dir: &Path) -> Outcome<Measured> {
+    let watch = Stopwatch::start();
+    let stage = Stages { dir, plan };
+    let machine = machine(dir)?;
+    let (each, _) = stage.ingest("a commit a clip", &plan.each, CLIP_BYTES, Commit::Each, 0)?;
+    forget_memory_peak();
+    let reads = plan.read_clips;
+    let (grouped, reads) =
+        stage.ingest("grouped commits", &plan.grouped, CLIP_BYTES, Commit::Grouped, reads)?;
+    let memory_peak_bytes = counted(dir).memory_peak_bytes;
+    let (small, _) =
+        stage.ingest("small clips", &plan.small, SMALL_CLIP_BYTES, Commit::Grouped, 0)?;
+    let direct = is_direct_better(&grouped);
+    let (together, bare_syncs) = stage.together(direct)?;
+    let percents = plan.held_percents.iter();
+    let steady = percents.map(|held| stage.steady(*held, direct)).collect::<Outcome<_>>()?;
+    let bulk = stage.bulk(direct)?;
+    let finds = stage.finds()?;
+    Ok(Measured {
+        profile,
+        machine,
+        took: watch.elapsed(),
+        each,
+        grouped,
+        small,
+        memory_peak_bytes,
+        together,
+        bare_syncs,
+        steady,
+        bulk,
+        reads,
+        finds,
+    })
+}
+
+/// The raw limit is the better of two ways; the keepers are the store, buffered, direct.
+fn is_direct_better(tracks: &[Track]) -> bool {
+    match tracks {
+        [_, buffered, direct] => direct.bytes_per_second() > buffered.bytes_per_second(),
+        _ => false,
+    }
+}
+
+struct Stages<'a> {
+    dir: &'a Path,
+    plan: &'a Plan,
+}
+
+impl Stages<'_> {
+    /// A folder of its own for a stage; removed when the stage is over, so that it has room.
+    fn folder(&self) -> Outcome<tempfile::TempDir> {
+        Ok(tempfile::tempdir_in(self.dir)?)
+    }
+
+    /// Records into the store and both raw limits, checks what is there, and reads `read_clips`.
+    fn ingest(
+        &self,
+        what: &'static str,
+        plan: &Ingest,
+        clip_bytes: usize,
+        commit: Commit,
+        read_clips: u64,
+    ) -> Outcome<(Vec<Track>, Vec<ReadRow>)> {
+        let folder = self.folder()?;
+        let street = Street::new(SEED, self.plan.cameras, clip_bytes);
+        let clips = u64::from(plan.rounds) * plan.clips;
+        let file_bytes = file_bytes_for(clips, clip_bytes);
+        let store = StoreKeeper::open(&folder.path().join("store"), &street, commit)?;
+        let mut keepers: Vec<Box<dyn Keeper>> =
+            vec![Box::new(store), Box::new(RawKeeper::open(folder.path(), false, file_bytes)?)];
+        // Some file systems know no direct writes; the limit is then the other one.
+        if let Ok(direct) = RawKeeper::open(folder.path(), true, file_bytes) {
+            keepers.push(Box::new(direct));
+        }
+        let shares = u64::try_from(keepers.len())?;
+        let bar = Bar::bytes(what, shares * clips * u64::try_from(clip_bytes)?);
+        let tracks = ingest(&mut keepers, &street, plan, &mut |bytes| bar.advance(bytes))?;
+        let some: Vec<u64> = (0..8).map(|turn| street.pick(turn, clips)).collect();
+        for keeper in &mut keepers {
+            check(keeper.as_mut(), &street, some.iter().copied())?;
+        }
+        let rows = read_all(folder.path(), &mut keepers, &street, clips, read_clips)?;
+        Ok((tracks, rows))
+    }
+
+    fn together(&self, direct: bool) -> Outcome<(Track, Latencies)> {
+        let folder = self.folder()?;
+        let writers = self.plan.cameras.min(200);
+        let street = Street::new(SEED, writers, CLIP_BYTES);
+        let plan =
+            Together { writers, clips: self.plan.together_clips, fragment_bytes: FRAGMENT_BYTES };
+        let store = StoreKeeper::open(&folder.path().join("store"), &street, Commit::Each)?;
+        let bar = Bar::bytes("all at once", 0);
+        let track = together(&store, &street, &plan)?;
+        let commits = 64 * u64::from(self.plan.together_clips);
+        let fragments = Street::new(SEED, 1, FRAGMENT_BYTES);
+        let file_bytes = file_bytes_for(commits, FRAGMENT_BYTES);
+        let mut raw = RawKeeper::open(folder.path(), direct, file_bytes)?;
+        let bare = bare_syncs(&mut raw, &fragments, commits)?;
+        drop(bar);
+        Ok((track, bare))
+    }
+
+    fn steady(&self, held_percent: u64, direct: bool) -> Outcome<SteadyPair> {
+        let folder = self.folder()?;
+        let street = Street::new(SEED, self.plan.cameras, CLIP_BYTES);
+        let plan = Steady {
+            kept: self.plan.steady_kept,
+            clips: self.plan.steady_clips,
+            group: 4,
+            sweep_every: 64,
+            held_percent,
+            rounds: u64::from(self.plan.each.rounds),
+        };
+        let kept = street.span_of(plan.kept);
+        let dir = folder.path().join("store");
+        let mut store = StoreKeeper::keeping(&dir, &street, Commit::Grouped, kept)?;
+        let mut raw = RawKeeper::open(folder.path(), direct, SEGMENT_BYTES)?;
+        let clips = 2 * (plan.kept + plan.clips);
+        let bar = Bar::bytes("beside expiry", clips * u64::try_from(CLIP_BYTES)?);
+        bar.note(format!("{held_percent} % held"));
+        let mut told = |bytes| bar.advance(bytes);
+        let (own, limit) = steady(&mut store, &mut raw, &street, &plan, &mut told)?;
+        Ok(SteadyPair { held_percent, own, limit })
+    }
+
+    fn bulk(&self, direct: bool) -> Outcome<Vec<(String, Bulk)>> {
+        let street = Street::new(SEED, self.plan.cameras, CLIP_BYTES);
+        let clips = self.plan.bulk_clips;
+        let bar = Bar::bytes("bulk expiry", 2 * clips * u64::try_from(CLIP_BYTES)?);
+        let folder = self.folder()?;
+        let hour = Duration::from_hours(1);
+        let dir = folder.path().join("store");
+        let mut own = StoreKeeper::keeping(&dir, &street, Commit::Grouped, hour)?;
+        let mut limit = RawKeeper::open(folder.path(), direct, SEGMENT_BYTES)?;
+        let keepers: [&mut dyn Keeper; 2] = [&mut own, &mut limit];
+        let mut rows = Vec::new();
+        for keeper in keepers {
+            let bulk = bulk_expiry(keeper, &street, clips, &mut |bytes| bar.advance(bytes))?;
+            rows.push((keeper.name(), bulk));
+        }
+        Ok(rows)
+    }
+
+    /// Everything that depends on how many clips there are.
+    fn finds(&self) -> Outcome<Finds> {
+        let folder = self.folder()?;
+        let (dir, clips) = (folder.path().join("store"), self.plan.lookup_clips);
+        let street = Street::new(SEED, self.plan.cameras, TINY_CLIP_BYTES);
+        let mut store = StoreKeeper::tiny(&dir, &street)?;
+        let mut vector = RawKeeper::open(folder.path(), false, 4096)?;
+        let bar = Bar::bytes("many clips", clips * u64::try_from(TINY_CLIP_BYTES)?);
+        for first in (0..clips).step_by(1024) {
+            let takes = street.takes(first, 1024.min(clips - first))?;
+            store.keep(&takes)?;
+            vector.note(&takes);
+            bar.advance(takes.iter().map(|take| take.bytes.len()).sum::<usize>().try_into()?);
+        }
+        let mut finds = Finds {
+            clips,
+            lookups: Vec::new(),
+            vector: Vec::new(),
+            index_bytes: store.store()?.stats()?.index_bytes,
+            hold_took: Duration::ZERO,
+            hold_syncs: 0,
+            hold_clips: 0,
+            reopenings: Vec::new(),
+        };
+        bar.note("lookups");
+        // One hour of clips of a real camera is some 60; here that many take less.
+        for count in [10, 60, 1440] {
+            let (span, rounds) = (street.clip_duration() * count, self.plan.lookup_rounds);
+            let rounds = if count > 1000 { rounds / 8 } else { rounds };
+            finds.lookups.push(lookups(&mut store, &street, clips, span, rounds)?);
+            finds.vector.push(lookups(&mut vector, &street, clips, span, rounds)?);
+        }
+        bar.note("holds");
+        hold_all(&store, &street, clips, &mut finds)?;
+        bar.note("openings");
+        finds.reopenings = reopenings(&mut store, &street, clips, self.plan.reopenings)?;
+        Ok(finds)
+    }
+}
+
+/// One hold over all clips of all cameras.
+fn hold_all(store: &StoreKeeper, street: &Street, clips: u64, finds: &mut Finds) -> Outcome<()> {
+    let cameras: Vec<CameraId> = street.cameras().to_vec();
+    let window = Window::new(street.begin(), street.end_of(clips))?;
+    let syncs = store.counts().syncs;
+    let watch = Stopwatch::start();
+    let receipt = store.store()?.place_hold(NewHold::new(cameras, window))?;
+    finds.hold_took = watch.elapsed();
+    finds.hold_syncs = store.counts().syncs - syncs;
+    finds.hold_clips = receipt.clips;
+    if receipt.clips != clips {
+        return Err(format!("a hold over {clips} clips covers {}", receipt.clips).into());
+    }
+    Ok(())
+}
+
+/// Reads some clips of every keeper, first cold and then warm.
+fn read_all(
+    dir: &Path,
+    keepers: &mut [Box<dyn Keeper>],
+    street: &Street,
+    clips: u64,
+    count: u64,
+) -> Outcome<Vec<ReadRow>> {
+    let numbers: Vec<u64> = (0..count).map(|turn| street.pick(1000 + turn, clips)).collect();
+    let mut rows = Vec::new();
+    if numbers.is_empty() {
+        return Ok(rows);
+    }
+    for cold in [true, false] {
+        for keeper in keepers.iter_mut() {
+            if cold {
+                drop_caches(dir)?;
+            } else {
+                reads(keeper.as_mut(), street, numbers.iter().copied())?;
+            }
+            let reads = reads(keeper.as_mut(), street, numbers.iter().copied())?;
+            rows.push(ReadRow { name: keeper.name(), cold, reads });
+        }
+    }
+    Ok(rows)
+}
+
+/// Room for `clips` in one file.
+fn file_bytes_for(clips: u64, clip_bytes: usize) -> u64 {
+    let clip = clip_bytes.next_multiple_of(4096);
+    clips.saturating_mul(u64::try_from(clip).unwrap_or(u64::MAX)).max(4096)
+}

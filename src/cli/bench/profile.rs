@@ -1,0 +1,123 @@
+//! How much each profile records, keeps and looks for, and the room that it needs.
+
+use clap::ValueEnum;
+
+use crate::workload::Ingest;
+
+/// What the box is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Profile {
+    /// 16 cameras, 100,000 clips: under three minutes, figures to look at
+    Quick,
+    /// 16 cameras, 100,000 clips: figures to rely on
+    Hub,
+    /// 200 cameras, 1,000,000 clips
+    Street,
+    /// 500 cameras, 10,000,000 clips
+    City,
+}
+
+/// The size of most clips.
+pub(super) const CLIP_BYTES: usize = 2_000_000;
+/// The size of small ones.
+pub(super) const SMALL_CLIP_BYTES: usize = 200_000;
+/// The size of those that are only looked for: each takes one block.
+pub(super) const TINY_CLIP_BYTES: usize = 2_000;
+/// A fragment of a camera that streams.
+pub(super) const FRAGMENT_BYTES: usize = 256 << 10;
+
+/// What a profile does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Cameras that record at once.
+    pub(super) cameras: u32,
+    /// A commit a clip.
+    pub(super) each: Ingest,
+    /// A commit a group of clips.
+    pub(super) grouped: Ingest,
+    /// The same with small clips.
+    pub(super) small: Ingest,
+    /// Clips of each camera when all record at once.
+    pub(super) together_clips: u32,
+    /// Clips that are kept while older ones expire.
+    pub(super) steady_kept: u64,
+    /// Clips that are recorded meanwhile.
+    pub(super) steady_clips: u64,
+    /// Held clips among a hundred, one run each.
+    pub(super) held_percents: Vec<u64>,
+    /// Clips that expire at once.
+    pub(super) bulk_clips: u64,
+    /// Clips among which some are looked for.
+    pub(super) lookup_clips: u64,
+    /// Rounds of 16 lookups for each length of window.
+    pub(super) lookup_rounds: u32,
+    /// Clips that are read.
+    pub(super) read_clips: u64,
+    /// Openings after a close, and as many after a kill.
+    pub(super) reopenings: u32,
+}
+
+impl Profile {
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Hub => "hub",
+            Self::Street => "street",
+            Self::City => "city",
+        }
+    }
+
+    /// What it does.
+    pub(super) fn plan(self) -> Plan {
+        let (cameras, lookup_clips) = match self {
+            Self::Quick | Self::Hub => (16, 100_000),
+            Self::Street => (200, 1_000_000),
+            Self::City => (500, 10_000_000),
+        };
+        let rounds = if self == Self::Quick { 3 } else { 7 };
+        let quick = self == Self::Quick;
+        Plan {
+            cameras,
+            each: Ingest { rounds, clips: if quick { 48 } else { 128 }, group: 1 },
+            grouped: Ingest { rounds, clips: if quick { 96 } else { 256 }, group: 16 },
+            small: Ingest { rounds, clips: if quick { 480 } else { 1280 }, group: 32 },
+            together_clips: if quick { 4 } else { 8 },
+            steady_kept: if quick { 256 } else { 1024 },
+            steady_clips: if quick { 384 } else { 2048 },
+            held_percents: if quick { vec![0, 1] } else { vec![0, 1, 10] },
+            bulk_clips: if quick { 512 } else { 2048 },
+            lookup_clips,
+            lookup_rounds: if quick { 400 } else { 2000 },
+            read_clips: if quick { 96 } else { 512 },
+            reopenings: if quick { 3 } else { 7 },
+        }
+    }
+}
+
+impl Plan {
+    /// The most bytes that it has on the disk at one time, with room for what is preallocated.
+    pub(super) fn room_bytes(&self) -> u64 {
+        const BLOCK_BYTES: u64 = 4096;
+        const SLACK_BYTES: u64 = 2 << 30;
+        let clip = u64::try_from(CLIP_BYTES).unwrap_or(u64::MAX);
+        let ingest = 3 * u64::from(self.grouped.rounds) * self.grouped.clips * clip;
+        let steady = 2 * 2 * self.steady_kept * clip;
+        let bulk = 2 * self.bulk_clips * clip;
+        let tiny = self.lookup_clips * BLOCK_BYTES + self.lookup_clips * 200;
+        ingest.max(steady).max(bulk).max(tiny) + SLACK_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_needs_more_room_than_it_records_at_a_time() {
+        let city = Profile::City.plan();
+        assert!(city.room_bytes() > city.lookup_clips * 4096);
+        let quick = Profile::Quick.plan();
+        assert!(quick.room_bytes() < 8 << 30);
+    }
+}

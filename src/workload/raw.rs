@@ -1,0 +1,207 @@
+//! The raw limit of a disk: the same bytes into preallocated files, CRC32, the same syncs, and
+//! nothing else.
+//!
+//! It promises no more than that and finds nothing after a restart: it is what a store would be if
+//! keeping clips were free. Where clips are is a vector in memory for each camera.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+
+use crate::vfs::os::raw::RawFile;
+use crate::{CameraId, Timestamp, Window};
+
+use super::{Keeper, Outcome, Take};
+
+const BLOCK_BYTES: u64 = 4096;
+
+/// The raw limit, buffered or past the page cache.
+#[derive(Debug)]
+pub struct RawKeeper {
+    dir: PathBuf,
+    direct: bool,
+    file_bytes: u64,
+    /// Oldest first; the last one is written to, from `next` on.
+    files: VecDeque<Written>,
+    next: u64,
+    made: u64,
+    syncs: u64,
+    clips: BTreeMap<CameraId, VecDeque<Place>>,
+    buf: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Written {
+    number: u64,
+    file: RawFile,
+    newest: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    window: Window,
+    file: u64,
+    offset: u64,
+    len: usize,
+    crc: u32,
+}
+
+impl RawKeeper {
+    /// Writes files of `file_bytes` in the existing folder `dir`; `direct` passes the page cache
+    /// by.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room, or the file system knows no direct writes.
+    pub fn open(dir: &Path, direct: bool, file_bytes: u64) -> Outcome<Self> {
+        let mut keeper = Self {
+            dir: dir.to_owned(),
+            direct,
+            file_bytes,
+            files: VecDeque::new(),
+            next: 0,
+            made: 0,
+            syncs: 0,
+            clips: BTreeMap::new(),
+            buf: Vec::new(),
+        };
+        keeper.begin_file()?;
+        Ok(keeper)
+    }
+
+    fn begin_file(&mut self) -> Outcome<()> {
+        let kind = if self.direct { "direct" } else { "buffered" };
+        let path = self.dir.join(format!("{kind}-{:04}.raw", self.made));
+        let file = RawFile::create(&path, self.file_bytes, self.direct)?;
+        self.files.push_back(Written { number: self.made, file, newest: Timestamp::MIN });
+        self.made += 1;
+        self.next = 0;
+        Ok(())
+    }
+
+    /// Writes as many of `group` as the file has room for, in one call, and answers how many.
+    fn put(&mut self, group: &[Take]) -> Outcome<usize> {
+        const PIECES_MAX: usize = 512;
+        let current = self.files.back_mut().ok_or("no file to write to")?;
+        let (mut offset, mut pieces) = (self.next, Vec::new());
+        for take in group.iter().take(PIECES_MAX) {
+            let blocks = u64::try_from(take.blocks.len())?;
+            if offset + blocks > self.file_bytes {
+                break;
+            }
+            let crc = crc32fast::hash(&take.bytes);
+            let (window, len) = (take.window, take.bytes.len());
+            let place = Place { window, file: current.number, offset, len, crc };
+            self.clips.entry(take.camera.clone()).or_default().push_back(place);
+            current.newest = current.newest.max(window.end());
+            pieces.push(&take.blocks[..]);
+            offset += blocks;
+        }
+        current.file.write_at(self.next, &pieces)?;
+        self.next = offset;
+        Ok(pieces.len())
+    }
+
+    /// Remembers clips as if they were written: a vector in memory to look things up in, which no
+    /// store can be faster than.
+    pub fn note(&mut self, takes: &[Take]) {
+        for take in takes {
+            let len = take.bytes.len();
+            let place = Place { window: take.window, file: u64::MAX, offset: 0, len, crc: 0 };
+            self.clips.entry(take.camera.clone()).or_default().push_back(place);
+        }
+    }
+
+    fn sync(&mut self) -> Outcome<()> {
+        self.syncs += 1;
+        Ok(self.files.back().ok_or("no file to sync")?.file.sync()?)
+    }
+
+    /// Forgets what of its files is cached.
+    pub fn drop_cache(&self) {
+        self.files.iter().for_each(|written| written.file.drop_cache());
+    }
+}
+
+impl Keeper for RawKeeper {
+    fn name(&self) -> String {
+        let kind = if self.direct { "O_DIRECT" } else { "buffered" };
+        format!("raw limit, {kind}")
+    }
+
+    fn settings(&self) -> String {
+        format!("preallocated files of {} MiB, CRC32, fdatasync", self.file_bytes >> 20)
+    }
+
+    fn keep(&mut self, group: &[Take]) -> Outcome<()> {
+        let mut rest = group;
+        while !rest.is_empty() {
+            let put = self.put(rest)?;
+            self.sync()?;
+            rest = rest.get(put..).unwrap_or_default();
+            if !rest.is_empty() {
+                self.begin_file()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&mut self, camera: &CameraId, window: Window) -> Outcome<Vec<Window>> {
+        let Some(places) = self.clips.get(camera) else { return Ok(Vec::new()) };
+        let first = places.partition_point(|place| place.window.end() <= window.start());
+        let found = places.range(first..).map(|place| place.window);
+        Ok(found.take_while(|found| found.start() < window.end()).collect())
+    }
+
+    fn read(
+        &mut self,
+        camera: &CameraId,
+        start: Timestamp,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Outcome<()> {
+        let places = self.clips.get(camera).ok_or("no such camera")?;
+        let at = places.partition_point(|place| place.window.start() < start);
+        let place = *places.get(at).ok_or("no such clip")?;
+        let written = self.files.iter().find(|written| written.number == place.file);
+        let written = written.ok_or("its file is gone")?;
+        // A direct read wants an aligned buffer and whole blocks.
+        let align = usize::try_from(BLOCK_BYTES)?;
+        let blocks = place.len.next_multiple_of(align);
+        if self.buf.len() < blocks + align {
+            self.buf.resize(blocks + align, 0);
+        }
+        let from = self.buf.as_ptr().align_offset(align);
+        let buf = self.buf.get_mut(from..from + blocks).ok_or("a buffer cannot be aligned")?;
+        if self.direct {
+            written.file.read_at(place.offset, buf)?;
+        } else if let Some(exact) = buf.get_mut(..place.len) {
+            written.file.read_at(place.offset, exact)?;
+        }
+        let bytes = buf.get(..place.len).unwrap_or_default();
+        if crc32fast::hash(bytes) != place.crc {
+            return Err("checksum of a raw clip".into());
+        }
+        each(bytes);
+        Ok(())
+    }
+
+    fn expire(&mut self, before: Timestamp) -> Outcome<()> {
+        while self.files.len() > 1 && self.files.front().is_some_and(|old| old.newest <= before) {
+            let gone = self.files.pop_front().ok_or("a file that was there")?;
+            for places in self.clips.values_mut() {
+                while places.front().is_some_and(|place| place.file == gone.number) {
+                    places.pop_front();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn syncs(&self) -> Option<u64> {
+        Some(self.syncs)
+    }
+
+    fn disk_bytes(&self) -> Outcome<u64> {
+        let files = u64::try_from(self.files.len())?;
+        Ok(files.saturating_mul(self.file_bytes))
+    }
+}

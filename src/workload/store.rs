@@ -1,0 +1,244 @@
+//! The store as a keeper of clips, on a clock that the street's calendar turns.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::vfs::os::OsVfs;
+use crate::{
+    CameraId, Durability, HoldReceipt, ManualClock, Media, NewClip, NewHold, Result, Retention,
+    Store, StoreOptions, SweepReport, Timestamp, Window,
+};
+
+use super::{Counting, Counts, Keeper, Outcome, Street, Take};
+
+/// How the store is told that clips must be durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// Each `append` waits for its own sync, or shares that of others who wait at the time.
+    Each,
+    /// The group is written first and then synced at once.
+    Grouped,
+}
+
+/// The store, with its default options but for the retention, which is as long as all that is
+/// recorded unless it is told otherwise.
+#[derive(Debug)]
+pub struct StoreKeeper {
+    /// `None` only while it is opened again.
+    store: Option<Store>,
+    clock: ManualClock,
+    vfs: Counting,
+    dir: PathBuf,
+    commit: Commit,
+    retention: Duration,
+    segment_bytes: u64,
+}
+
+/// Unless a scenario wants other ones: the default of the store.
+const SEGMENT_BYTES: u64 = 128 << 20;
+
+impl StoreKeeper {
+    /// A store in the new folder `dir` that keeps everything.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be made.
+    pub fn open(dir: &Path, street: &Street, commit: Commit) -> Outcome<Self> {
+        Self::keeping(dir, street, commit, Duration::from_hours(24 * 365))
+    }
+
+    /// A store in the new folder `dir` that keeps clips for `retention`.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be made.
+    pub fn keeping(
+        dir: &Path,
+        street: &Street,
+        commit: Commit,
+        retention: Duration,
+    ) -> Outcome<Self> {
+        Self::with(dir, street, commit, retention, SEGMENT_BYTES)
+    }
+
+    /// A store in the new folder `dir` for clips that are small, in segments that are, too: as many
+    /// clips are in a segment as of real ones in a segment of the usual size.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be made.
+    pub fn tiny(dir: &Path, street: &Street) -> Outcome<Self> {
+        const TINY_SEGMENT_BYTES: u64 = 4 << 20;
+        Self::with(dir, street, Commit::Grouped, Duration::from_hours(24 * 365), TINY_SEGMENT_BYTES)
+    }
+
+    fn with(
+        dir: &Path,
+        street: &Street,
+        commit: Commit,
+        retention: Duration,
+        segment_bytes: u64,
+    ) -> Outcome<Self> {
+        let mut keeper = Self {
+            store: None,
+            clock: ManualClock::at(street.begin()),
+            vfs: Counting::over(OsVfs::new(dir)),
+            dir: dir.to_owned(),
+            commit,
+            retention,
+            segment_bytes,
+        };
+        keeper.store = Some(keeper.options()?.open(dir)?);
+        Ok(keeper)
+    }
+
+    fn options(&self) -> Result<StoreOptions> {
+        let durability = match self.commit {
+            Commit::Each => Durability::Synced,
+            Commit::Grouped => Durability::Buffered,
+        };
+        Ok(Store::options()
+            .retention(Retention::new(self.retention, self.retention)?)
+            .durability(durability)
+            .segment_bytes(self.segment_bytes)
+            .sweep_share(100)
+            .clock(self.clock.clone())
+            .vfs(self.vfs.clone()))
+    }
+
+    /// The store.
+    ///
+    /// # Errors
+    ///
+    /// When a reopening has failed before.
+    pub fn store(&self) -> Outcome<&Store> {
+        self.store.as_ref().ok_or_else(|| "the store could not be opened again".into())
+    }
+
+    /// What was asked of the file system so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.vfs.counts()
+    }
+
+    /// Closes the store and opens it again; `killed` leaves it as `kill -9` would. Answers how long
+    /// the opening alone took.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be closed or opened.
+    pub fn reopen(&mut self, killed: bool) -> Outcome<Duration> {
+        if let Some(store) = self.store.take() {
+            if killed {
+                self.vfs.cut();
+            } else {
+                store.close()?;
+            }
+        }
+        self.vfs = Counting::over(OsVfs::new(&self.dir));
+        let options = self.options()?;
+        let watch = super::Stopwatch::start();
+        self.store = Some(options.open(&self.dir)?);
+        Ok(watch.elapsed())
+    }
+
+    /// Turns the clock on to `time`; never back.
+    pub fn turn_to(&self, time: Timestamp) {
+        use crate::Clock as _;
+        let now = self.clock.wall();
+        if time > now {
+            self.clock.advance(time.since(now));
+        }
+    }
+
+    /// Expires what is due.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::sweep`]; what a sweep survived is an error here.
+    pub fn sweep(&self) -> Outcome<SweepReport> {
+        let report = self.store()?.sweep()?;
+        match report.problems.first() {
+            Some(problem) => Err(problem.clone().into()),
+            None => Ok(report),
+        }
+    }
+
+    /// Holds what `camera` recorded in `window`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::place_hold`].
+    pub fn hold(&self, camera: &CameraId, window: Window) -> Outcome<HoldReceipt> {
+        let hold = NewHold::new([camera.clone()], window).reference("benchmark");
+        Ok(self.store()?.place_hold(hold)?)
+    }
+
+    /// The clip of a take, ready to be appended.
+    #[must_use]
+    pub fn new_clip(take: &Take) -> NewClip {
+        NewClip::new(&take.camera, take.window).media(Media::FragmentedMp4)
+    }
+}
+
+impl Keeper for StoreKeeper {
+    fn name(&self) -> String {
+        "clipkeep".to_owned()
+    }
+
+    fn settings(&self) -> String {
+        match self.commit {
+            Commit::Each => "segments of 128 MiB, CRC32 and BLAKE3, Synced".to_owned(),
+            Commit::Grouped => {
+                "segments of 128 MiB, CRC32 and BLAKE3, Buffered and one sync a group".to_owned()
+            }
+        }
+    }
+
+    fn keep(&mut self, group: &[Take]) -> Outcome<()> {
+        let store = self.store()?;
+        for take in group {
+            self.turn_to(take.window.end());
+            store.append(Self::new_clip(take), take.bytes.clone())?;
+        }
+        if self.commit == Commit::Grouped {
+            store.sync()?;
+        }
+        Ok(())
+    }
+
+    fn find(&mut self, camera: &CameraId, window: Window) -> Outcome<Vec<Window>> {
+        Ok(self.store()?.clips(camera, window)?.map(|clip| clip.window()).collect())
+    }
+
+    fn read(
+        &mut self,
+        camera: &CameraId,
+        start: Timestamp,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Outcome<()> {
+        let store = self.store()?;
+        let window = Window::starting(start, Duration::from_micros(1))?;
+        let mut clips = store.clips(camera, window)?;
+        let clip = clips.find(|clip| clip.window().start() == start).ok_or("no such clip")?;
+        let reader = store.read(clip.id())?;
+        for chunk in reader.chunks(0..clip.len())? {
+            each(&chunk?);
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self, before: Timestamp) -> Outcome<()> {
+        self.turn_to(before.saturating_add(self.retention));
+        self.sweep()?;
+        Ok(())
+    }
+
+    fn syncs(&self) -> Option<u64> {
+        Some(self.counts().syncs)
+    }
+
+    fn disk_bytes(&self) -> Outcome<u64> {
+        Ok(super::allocated(&self.dir)?)
+    }
+}

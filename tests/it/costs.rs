@@ -1,0 +1,225 @@
+//! What the store asks of a disk, in calls and bytes: a guard against growing slower that no noise
+//! of a machine can blur.
+//!
+//! Syncs and names are counted to the one; bytes have a bound above what headers and padding take.
+//! Whoever makes the store ask for less lowers the number here.
+
+use std::time::Duration;
+
+use clipkeep::vfs::sim::SimVfs;
+use clipkeep::workload::{Counting, Counts, StoreKeeper, Street};
+use clipkeep::{Durability, ManualClock, NewClip, NewHold, Retention, Store, StoreOptions, Window};
+
+const SEGMENT_BYTES: u64 = 16 << 20;
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A store on a simulated disk, whose calls are counted.
+struct Bench {
+    street: Street,
+    clock: ManualClock,
+    disk: SimVfs,
+    counting: Counting,
+    store: Store,
+}
+
+impl Bench {
+    fn new(clip_bytes: usize, durability: Durability) -> Self {
+        let street = Street::new(1, 8, clip_bytes);
+        let (clock, disk) = (ManualClock::at(street.begin()), SimVfs::new(1));
+        let counting = Counting::over(disk.clone());
+        let store = options(&clock, &counting).durability(durability).open("sim").unwrap();
+        let bench = Self { street, clock, disk, counting, store };
+        // The first clip of each camera and of the store costs more: names, classes, a segment.
+        bench.record(0, 8);
+        bench.store.sync().unwrap();
+        bench
+    }
+
+    /// Records clips `first..first + count` of the street.
+    fn record(&self, first: u64, count: u64) {
+        for take in self.street.takes(first, count).unwrap() {
+            self.store.append(StoreKeeper::new_clip(&take), take.bytes).unwrap();
+        }
+    }
+
+    /// What `act` asks of the disk.
+    fn cost_of<T>(&self, act: impl FnOnce(&Self) -> T) -> Counts {
+        let before = self.counting.counts();
+        act(self);
+        since(before, self.counting.counts())
+    }
+
+    fn all(&self) -> Window {
+        Window::new(self.street.begin(), self.street.end_of(100_000)).unwrap()
+    }
+}
+
+fn options(clock: &ManualClock, counting: &Counting) -> StoreOptions {
+    Store::options()
+        .clock(clock.clone())
+        .retention(Retention::new(HOUR, 2 * HOUR).unwrap())
+        .segment_bytes(SEGMENT_BYTES)
+        .sweep_share(100)
+        .free_space_floor(0)
+        .vfs(counting.clone())
+}
+
+fn since(before: Counts, after: Counts) -> Counts {
+    Counts {
+        writes: after.writes - before.writes,
+        bytes_written: after.bytes_written - before.bytes_written,
+        reads: after.reads - before.reads,
+        bytes_read: after.bytes_read - before.bytes_read,
+        syncs: after.syncs - before.syncs,
+        dir_syncs: after.dir_syncs - before.dir_syncs,
+        creates: after.creates - before.creates,
+        opens: after.opens - before.opens,
+        removes: after.removes - before.removes,
+        punches: after.punches - before.punches,
+        bytes_populated: after.bytes_populated - before.bytes_populated,
+    }
+}
+
+#[test]
+fn a_durable_clip_is_one_write_and_one_sync() {
+    let bench = Bench::new(200_000, Durability::Synced);
+    let cost = bench.cost_of(|bench| bench.record(8, 10));
+    println!("10 clips of 200 kB: {cost:?}");
+    assert_eq!((cost.writes, cost.syncs, cost.dir_syncs), (10, 10, 0));
+    assert_eq!((cost.reads, cost.creates, cost.opens), (0, 0, 0));
+    // A header, a checksum a 64 KiB and the rest of a block.
+    assert!(cost.bytes_written <= 10 * (200_000 + 2 * 4096), "{cost:?}");
+}
+
+#[test]
+fn a_group_of_clips_shares_one_sync() {
+    let bench = Bench::new(200_000, Durability::Buffered);
+    let cost = bench.cost_of(|bench| {
+        bench.record(8, 30);
+        bench.store.sync().unwrap();
+    });
+    println!("30 clips in one group: {cost:?}");
+    assert_eq!((cost.writes, cost.syncs), (30, 1));
+}
+
+#[test]
+fn a_small_fragment_costs_a_block_more_than_its_bytes() {
+    let bench = Bench::new(200_000, Durability::Synced);
+    let camera = &bench.street.cameras()[0];
+    let start = bench.street.end_of(8);
+    let mut recorder = bench.store.record(NewClip::starting(camera, start)).unwrap();
+    let cost = bench.cost_of(|_| {
+        for _ in 0..10 {
+            recorder.write(vec![1; 30_000], Duration::from_secs(1)).unwrap();
+        }
+    });
+    println!("10 fragments of 30 kB: {cost:?}");
+    assert_eq!((cost.writes, cost.syncs), (10, 10));
+    assert!(cost.bytes_written <= 10 * 32_768, "{cost:?}");
+}
+
+#[test]
+fn a_new_segment_costs_the_same_whatever_the_last_one_has() {
+    let costs = [(20_000, 1400), (1_000_000, 28)].map(|(clip_bytes, clips)| {
+        let bench = Bench::new(clip_bytes, Durability::Buffered);
+        let before = bench.store.stats().unwrap().segments_sealed;
+        let cost = bench.cost_of(|bench| bench.record(8, clips));
+        let sealed = bench.store.stats().unwrap().segments_sealed - before;
+        println!("{sealed} seals over {clips} clips of {clip_bytes}: {cost:?}");
+        assert!(sealed >= 1);
+        (cost.syncs, cost.dir_syncs, cost.creates, sealed)
+    });
+    for (syncs, dir_syncs, creates, sealed) in costs {
+        assert_eq!(creates, sealed);
+        // The seal; the fresh segment's header, and its name in two folders.
+        assert!(syncs <= 3 * sealed, "{syncs} syncs for {sealed} seals");
+        assert!(dir_syncs <= 2 * sealed, "{dir_syncs} folder syncs for {sealed} seals");
+    }
+}
+
+#[test]
+fn expiry_costs_by_the_segment_and_not_by_the_clip() {
+    let costs = [(20_000, 1400), (1_000_000, 28)].map(|(clip_bytes, clips)| {
+        let bench = Bench::new(clip_bytes, Durability::Buffered);
+        bench.record(8, clips);
+        bench.store.seal().unwrap();
+        bench.clock.advance(3 * HOUR);
+        let mut dropped = 0;
+        let cost = bench.cost_of(|bench| {
+            let report = bench.store.sweep().unwrap();
+            assert_eq!(report.clips_expired, clips + 8);
+            dropped = report.segments_dropped;
+        });
+        println!("{dropped} segments with {clips} clips dropped: {cost:?}");
+        (dropped, cost)
+    });
+    for (dropped, cost) in costs {
+        assert_eq!(cost.removes, dropped);
+        assert!(cost.syncs <= 4 + 2 * dropped, "{cost:?}");
+        assert!(cost.dir_syncs <= 1 + dropped, "{cost:?}");
+        assert_eq!(cost.punches, 0);
+        assert!(cost.bytes_written <= 64 << 10, "{cost:?}");
+    }
+}
+
+#[test]
+fn a_lookup_asks_the_disk_for_nothing_once_its_footers_are_known() {
+    let bench = Bench::new(20_000, Durability::Buffered);
+    bench.record(8, 1400);
+    bench.store.seal().unwrap();
+    let camera = &bench.street.cameras()[3];
+    let first = bench.cost_of(|bench| bench.store.clips(camera, bench.all()).unwrap().count());
+    println!("a first lookup: {first:?}");
+    let again = bench.cost_of(|bench| bench.store.clips(camera, bench.all()).unwrap().count());
+    assert_eq!(again, Counts::default());
+}
+
+#[test]
+fn a_hold_is_two_syncs_whatever_it_covers() {
+    let bench = Bench::new(20_000, Durability::Buffered);
+    bench.record(8, 1400);
+    let cameras = bench.street.cameras().to_vec();
+    let cost = bench.cost_of(|bench| {
+        let hold = NewHold::new(cameras, bench.all());
+        assert_eq!(bench.store.place_hold(hold).unwrap().clips, 1408);
+    });
+    println!("a hold over 1408 clips: {cost:?}");
+    assert_eq!((cost.writes, cost.syncs, cost.dir_syncs), (2, 2, 0));
+    assert!(cost.bytes_written <= 2 * 4096, "{cost:?}");
+}
+
+#[test]
+fn opening_reads_what_describes_the_segments_and_none_of_the_clips() {
+    let bench = Bench::new(1_000_000, Durability::Buffered);
+    bench.record(8, 140);
+    bench.store.seal().unwrap();
+    let segments = bench.store.stats().unwrap().segments_sealed;
+    let Bench { clock, disk, counting, store, .. } = bench;
+    store.close().unwrap();
+    drop(counting);
+    let counting = Counting::over(disk);
+    let store = options(&clock, &counting).open("sim").unwrap();
+    let cost = counting.counts();
+    println!("opening {segments} segments: {cost:?}");
+    assert_eq!(store.stats().unwrap().clips, 148);
+    assert!(segments >= 9);
+    // Header, trailer and footer of each, and two copies of the ledger as they are allocated.
+    assert!(cost.reads <= 16 + 3 * segments, "{cost:?}");
+    assert!(cost.bytes_read <= (4 << 20) + 16 * 1024 * segments, "{cost:?}");
+}
+
+#[test]
+fn a_read_brings_in_the_clip_and_little_else() {
+    let bench = Bench::new(1_000_000, Durability::Buffered);
+    bench.record(8, 28);
+    bench.store.seal().unwrap();
+    let camera = &bench.street.cameras()[0];
+    let clip = bench.store.clips(camera, bench.all()).unwrap().next().unwrap();
+    let cost = bench.cost_of(|bench| {
+        assert_eq!(bench.store.read(clip.id()).unwrap().to_vec().unwrap().len(), 1_000_000);
+    });
+    println!("a clip of 1 MB: {cost:?}");
+    let asked = cost.bytes_read + cost.bytes_populated;
+    assert!((1_000_000..=1_200_000).contains(&asked), "{cost:?}");
+    assert_eq!((cost.writes, cost.syncs), (0, 0));
+}

@@ -1,0 +1,135 @@
+//! The workload of the benchmarks: that it measures what it says, and finds who cheats.
+
+use std::time::Duration;
+
+use clipkeep::workload::{
+    Commit, Ingest, Keeper, Outcome, RawKeeper, Steady, StoreKeeper, Street, Take, Together,
+    bulk_expiry, check, ingest, lookups, reads, reopenings, steady, together,
+};
+use clipkeep::{CameraId, Timestamp, Window};
+
+const CLIP_BYTES: usize = 40_000;
+
+fn street() -> Street {
+    Street::new(3, 4, CLIP_BYTES)
+}
+
+#[test]
+fn every_keeper_gets_the_same_clips_and_gives_them_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let street = street();
+    let store = StoreKeeper::open(&dir.path().join("store"), &street, Commit::Grouped).unwrap();
+    let raw = RawKeeper::open(dir.path(), false, 4 << 20).unwrap();
+    let mut keepers: Vec<Box<dyn Keeper>> = vec![Box::new(store), Box::new(raw)];
+    let plan = Ingest { rounds: 3, clips: 20, group: 5 };
+    let tracks = ingest(&mut keepers, &street, &plan, &mut |_| ()).unwrap();
+    for (track, keeper) in tracks.iter().zip(&mut keepers) {
+        assert_eq!(track.bytes(), 60 * u64::try_from(CLIP_BYTES).unwrap());
+        assert_eq!((track.rounds.len(), track.latencies.count()), (3, 12));
+        check(keeper.as_mut(), &street, 0..60).unwrap();
+        assert!(check(keeper.as_mut(), &street, [60]).is_err(), "{} makes clips up", track.name);
+        lookups(keeper.as_mut(), &street, 60, Duration::from_secs(1), 2).unwrap();
+        assert_eq!(reads(keeper.as_mut(), &street, 0..10).unwrap().bytes, 400_000);
+    }
+    // One sync a group is the least there is: whoever needs fewer has not made them durable.
+    assert_eq!(tracks[1].syncs, Some(12));
+    assert!(tracks[0].syncs.unwrap() >= 12);
+}
+
+/// Keeps the first byte of each clip and makes up the rest.
+struct Cheat(Vec<Take>);
+
+impl Keeper for Cheat {
+    fn name(&self) -> String {
+        "cheat".to_owned()
+    }
+
+    fn settings(&self) -> String {
+        String::new()
+    }
+
+    fn keep(&mut self, group: &[Take]) -> Outcome<()> {
+        self.0.extend_from_slice(group);
+        Ok(())
+    }
+
+    fn find(&mut self, _: &CameraId, _: Window) -> Outcome<Vec<Window>> {
+        Ok(Vec::new())
+    }
+
+    fn read(&mut self, _: &CameraId, start: Timestamp, each: &mut dyn FnMut(&[u8])) -> Outcome<()> {
+        let take = self.0.iter().find(|take| take.window.start() == start).ok_or("lost")?;
+        each(&take.bytes[..1]);
+        each(&vec![0; take.bytes.len() - 1]);
+        Ok(())
+    }
+
+    fn expire(&mut self, _: Timestamp) -> Outcome<()> {
+        self.0.clear();
+        Ok(())
+    }
+
+    fn disk_bytes(&self) -> Outcome<u64> {
+        Ok(0)
+    }
+}
+
+#[test]
+fn a_keeper_that_cheats_is_found() {
+    let street = street();
+    let mut cheat = Cheat(Vec::new());
+    cheat.keep(&street.takes(0, 8).unwrap()).unwrap();
+    assert!(check(&mut cheat, &street, [0]).is_err());
+    assert!(lookups(&mut cheat, &street, 8, Duration::from_secs(1), 1).is_err());
+}
+
+#[test]
+fn a_full_store_expires_while_it_records_and_keeps_what_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let street = Street::new(5, 4, 1_000_000);
+    let plan =
+        Steady { kept: 160, clips: 400, group: 4, sweep_every: 40, held_percent: 10, rounds: 2 };
+    let kept = street.span_of(plan.kept);
+    let store = dir.path().join("store");
+    let mut store = StoreKeeper::keeping(&store, &street, Commit::Grouped, kept).unwrap();
+    let mut raw = RawKeeper::open(dir.path(), false, 32 << 20).unwrap();
+    let (own, limit) = steady(&mut store, &mut raw, &street, &plan, &mut |_| ()).unwrap();
+    assert!(!own.sweeps.is_empty() && !limit.sweeps.is_empty());
+    assert!(store.store().unwrap().stats().unwrap().held_clips > 0);
+    assert_eq!(own.track.bytes(), 400_000_000);
+}
+
+#[test]
+fn bulk_expiry_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let street = Street::new(5, 4, 1_000_000);
+    let mut store =
+        StoreKeeper::keeping(dir.path(), &street, Commit::Grouped, Duration::from_hours(1))
+            .unwrap();
+    let bulk = bulk_expiry(&mut store, &street, 300, &mut |_| ()).unwrap();
+    assert!(bulk.disk_bytes.1 < bulk.disk_bytes.0 - 200_000_000, "{bulk:?}");
+    assert_eq!(store.store().unwrap().stats().unwrap().clips, 0);
+}
+
+#[test]
+fn writers_at_once_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let street = street();
+    let store = StoreKeeper::open(dir.path(), &street, Commit::Each).unwrap();
+    let plan = Together { writers: 4, clips: 3, fragment_bytes: 10_000 };
+    let track = together(&store, &street, &plan).unwrap();
+    assert_eq!(track.latencies.count(), 4 * 3 * 4);
+    let stats = store.store().unwrap().stats().unwrap();
+    assert_eq!((stats.clips, stats.live_bytes), (12, track.bytes()));
+}
+
+#[test]
+fn acknowledged_clips_are_there_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let street = street();
+    let mut store = StoreKeeper::open(dir.path(), &street, Commit::Each).unwrap();
+    store.keep(&street.takes(0, 20).unwrap()).unwrap();
+    let found = reopenings(&mut store, &street, 20, 2).unwrap();
+    assert_eq!(found.iter().filter(|one| one.killed).count(), 2);
+    check(&mut store, &street, 0..24).unwrap();
+}
