@@ -21,7 +21,9 @@ mod source;
 mod start_time;
 mod stream_clock;
 
-pub use export::{EXPORT_SAMPLES_MAX, Export, ExportClip, Format};
+pub use export::{
+    DecoderChange, EXPORT_SAMPLES_MAX, Export, ExportClip, ExportPart, ExportPlan, Format,
+};
 pub use facts::ClipFacts;
 pub use init::{ConfigId, InitSegment, MOOV_BYTES_MAX, Track, TrackKind};
 pub use probe::{Kind, probe};
