@@ -67,6 +67,7 @@
 //! |---|---|
 //! | none | the engine, for linking into a hub |
 //! | `media` | `media`: cutting fragmented MP4 into clips, one playable MP4 for a window |
+//! | `daemon` (default) | `daemon`: the store over HTTP, `clipkeep serve` |
 //! | `cli` (default) | the `clipkeep` binary |
 //! | `mutation` | for the tests of this crate alone: switches syncs and checks off |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -87,6 +88,8 @@ mod retention;
 mod store;
 #[cfg(feature = "media")]
 pub mod media;
+#[cfg(feature = "daemon")]
+pub mod daemon;
 #[cfg(feature = "cli")]
 pub mod cli;
 /// What the fuzz targets check, which must see private layers: in no build that anybody links.

@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "daemon")]
+use super::serve;
 use super::{
     camera, clock, completions, delete, demo, exit, get, hold, import, init, inspect, keep, ls,
     man, plan, policy, record, repair, show, stats, sweep, verify,
@@ -30,6 +32,8 @@ pub(super) enum Command {
     Init(init::Args),
     Import(import::Args),
     Record(record::Args),
+    #[cfg(feature = "daemon")]
+    Serve(serve::Args),
     Ls(ls::Args),
     Show(show::Args),
     Get(get::Args),

@@ -26,6 +26,8 @@ mod policy;
 mod progress;
 mod record;
 mod repair;
+#[cfg(feature = "daemon")]
+mod serve;
 mod show;
 mod size;
 mod stats;
@@ -69,6 +71,8 @@ fn dispatch(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
         Command::Init(args) => init::run(&args, out),
         Command::Import(args) => import::run(&args, out),
         Command::Record(args) => record::run(&args, out),
+        #[cfg(feature = "daemon")]
+        Command::Serve(args) => serve::run(&args, out),
         Command::Ls(args) => ls::run(&args, out),
         Command::Show(args) => show::run(&args, out),
         Command::Get(args) => get::run(&args, out),
