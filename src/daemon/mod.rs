@@ -26,6 +26,7 @@ mod pool;
 mod problem;
 mod router;
 mod serve;
+mod watch;
 
 pub use config::Config;
 pub use serve::{Started, serve};

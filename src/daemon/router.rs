@@ -9,11 +9,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
 use super::problem::Problem;
-use super::{access, cameras, health};
+use super::{access, cameras, health, watch};
 
 /// The routes and their documentation. Each file of handlers is merged here.
 fn documented() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(health::routes()).merge(cameras::routes())
+    OpenApiRouter::new().merge(health::routes()).merge(cameras::routes()).merge(watch::routes())
 }
 
 /// The service.
