@@ -42,4 +42,6 @@ mod tidy;
 mod together;
 mod torn;
 mod trouble;
+#[cfg(all(feature = "cli", feature = "daemon"))]
+mod watch;
 mod world;

@@ -65,3 +65,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(page::routes())
         .layer(Extension(Watch(Arc::new(shared))))
 }
+
+#[cfg(test)]
+mod tests;

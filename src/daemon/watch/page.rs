@@ -1,7 +1,7 @@
 //! The page for looking at footage: embedded, without anything from elsewhere.
 //!
-//! It shows what the routes give to whoever looks, and has no rights of its own: a browser asks for
-//! the token by itself, as the password of a name that does not matter.
+//! It shows what the routes give to whoever looks, and has no rights of its own: where a token is
+//! needed it changes one for a session, because media elements cannot send any.
 
 use axum::http::HeaderName;
 use axum::http::header::{

@@ -10,7 +10,7 @@ const SOON_MS = 86_400_000;
 const COLOURS = { covered: "#2f7fd1", expiring: "#d98a1f", held: "#b3261e", cursor: "#e8e8e8", text: "#888" };
 
 const page = Object.fromEntries(
-  ["camera", "until", "hours", "newest", "video", "timeline", "status", "download"]
+  ["camera", "until", "hours", "newest", "video", "timeline", "status", "download", "sign-in", "token"]
     .map((id) => [id, document.getElementById(id)]),
 );
 
@@ -21,6 +21,8 @@ const state = { from: 0, to: 0, shown: null, playing: null };
 async function ask(path) {
   const response = await fetch(path, { headers: { Accept: "application/json" } });
   const body = await response.json();
+  // Media elements cannot send a token: it is changed for a cookie that this page cannot read.
+  if (response.status === 401) page["sign-in"].hidden = false;
   if (!response.ok) throw new Error(body.detail ?? response.statusText);
   return body;
 }
@@ -150,7 +152,21 @@ async function start() {
   else await newest();
 }
 
+/** Changes the token for a session, and forgets it. */
+async function signIn() {
+  const headers = { Authorization: `Bearer ${page.token.value.trim()}` };
+  page.token.value = "";
+  const response = await fetch("v1/session", { method: "POST", headers });
+  if (!response.ok) throw new Error((await response.json()).detail);
+  page["sign-in"].hidden = true;
+  await start();
+}
+
 const run = (work) => () => work().catch((error) => say(error.message));
+page["sign-in"].addEventListener("submit", (event) => {
+  event.preventDefault();
+  run(signIn)();
+});
 page.camera.addEventListener("change", run(newest));
 page.newest.addEventListener("click", run(newest));
 page.hours.addEventListener("change", () => show(state.to));
