@@ -35,6 +35,7 @@ mod problem;
 mod router;
 mod serve;
 mod tls;
+mod watch;
 
 pub(crate) use access::{NewToken, Role, TokenFile};
 pub use config::Config;

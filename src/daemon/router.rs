@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
 use super::problem::Problem;
-use super::{access, cameras, health, holds, ingest, inspect, keeping, observe};
+use super::{access, cameras, health, holds, ingest, inspect, keeping, observe, watch};
 
 /// The routes and their documentation. Each file of handlers is merged here.
 fn documented() -> OpenApiRouter<App> {
@@ -22,6 +22,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(holds::routes())
         .merge(keeping::routes())
         .merge(inspect::routes())
+        .merge(watch::routes())
 }
 
 /// The service.
