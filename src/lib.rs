@@ -88,6 +88,8 @@ mod retention;
 mod store;
 #[cfg(feature = "media")]
 pub mod media;
+#[cfg(any(feature = "cli", feature = "daemon"))]
+mod ingest;
 #[cfg(feature = "daemon")]
 pub mod daemon;
 #[cfg(feature = "cli")]

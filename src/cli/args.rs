@@ -2,12 +2,12 @@
 
 use clap::{Parser, Subcommand};
 
-#[cfg(feature = "daemon")]
-use super::serve;
 use super::{
     camera, clock, completions, delete, demo, exit, get, hold, import, init, inspect, keep, ls,
     man, plan, policy, record, repair, show, stats, sweep, verify,
 };
+#[cfg(feature = "daemon")]
+use super::{serve, token};
 
 /// Keeps camera clips for a promised time, deletes them on time, and never deletes what a hold
 /// protects.
@@ -34,6 +34,8 @@ pub(super) enum Command {
     Record(record::Args),
     #[cfg(feature = "daemon")]
     Serve(serve::Args),
+    #[cfg(feature = "daemon")]
+    Token(token::Args),
     Ls(ls::Args),
     Show(show::Args),
     Get(get::Args),

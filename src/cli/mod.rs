@@ -33,6 +33,8 @@ mod size;
 mod stats;
 mod store_args;
 mod sweep;
+#[cfg(feature = "daemon")]
+mod token;
 mod verify;
 mod view;
 mod when;
@@ -73,6 +75,8 @@ fn dispatch(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
         Command::Record(args) => record::run(&args, out),
         #[cfg(feature = "daemon")]
         Command::Serve(args) => serve::run(&args, out),
+        #[cfg(feature = "daemon")]
+        Command::Token(args) => token::run(&args, out),
         Command::Ls(args) => ls::run(&args, out),
         Command::Show(args) => show::run(&args, out),
         Command::Get(args) => get::run(&args, out),

@@ -82,9 +82,39 @@ fn announce(started: &Started, out: &mut Out) -> anyhow::Result<()> {
     let scheme = if started.tls { "https" } else { "http" };
     let url = format!("{scheme}://{}", started.address);
     if out.wants_json() {
-        out.line(json!({"listening": url}))?;
-    } else {
-        out.line(format_args!("Listening on {url}"))?;
+        // One line, so that a wrapper knows when it has read it.
+        let tokens: serde_json::Map<_, _> =
+            started.tokens.iter().map(|(role, token)| (role.clone(), json!(token))).collect();
+        out.line(json!({"listening": url, "tokens": tokens}))?;
+        return out.flush();
     }
+    out.line(format_args!("Listening on {url}"))?;
+    let mut camera_token = "CAMERA-TOKEN";
+    if !started.tokens.is_empty() {
+        out.line(
+            "\nThe first tokens, shown once and kept by nobody (`clipkeep token` makes others):",
+        )?;
+    }
+    for (role, token) in &started.tokens {
+        out.line(format_args!("  {role:9} {token}"))?;
+        if role == "camera" {
+            camera_token = token;
+        }
+    }
+    out.line(format_args!("\nPush a first stream:\n{}", push_line(started, &url, camera_token)))?;
     out.flush()
+}
+
+/// The command that pushes a test picture.
+fn push_line(started: &Started, url: &str, token: &str) -> String {
+    let token = if started.wants_tokens {
+        format!("  -headers $'Authorization: Bearer {token}\\r\\n' \\\n")
+    } else {
+        String::new()
+    };
+    format!(
+        "  ffmpeg -re -f lavfi -i testsrc2=size=640x360:rate=25 -c:v libx264 -g 50 -f mp4 \\\n  \
+         -movflags +frag_keyframe+empty_moov+default_base_moof+delay_moov \\\n{token}  \
+         -method POST {url}/v1/cameras/front-door/stream"
+    )
 }

@@ -6,6 +6,9 @@ use crate::{Result as StoreResult, Store};
 
 use super::access::Access;
 use super::config::Config;
+use super::ingest::Intake;
+use super::inspect::Check;
+use super::keys::Keys;
 use super::metrics::Metrics;
 use super::pool::Pool;
 use super::problem::Problem;
@@ -22,14 +25,28 @@ struct Inner {
     store: OnceLock<Store>,
     access: Access,
     metrics: Metrics,
+    intake: Intake,
+    keys: Keys,
+    check: Check,
 }
 
 impl App {
     /// The state of a daemon whose store is not open yet.
     pub(super) fn new(config: Config, access: Access) -> Self {
         let pool = Pool::new(config.http.reader_threads, config.http.writer_threads);
+        let ingest = &config.ingest;
+        let intake = Intake::new(ingest.senders_max, ingest.memory_bytes_max);
         let (store, metrics) = (OnceLock::new(), Metrics::new());
-        Self(Arc::new(Inner { config, pool, store, access, metrics }))
+        Self(Arc::new(Inner {
+            config,
+            pool,
+            store,
+            access,
+            metrics,
+            intake,
+            keys: Keys::default(),
+            check: Check::default(),
+        }))
     }
 
     /// Takes the open store: from here on requests are answered.
@@ -89,5 +106,17 @@ impl App {
 
     pub(super) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(super) fn intake(&self) -> &Intake {
+        &self.0.intake
+    }
+
+    pub(super) fn check(&self) -> &Check {
+        &self.0.check
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.0.keys
     }
 }

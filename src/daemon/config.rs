@@ -15,6 +15,9 @@ use crate::types::{Error, Result};
 /// The defaults, each explained: what `clipkeep serve --print-config` prints.
 const DEFAULTS: &str = include_str!("default.toml");
 
+/// The longest clips that a stream can be cut into: with a fragment on top, the store takes them.
+const CLIP_SECONDS_MAX: u64 = 3_000;
+
 /// Every setting of the daemon.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +40,6 @@ pub(super) struct Http {
     pub(super) tls_key: PathBuf,
     pub(super) reader_threads: usize,
     pub(super) writer_threads: usize,
-    pub(super) connections_max: usize,
     pub(super) header_seconds: u64,
     pub(super) body_idle_seconds: u64,
     pub(super) stop_seconds: u64,
@@ -76,7 +78,9 @@ pub(super) enum WhenFullName {
 pub(super) struct Ingest {
     pub(super) clip_seconds: u64,
     pub(super) clip_bytes_max: u64,
-    pub(super) clips_in_memory_bytes_max: u64,
+    pub(super) fragment_bytes_max: u64,
+    pub(super) memory_bytes_max: u64,
+    pub(super) senders_max: usize,
     pub(super) new_cameras: bool,
 }
 
@@ -174,21 +178,26 @@ impl Config {
         let zeros = [
             ("http.reader_threads", http.reader_threads == 0),
             ("http.writer_threads", http.writer_threads == 0),
-            ("http.connections_max", http.connections_max == 0),
             ("http.header_seconds", http.header_seconds == 0),
             ("http.body_idle_seconds", http.body_idle_seconds == 0),
             ("store.sweep_seconds", self.store.sweep_seconds == 0),
             ("ingest.clip_seconds", self.ingest.clip_seconds == 0),
             ("ingest.clip_bytes_max", self.ingest.clip_bytes_max == 0),
+            ("ingest.senders_max", self.ingest.senders_max == 0),
         ];
         if let Some((name, _)) = zeros.iter().find(|(_, zero)| *zero) {
             return Err(Error::invalid(format!("setting {name}: want more than 0")));
         }
-        if self.ingest.clips_in_memory_bytes_max < self.ingest.clip_bytes_max {
+        let ingest = &self.ingest;
+        if ingest.memory_bytes_max < ingest.clip_bytes_max.max(ingest.fragment_bytes_max) {
             return Err(Error::invalid(
-                "settings: ingest.clips_in_memory_bytes_max must fit one clip of \
-                 ingest.clip_bytes_max",
+                "settings: ingest.memory_bytes_max must have room for one clip and one fragment",
             ));
+        }
+        if ingest.clip_seconds > CLIP_SECONDS_MAX {
+            return Err(Error::invalid(format!(
+                "setting ingest.clip_seconds: want at most {CLIP_SECONDS_MAX}"
+            )));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What a request says, parsed once: an error is a problem document, never plain text.
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -91,6 +92,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         })?;
         let parsed = serde_json::from_slice(&body);
         parsed.map(Self).map_err(|error| Problem::invalid(format!("body: {error}")))
+    }
+}
+
+/// The longest `Idempotency-Key`.
+const KEY_BYTES_MAX: usize = 128;
+
+/// The `Idempotency-Key`, where there is one.
+///
+/// # Errors
+///
+/// `invalid-input` for one that is empty, too long, or no plain text.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if !text.is_empty() && text.len() <= KEY_BYTES_MAX => Ok(Some(text.to_owned())),
+        _ => {
+            Err(Problem::invalid(format!("Idempotency-Key: want 1 to {KEY_BYTES_MAX} characters")))
+        }
     }
 }
 

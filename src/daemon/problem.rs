@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind};
 /// An error answer: `application/problem+json`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// What kind of problem it is: `https://clipkeep.dev/problems/CODE`, a name and no page.
+    /// What kind of problem it is: `urn:clipkeep:problem:CODE`.
     #[serde(rename = "type")]
     kind: String,
     /// The HTTP status.
@@ -70,7 +70,7 @@ impl Problem {
     pub(super) fn new(code: &'static str, detail: impl Into<String>) -> Self {
         let row = CODES.iter().find(|row| row.0 == code);
         let (status, title) = row.map_or((500, "The store failed"), |row| (row.1, row.2));
-        let kind = format!("https://clipkeep.dev/problems/{code}");
+        let kind = format!("urn:clipkeep:problem:{code}");
         let detail = detail.into();
         let (challenge, retry_after_seconds) = (None, None);
         Self { kind, status, code, title, detail, challenge, retry_after_seconds, closes: false }

@@ -9,11 +9,20 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
 use super::problem::Problem;
-use super::{access, cameras, health, watch};
+use super::{access, cameras, health, holds, ingest, inspect, keeping, observe, watch};
 
 /// The routes and their documentation. Each file of handlers is merged here.
 fn documented() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(health::routes()).merge(cameras::routes()).merge(watch::routes())
+    OpenApiRouter::new()
+        .merge(health::routes())
+        .merge(observe::routes())
+        .merge(access::routes())
+        .merge(cameras::routes())
+        .merge(ingest::routes())
+        .merge(holds::routes())
+        .merge(keeping::routes())
+        .merge(inspect::routes())
+        .merge(watch::routes())
 }
 
 /// The service.
@@ -26,6 +35,7 @@ pub(super) fn build(app: App) -> Router {
         .route_layer(middleware::from_fn_with_state(app.clone(), access::guard))
         .fallback(async || Problem::new("no-such-route", "there is no such route"))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), observe::count))
         .with_state(app)
 }
 

@@ -5,17 +5,25 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
+use axum::Router;
 use axum_server::Handle;
+use axum_server::accept::Accept;
+use sd_notify::NotifyState;
+use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
+use crate::Store;
 use crate::types::{Error, ErrorKind, Result};
-use crate::{Retention, Store, WhenFull};
 
-use super::access::Access;
+use super::access::{Access, Issued, Role, TokenFile};
 use super::app::App;
-use super::config::{Config, WhenFullName};
-use super::router;
+use super::config::Config;
+use super::{log, opening, router, tls};
+
+/// How often files that others may change (tokens, certificates) are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a daemon that has started says of itself.
 #[derive(Clone, Debug)]
@@ -25,15 +33,21 @@ pub struct Started {
     pub address: SocketAddr,
     /// Whether it speaks TLS.
     pub tls: bool,
+    /// Whether it asks for tokens.
+    pub wants_tokens: bool,
+    /// The first tokens, by role: made now, and never shown again.
+    pub tokens: Vec<(String, String)>,
 }
 
 /// Runs the daemon until it is told to stop by SIGTERM or SIGINT; `started` is called when it
-/// listens.
+/// listens. Requests are answered as soon as the store is open.
 ///
 /// # Errors
 ///
 /// Why it could not start, or what went wrong when the store was closed.
 pub fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
+    log::begin(&config.log);
+    opening::check_folder(&config.dir)?;
     let runtime = runtime::Builder::new_multi_thread()
         .max_blocking_threads(config.http.reader_threads + config.http.writer_threads + 8)
         .enable_all()
@@ -46,66 +60,126 @@ pub fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
 }
 
 async fn run(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
-    let listen = config.http.listen;
-    let listener =
-        TcpListener::bind(listen).map_err(|error| system(&format!("listen on {listen}"), error))?;
-    let address = listener.local_addr().map_err(|error| system("listen", error))?;
-    let stop = Duration::from_secs(config.http.stop_seconds);
-    let tls = config.has_tls();
-    let app = App::new(config.clone(), Access::new(config.access.tokens));
+    let settings = &config.access;
+    let file = TokenFile::of(&config.dir);
+    let (access, issued) = Access::open(settings.tokens, settings.requests_per_second, file)?;
+    let app = App::new(config.clone(), access);
     let handle = Handle::new();
-    let mut server = axum_server::from_tcp(listener)
-        .map_err(|error| system("listen", error))?
-        .http1_only()
-        .handle(handle.clone());
+    let (address, serving) = listen(&app, &handle).await?;
+    started(&Started {
+        address,
+        tls: config.has_tls(),
+        wants_tokens: settings.tokens,
+        tokens: issued.into_iter().map(shown).collect(),
+    });
+    let looking = tokio::spawn(look_at_tokens(app.clone()));
+    let store = opening::open(config.clone()).await?;
+    app.open(store.clone());
+    tell_systemd(&[NotifyState::Ready]);
+    tracing::info!(%address, "serving");
+    terminated().await?;
+    tell_systemd(&[NotifyState::Stopping]);
+    tracing::info!("stopping");
+    looking.abort();
+    let bound = Duration::from_secs(config.http.stop_seconds);
+    if tokio::time::timeout(bound, stop(&app, &handle, serving, bound)).await.is_err() {
+        tracing::warn!("the stop took too long: what is still open ends at its last fragment");
+    }
+    close(store).await
+}
+
+fn shown(issued: Issued) -> (String, String) {
+    (Role::name(issued.role).to_owned(), issued.secret)
+}
+
+/// Binds the socket and answers on it.
+async fn listen(
+    app: &App,
+    handle: &Handle<SocketAddr>,
+) -> Result<(SocketAddr, JoinHandle<io::Result<()>>)> {
+    let listen = app.config().http.listen;
+    let failed = |error| system(&format!("listen on {listen}"), error);
+    let listener = TcpListener::bind(listen).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let router = router::build(app.clone());
+    let serving = if app.config().has_tls() {
+        let settings = tls::open(&app.config().http).await?;
+        tokio::spawn(tls::follow(settings.clone(), app.config().http.clone(), LOOK));
+        let server = axum_server::from_tcp_rustls(listener, settings).map_err(failed)?;
+        answer(server.handle(handle.clone()), app, router)
+    } else {
+        let server = axum_server::from_tcp(listener).map_err(failed)?;
+        answer(server.handle(handle.clone()), app, router)
+    };
+    Ok((address, serving))
+}
+
+type Server<A> = axum_server::Server<SocketAddr, A>;
+
+fn answer<A>(server: Server<A>, app: &App, router: Router) -> JoinHandle<io::Result<()>>
+where
+    A: Accept<TcpStream, Router> + Clone + Send + Sync + 'static,
+    A::Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
+    A::Service:
+        axum_server::service::SendService<axum::http::Request<hyper::body::Incoming>> + Send,
+    A::Future: Send,
+{
+    let headers = Duration::from_secs(app.config().http.header_seconds);
+    let mut server = server.http1_only();
     server
         .http_builder()
         .http1()
         // A sender that closes its side after the last byte is not gone: it waits for nothing.
         .half_close(true)
-        .header_read_timeout(Duration::from_secs(config.http.header_seconds));
-    let service = router::build(app.clone()).into_make_service();
-    let serving = tokio::spawn(server.serve(service));
-    started(&Started { address, tls });
-    let store = open(config).await?;
-    app.open(store.clone());
-    terminated().await?;
-    handle.graceful_shutdown(Some(stop));
-    match tokio::time::timeout(stop, serving).await {
-        Ok(Ok(served)) => served.map_err(|error| system("serve", error))?,
-        Ok(Err(failed)) => return Err(Error::new(ErrorKind::Io, format!("serve: {failed}"))),
-        Err(_) => tracing::warn!("the stop took too long: connections are dropped"),
-    }
-    store.close()
+        .max_buf_size(HEADER_BYTES_MAX)
+        .header_read_timeout(headers);
+    tokio::spawn(server.serve(router.into_make_service()))
 }
 
-async fn open(config: Config) -> Result<Store> {
-    let opened = tokio::task::spawn_blocking(move || options(&config)?.open(&config.dir)).await;
-    opened.map_err(|failed| Error::new(ErrorKind::Io, format!("open store: {failed}")))?
+/// Room for the headers of one request, and for what is read of its body at a time.
+const HEADER_BYTES_MAX: usize = 64 << 10;
+
+/// Ends senders first, so that what they have sent of a clip is finished and durable; then waits
+/// for the answers that are under way.
+async fn stop(
+    app: &App,
+    handle: &Handle<SocketAddr>,
+    serving: JoinHandle<io::Result<()>>,
+    bound: Duration,
+) {
+    handle.graceful_shutdown(Some(bound));
+    app.intake().stop().await;
+    match serving.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the socket failed"),
+        Err(failed) => tracing::error!(%failed, "the server panicked"),
+    }
 }
 
-fn options(config: &Config) -> Result<crate::StoreOptions> {
-    let store = &config.store;
-    let given = |bytes: u64| (bytes > 0).then_some(bytes);
-    let mut options = Store::options()
-        .retention(Retention::days(store.keep_days_at_least, store.keep_days_at_most)?)
-        .free_space_floor(store.free_space_floor_bytes)
-        .segment_bytes(store.segment_bytes)
-        .sweeper(Duration::from_secs(store.sweep_seconds))
-        .when_full(match store.when_full {
-            WhenFullName::DropOldest => WhenFull::DropOldest,
-            WhenFullName::Refuse => WhenFull::Refuse,
-        });
-    if let Some(bytes) = given(store.quota_bytes) {
-        options = options.quota(bytes);
+/// The command line may have made or revoked a token.
+async fn look_at_tokens(app: App) {
+    let mut every = tokio::time::interval(LOOK);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let again = app.clone();
+        if app.pool().read(move || again.access().reload()).await.is_err() {
+            tracing::warn!("nobody was free to look at the tokens");
+        }
     }
-    if let Some(bytes) = given(store.hold_budget_bytes) {
-        options = options.hold_budget(bytes);
+}
+
+/// Makes everything durable.
+async fn close(store: Store) -> Result<()> {
+    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    closed.map_err(|failed| Error::new(ErrorKind::Io, format!("close store: {failed}")))?
+}
+
+/// Without systemd there is nobody to tell.
+fn tell_systemd(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd cannot be told");
     }
-    if let Some(bytes) = given(store.agency_hold_budget_bytes) {
-        options = options.agency_hold_budget(bytes);
-    }
-    Ok(options)
 }
 
 /// Returns when somebody wants the daemon to stop.
@@ -120,6 +194,6 @@ async fn terminated() -> Result<()> {
     Ok(())
 }
 
-fn system(operation: &str, error: io::Error) -> Error {
+pub(super) fn system(operation: &str, error: io::Error) -> Error {
     Error::io(operation, Path::new(""), error)
 }

@@ -6,12 +6,14 @@ use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::types::{Error, Result};
+
 /// What a token is for.
 #[derive(
     Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema,
 )]
 #[serde(rename_all = "kebab-case")]
-pub(in crate::daemon) enum Role {
+pub(crate) enum Role {
     /// Writes its own clips, and reads nothing.
     Camera,
     /// A household: looks at its cameras' footage, keeps and deletes it.
@@ -26,11 +28,11 @@ pub(in crate::daemon) enum Role {
 
 impl Role {
     /// All of them, in the order of the table.
-    pub(in crate::daemon) const ALL: [Self; 5] =
+    pub(crate) const ALL: [Self; 5] =
         [Self::Camera, Self::Resident, Self::Agency, Self::Operator, Self::Public];
 
     /// Its name in tokens, tables and answers.
-    pub(in crate::daemon) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Camera => "camera",
             Self::Resident => "resident",
@@ -38,6 +40,17 @@ impl Role {
             Self::Operator => "operator",
             Self::Public => "public",
         }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == text).ok_or_else(|| {
+            let want = "camera, resident, agency, operator or public";
+            Error::invalid(format!("role {text:?}: want {want}"))
+        })
     }
 }
 
@@ -87,6 +100,7 @@ const fn ingest(method: &'static str, path: &'static str) -> Rule {
 
 const RESIDENT: &[Role] = &[Role::Resident];
 const OPERATOR: &[Role] = &[Role::Operator];
+const ALL: &[Role] = &Role::ALL;
 const BOTH: &[Role] = &[Role::Resident, Role::Operator];
 
 /// Every route. `HEAD` is as `GET`.
@@ -98,7 +112,31 @@ pub(in crate::daemon) const RULES: &[Rule] = &[
     open("GET", "/page/page.js"),
     open("GET", "/page/page.css"),
     rule("GET", "/metrics", OPERATOR),
+    rule("GET", "/v1/tokens", BOTH),
+    rule("POST", "/v1/tokens", BOTH),
+    rule("DELETE", "/v1/tokens/{token}", BOTH),
+    rule("POST", "/v1/session", ALL),
+    rule("DELETE", "/v1/session", ALL),
     rule("GET", "/v1/cameras", BOTH),
+    rule("PUT", "/v1/cameras/{camera}", OPERATOR),
+    rule("DELETE", "/v1/cameras/{camera}", OPERATOR),
+    rule("PUT", "/v1/cameras/{camera}/policy", OPERATOR),
+    rule("GET", "/v1/policy", BOTH),
+    rule("PUT", "/v1/policy", OPERATOR),
+    rule("GET", "/v1/plan", OPERATOR),
+    rule("POST", "/v1/sweep", OPERATOR),
+    rule("GET", "/v1/stats", OPERATOR),
+    rule("GET", "/v1/ledger", OPERATOR),
+    rule("GET", "/v1/verify", OPERATOR),
+    rule("POST", "/v1/verify", OPERATOR),
+    rule("POST", "/v1/clock/confirm", OPERATOR),
+    rule("GET", "/v1/holds", BOTH),
+    rule("POST", "/v1/holds", BOTH),
+    rule("GET", "/v1/holds/{hold}", BOTH),
+    rule("GET", "/v1/holds/{hold}/receipt", BOTH),
+    rule("POST", "/v1/holds/{hold}/narrow", BOTH),
+    rule("POST", "/v1/holds/{hold}/renew", BOTH),
+    rule("POST", "/v1/holds/{hold}/release", BOTH),
     ingest("POST", "/v1/cameras/{camera}/stream"),
     ingest("PUT", "/v1/cameras/{camera}/stream"),
     ingest("PUT", "/v1/cameras/{camera}/clips"),
@@ -108,6 +146,7 @@ pub(in crate::daemon) const RULES: &[Rule] = &[
     footage("GET", "/v1/cameras/{camera}/playlist.m3u8", RESIDENT),
     footage("GET", "/v1/cameras/{camera}/window.mp4", RESIDENT),
     footage("GET", "/v1/clips/{clip}", RESIDENT),
+    rule("DELETE", "/v1/clips/{clip}", RESIDENT),
     footage("GET", "/v1/clips/{clip}/media", RESIDENT),
     footage("GET", "/v1/clips/{clip}/media.mp4", RESIDENT),
 ];
@@ -117,6 +156,11 @@ impl Rule {
     pub(in crate::daemon) fn of(method: &Method, path: &str) -> Option<&'static Self> {
         let method = if method == Method::HEAD { "GET" } else { method.as_str() };
         RULES.iter().find(|rule| rule.method == method && rule.path == path)
+    }
+
+    /// Whether `path` has a rule for any method.
+    pub(in crate::daemon) fn is_for(path: &str) -> bool {
+        RULES.iter().any(|rule| rule.path == path)
     }
 
     /// Whether it needs no token.

@@ -3,7 +3,7 @@
 use super::source::Source;
 
 /// The layers from the bottom up. A module names only what stands to the left of it, or itself.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "barrier",
     "sync",
     "types",
@@ -18,10 +18,11 @@ const LAYERS: [&str; 16] = [
     "evidence",
     "requests",
     "archive",
+    "ingest",
     "daemon",
     "cli",
 ];
-/// A leaf beside the engine: it may name `types` alone, and only `cli` and `daemon` may name it.
+/// A leaf beside the engine: it may name `types` alone, and only those above the engine may name it.
 const MEDIA: &str = "media";
 
 /// The modules of the crate that a line of code names.
@@ -39,9 +40,9 @@ fn may_name(layer: &str, other: &str) -> bool {
     }
     match (rank(layer), rank(other)) {
         (Some(own), Some(its)) => its < own,
-        (Some(_), None) if other == MEDIA => matches!(layer, "cli" | "daemon"),
+        (Some(_), None) if other == MEDIA => matches!(layer, "ingest" | "cli" | "daemon"),
         // What lib.rs exports: for those above the engine.
-        (Some(_), None) => matches!(layer, "cli" | "daemon"),
+        (Some(_), None) => matches!(layer, "ingest" | "cli" | "daemon"),
         (None, _) => false,
     }
 }
