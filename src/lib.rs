@@ -68,6 +68,7 @@
 //! | none | the engine, for linking into a hub |
 //! | `media` | `media`: cutting fragmented MP4 into clips, one playable MP4 for a window |
 //! | `bench` | `workload`: a seeded workload over the store, and the raw limit of its disk |
+//! | `daemon` (default) | `daemon`: the store over HTTP, `clipkeep serve` |
 //! | `cli` (default) | the `clipkeep` binary |
 //! | `mutation` | for the tests of this crate alone: switches syncs and checks off |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -90,6 +91,10 @@ mod store;
 pub mod media;
 #[cfg(feature = "bench")]
 pub mod workload;
+#[cfg(any(feature = "cli", feature = "daemon"))]
+mod ingest;
+#[cfg(feature = "daemon")]
+pub mod daemon;
 #[cfg(feature = "cli")]
 pub mod cli;
 /// What the fuzz targets check, which must see private layers: in no build that anybody links.

@@ -6,6 +6,8 @@ use super::{
     bench, camera, clock, completions, delete, demo, exit, get, hold, import, init, inspect, keep,
     ls, man, plan, policy, record, repair, show, stats, sweep, verify,
 };
+#[cfg(feature = "daemon")]
+use super::{serve, token};
 
 /// Keeps camera clips for a promised time, deletes them on time, and never deletes what a hold
 /// protects.
@@ -30,6 +32,10 @@ pub(super) enum Command {
     Init(init::Args),
     Import(import::Args),
     Record(record::Args),
+    #[cfg(feature = "daemon")]
+    Serve(serve::Args),
+    #[cfg(feature = "daemon")]
+    Token(token::Args),
     Ls(ls::Args),
     Show(show::Args),
     Get(get::Args),

@@ -27,11 +27,15 @@ mod policy;
 mod progress;
 mod record;
 mod repair;
+#[cfg(feature = "daemon")]
+mod serve;
 mod show;
 mod size;
 mod stats;
 mod store_args;
 mod sweep;
+#[cfg(feature = "daemon")]
+mod token;
 mod verify;
 mod view;
 mod when;
@@ -71,6 +75,10 @@ fn dispatch(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
         Command::Init(args) => init::run(&args, out),
         Command::Import(args) => import::run(&args, out),
         Command::Record(args) => record::run(&args, out),
+        #[cfg(feature = "daemon")]
+        Command::Serve(args) => serve::run(&args, out),
+        #[cfg(feature = "daemon")]
+        Command::Token(args) => token::run(&args, out),
         Command::Ls(args) => ls::run(&args, out),
         Command::Show(args) => show::run(&args, out),
         Command::Get(args) => get::run(&args, out),

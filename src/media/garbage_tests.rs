@@ -25,6 +25,14 @@ fn read_all(bytes: &[u8]) {
     assert!(pieces <= bytes.len() / 8, "{kind:?}: pieces from nothing");
     let bytes = Bytes::copy_from_slice(bytes);
     let facts = ClipFacts::read(&bytes);
+    if let Ok(index) = ClipIndex::read(&bytes) {
+        let index = Arc::new(index);
+        let clip = |start| PlaylistClip::new(start, "garbage.mp4", Arc::clone(&index));
+        let clips = [clip(Timestamp::EPOCH), clip(Timestamp::MAX)];
+        if let Ok(playlist) = Playlist::plan(&clips, None) {
+            assert!(playlist.to_string().len() <= 1_000 + 2_000 * index.fragments());
+        }
+    }
     for format in [Format::Mp4, Format::Fragmented] {
         let clip = ExportClip::new(Timestamp::EPOCH, "garbage", Arc::new(bytes.clone()));
         let planned = Export::plan(&[clip], None, format);

@@ -11,6 +11,7 @@ mod boxes;
 mod codec;
 mod export;
 mod facts;
+mod hls;
 mod init;
 mod moof;
 mod plain;
@@ -21,8 +22,11 @@ mod source;
 mod start_time;
 mod stream_clock;
 
-pub use export::{EXPORT_SAMPLES_MAX, Export, ExportClip, Format};
+pub use export::{
+    DecoderChange, EXPORT_SAMPLES_MAX, Export, ExportClip, ExportPart, ExportPlan, Format,
+};
 pub use facts::ClipFacts;
+pub use hls::{CLIP_FRAGMENTS_MAX, ClipIndex, Playlist, PlaylistClip};
 pub use init::{ConfigId, InitSegment, MOOV_BYTES_MAX, Track, TrackKind};
 pub use probe::{Kind, probe};
 pub use push::{FRAGMENT_BYTES_MAX, Fragment, FragmentParser, Piece};

@@ -23,6 +23,8 @@ pub(super) struct Timing {
     /// Media time went back, or far ahead.
     pub(super) clock_set: bool,
     pub(super) epoch: Option<Timestamp>,
+    /// The media time of its start by the stream's own clock, in microseconds: what a player sees.
+    pub(super) media_us: i64,
 }
 
 /// Follows the media time of one stream.
@@ -63,7 +65,9 @@ impl StreamClock {
         let Some((track, fragment, shown)) = reference else {
             let start = from_micros(self.end_us);
             let duration = Duration::ZERO;
-            return Timing { start, duration, key: false, clock_set: false, epoch: None };
+            let media_us = self.end_us.saturating_add(self.base_us.unwrap_or(0));
+            let (key, clock_set, epoch) = (false, false, None);
+            return Timing { start, duration, key, clock_set, epoch, media_us };
         };
         let shown = shown.saturating_add(track.edit_shift);
         let at_us = rescale(shown, track.timescale(), MICROS);
@@ -77,6 +81,7 @@ impl StreamClock {
             key: is_reference && fragment.samples.first().is_some_and(|sample| sample.sync),
             clock_set,
             epoch: (at_us > EPOCH_US_MIN).then(|| Timestamp::from_micros(at_us)),
+            media_us: at_us,
         }
     }
 

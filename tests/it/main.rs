@@ -46,4 +46,6 @@ mod torn;
 mod trouble;
 #[cfg(feature = "bench")]
 mod workload;
+#[cfg(all(feature = "cli", feature = "daemon"))]
+mod watch;
 mod world;

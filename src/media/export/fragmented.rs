@@ -1,8 +1,8 @@
 //! The layout of a fragmented MP4: `ftyp moov sidx..` and a `moof mdat` for each group.
 
-use super::Plan;
 use super::groups::{Group, byte_len, place, samples};
 use super::movie::{moov, track_id};
+use super::plan::Parts;
 use super::timeline::{OutSample, OutTrack, Timeline};
 use super::writer::BoxWriter;
 use crate::media::media_error;
@@ -31,7 +31,7 @@ const TRUN_FLAGS: u32 = 0xF01;
 /// # Errors
 ///
 /// `Media` when a single group has more bytes than a fragment can.
-pub(super) fn lay_out(timeline: &Timeline, groups: &[Group], plan: &mut Plan) -> Result<()> {
+pub(super) fn lay_out(timeline: &Timeline, groups: &[Group], parts: &mut Parts) -> Result<()> {
     let mut moofs = Vec::with_capacity(groups.len());
     for (sequence, group) in (1..).zip(groups) {
         moofs.push(moof(timeline, group, sequence)?);
@@ -49,10 +49,10 @@ pub(super) fn lay_out(timeline: &Timeline, groups: &[Group], plan: &mut Plan) ->
         out.full(*b"stsz", 0, 0, |out| out.zeros(8));
     });
     indexes(&mut out, timeline, groups, &moofs);
-    plan.memory(&out.into_bytes());
+    parts.memory(&out.into_bytes());
     for (group, moof) in groups.iter().zip(moofs) {
-        plan.memory(&moof.bytes);
-        place(timeline, group, plan);
+        parts.memory(&moof.bytes);
+        place(timeline, group, parts);
     }
     Ok(())
 }

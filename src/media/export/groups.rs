@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::Plan;
+use super::plan::Parts;
 use super::timeline::{OutSample, OutTrack, Timeline};
 use crate::media::rescale;
 
@@ -67,11 +67,11 @@ pub(super) fn byte_len(samples: &[OutSample]) -> u64 {
     samples.iter().map(|out| u64::from(out.sample.size)).sum()
 }
 
-/// Puts the bytes of all samples of `group` into `plan`, track by track.
-pub(super) fn place(timeline: &Timeline, group: &Group, plan: &mut Plan) {
+/// Puts the bytes of all samples of `group` into `parts`, track by track.
+pub(super) fn place(timeline: &Timeline, group: &Group, parts: &mut Parts) {
     for (track, range) in timeline.tracks.iter().zip(group) {
         for out in samples(track, range) {
-            plan.clip(out.clip, out.sample.offset, u64::from(out.sample.size));
+            parts.clip(out.clip, out.sample.offset, u64::from(out.sample.size));
         }
     }
 }

@@ -1,8 +1,7 @@
 //! One playable, seekable MP4 for a window over several clips.
 //!
-//! An export is a plan: parts of memory (the boxes, made anew) and ranges of the clips (the
-//! samples, bit by bit as recorded). Its length, and any range of it, are known before its first
-//! byte is sent, so that a server can answer `HEAD` and `Range`.
+//! An export is a plan ([`ExportPlan`]) with the clips that it is of. Its length, and any range of
+//! it, are known before its first byte is sent, so that a server can answer `HEAD` and `Range`.
 //!
 //! Both formats are made from the same list of samples, whatever the clips are stored as. Moofs
 //! are therefore written anew, not patched: a patched one could not drop the sound that overlaps
@@ -12,16 +11,22 @@ mod fragmented;
 mod groups;
 mod movie;
 mod mp4;
+mod plan;
 mod timeline;
 mod writer;
 
+pub use plan::{ExportPart, ExportPlan};
+
+use std::error;
 use std::fmt;
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::plan::Parts;
 use self::timeline::Builder;
+use super::init::ConfigId;
 use super::recording::load;
 use super::source::ClipBytes;
 use super::{MICROS, media_error, rescale};
@@ -50,6 +55,7 @@ pub struct ExportClip {
     start: Timestamp,
     name: String,
     bytes: Arc<dyn ClipBytes>,
+    digest: Option<[u8; 32]>,
 }
 
 impl ExportClip {
@@ -57,9 +63,51 @@ impl ExportClip {
     /// messages.
     #[must_use]
     pub fn new(start: Timestamp, name: impl Into<String>, bytes: Arc<dyn ClipBytes>) -> Self {
-        Self { start, name: name.into(), bytes }
+        Self { start, name: name.into(), bytes, digest: None }
+    }
+
+    /// What identifies its bytes, such as the digest that the store took of them: see
+    /// [`ExportPlan::digest`].
+    #[must_use]
+    pub fn digest(mut self, digest: [u8; 32]) -> Self {
+        self.digest = Some(digest);
+        self
     }
 }
+
+/// Why several clips cannot be one file: the source of the error of [`Export::plan`].
+///
+/// One file has one decoder set-up. The clips up to `at` can be one file, and those from
+/// `resume` on another.
+///
+/// # Example
+///
+/// ```
+/// use std::error::Error as _;
+/// use clipkeep::media::{DecoderChange, Export};
+///
+/// let error = Export::plan(&[], None, Default::default()).unwrap_err();
+/// let change = error.source().and_then(|source| source.downcast_ref::<DecoderChange>());
+/// assert!(change.is_none(), "there was nothing to export at all");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DecoderChange {
+    /// Where the first clip with another decoder set-up begins.
+    pub at: Timestamp,
+    /// Where all clips with the set-up before it have ended: later than `at` where they overlap.
+    pub resume: Timestamp,
+}
+
+impl fmt::Display for DecoderChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, resume } = self;
+        write!(f, "the decoder configuration changes: ask for what ends at {at}")?;
+        write!(f, ", and for what starts at {resume}, each by itself")
+    }
+}
+
+impl error::Error for DecoderChange {}
 
 /// The plan of one MP4 file over several clips.
 ///
@@ -81,28 +129,7 @@ impl ExportClip {
 /// ```
 pub struct Export {
     clips: Vec<Arc<dyn ClipBytes>>,
-    memory: Vec<u8>,
-    parts: Vec<Part>,
-    /// Where each part ends.
-    ends: Vec<u64>,
-    covered: Window,
-    duration: Duration,
-}
-
-/// Where a stretch of the export comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
-    Memory(Range<usize>),
-    Clip { clip: u32, range: Range<u64> },
-}
-
-impl Part {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Memory(range) => u64::try_from(range.len()).unwrap_or(u64::MAX),
-            Self::Clip { range, .. } => range.end - range.start,
-        }
-    }
+    plan: ExportPlan,
 }
 
 impl Export {
@@ -116,15 +143,30 @@ impl Export {
     /// # Errors
     ///
     /// `Media` when a clip is damaged, or needs another decoder set-up than the clips before it
-    /// (the message names the clip and its time); `NotFound` when nothing is in the window;
-    /// `InvalidInput` without clips; those of the sources.
+    /// (the message names the clip and its time, the source is a [`DecoderChange`]); `NotFound`
+    /// when nothing is in the window; `InvalidInput` without clips; those of the sources.
     pub fn plan(clips: &[ExportClip], window: Option<Window>, format: Format) -> Result<Self> {
+        Self::plan_at_most(EXPORT_SAMPLES_MAX, clips, window, format)
+    }
+
+    /// The same for a file of at most `samples_max` pictures and packets of sound: for a server,
+    /// whose memory is shared by all who ask. More than [`EXPORT_SAMPLES_MAX`] it never is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Export::plan`]; `Media` also when the clips have more samples than that.
+    pub fn plan_at_most(
+        samples_max: usize,
+        clips: &[ExportClip],
+        window: Option<Window>,
+        format: Format,
+    ) -> Result<Self> {
         if clips.is_empty() {
             return Err(Error::invalid("export: no clips"));
         }
         let mut in_order: Vec<(u32, &ExportClip)> = (0..).zip(clips).collect();
         in_order.sort_by_key(|(_, clip)| clip.start);
-        let mut room = EXPORT_SAMPLES_MAX;
+        let mut room = samples_max.min(EXPORT_SAMPLES_MAX);
         let mut config = None;
         let mut builder = Builder::new(window);
         for (number, clip) in in_order {
@@ -133,53 +175,50 @@ impl Export {
                 Error::new(error.kind(), at).caused_by(error)
             };
             let loaded = load(clip.bytes.as_ref(), &mut room).map_err(named)?;
-            if *config.get_or_insert(loaded.init.config_id()) != loaded.init.config_id() {
-                return Err(media_error(format!(
-                    "export clip {} at {}: its decoder configuration differs from that of the \
-                     clips before it; export the parts separately",
-                    clip.name, clip.start
-                )));
-            }
+            let own = loaded.init.config_id();
+            check_config(*config.get_or_insert(own), own, clip, builder.recorded_until())?;
             builder.add(number, clip.start, &loaded).map_err(named)?;
         }
         let timeline = builder.finish()?;
         let groups = groups::group(&timeline);
-        let mut plan = Plan::default();
+        let mut parts = Parts::default();
         match format {
-            Format::Mp4 => mp4::lay_out(&timeline, &groups, &mut plan),
-            Format::Fragmented => fragmented::lay_out(&timeline, &groups, &mut plan)?,
+            Format::Mp4 => mp4::lay_out(&timeline, &groups, &mut parts),
+            Format::Fragmented => fragmented::lay_out(&timeline, &groups, &mut parts)?,
         }
         let duration = timeline.tracks.iter().map(|track| {
             let us = rescale(track.end(), track.track.timescale(), MICROS);
             Duration::from_micros(u64::try_from(us).unwrap_or(0))
         });
-        Ok(Self {
-            clips: clips.iter().map(|clip| Arc::clone(&clip.bytes)).collect(),
-            memory: plan.memory,
-            parts: plan.parts,
-            ends: plan.ends,
-            covered: timeline.covered,
-            duration: duration.max().unwrap_or_default(),
-        })
+        let duration = duration.max().unwrap_or_default();
+        let digests: Vec<_> = clips.iter().map(|clip| clip.digest).collect();
+        let plan = ExportPlan::new(parts, &digests, timeline.covered, duration);
+        Ok(Self { clips: clips.iter().map(|clip| Arc::clone(&clip.bytes)).collect(), plan })
+    }
+
+    /// The plan without the clips: for keeping it, when the clips must not be kept open with it.
+    #[must_use]
+    pub fn into_plan(self) -> ExportPlan {
+        self.plan
     }
 
     /// How many bytes the file has.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "an export has at least one sample")]
     pub fn len(&self) -> u64 {
-        self.ends.last().copied().unwrap_or(0)
+        self.plan.len()
     }
 
     /// The window that is really shown: from the first picture to the end of the last.
     #[must_use]
     pub fn covered(&self) -> Window {
-        self.covered
+        self.plan.covered()
     }
 
     /// How long the file plays, gaps included.
     #[must_use]
     pub fn duration(&self) -> Duration {
-        self.duration
+        self.plan.duration()
     }
 
     /// Writes the whole file to `out`.
@@ -198,22 +237,15 @@ impl Export {
     /// `InvalidInput` when the range goes past the end; `Io` when `out` fails; those of the
     /// sources.
     pub fn write_range(&self, range: Range<u64>, out: &mut dyn Write) -> Result<()> {
-        if range.start > range.end || range.end > self.len() {
-            let len = self.len();
-            return Err(Error::invalid(format!("range {range:?} of an export of {len} bytes")));
-        }
         let mut buffer = Vec::new();
-        let mut at = range.start;
-        let mut index = self.ends.partition_point(|&end| end <= at);
-        while at < range.end {
-            let (Some(part), Some(&end)) = (self.parts.get(index), self.ends.get(index)) else {
-                break;
-            };
-            let skip = at - (end - part.len());
-            let len = range.end.min(end) - at;
-            self.write_part(part, skip, len, &mut buffer, out)?;
-            at += len;
-            index += 1;
+        for part in self.plan.parts(range)? {
+            match part {
+                ExportPart::Memory(bytes) => write_all(out, &bytes)?,
+                ExportPart::Clip { clip, range } => {
+                    let Some(bytes) = self.clips.get(clip) else { continue };
+                    copy(bytes.as_ref(), range, &mut buffer, out)?;
+                }
+            }
         }
         Ok(())
     }
@@ -227,88 +259,49 @@ impl Export {
         let len = u64::try_from(buf.len()).unwrap_or(u64::MAX);
         self.write_range(offset..offset.saturating_add(len), &mut &mut *buf)
     }
-
-    fn write_part(
-        &self,
-        part: &Part,
-        skip: u64,
-        len: u64,
-        buffer: &mut Vec<u8>,
-        out: &mut dyn Write,
-    ) -> Result<()> {
-        match part {
-            Part::Memory(range) => {
-                let start = range.start + usize::try_from(skip).unwrap_or(usize::MAX);
-                let end = start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
-                write_all(out, self.memory.get(start..end).unwrap_or(&[]))
-            }
-            Part::Clip { clip, range } => {
-                let index = usize::try_from(*clip).unwrap_or(usize::MAX);
-                let Some(bytes) = self.clips.get(index) else { return Ok(()) };
-                let (mut at, end) = (range.start + skip, range.start + skip + len);
-                while at < end {
-                    let step = usize::try_from(end - at).unwrap_or(usize::MAX).min(COPY_BYTES);
-                    buffer.resize(step, 0);
-                    bytes.read_at(at, buffer)?;
-                    write_all(out, buffer)?;
-                    at += u64::try_from(step).unwrap_or(u64::MAX);
-                }
-                Ok(())
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Export {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Export")
-            .field("len", &self.len())
-            .field("covered", &self.covered)
-            .field("parts", &self.parts.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Export").field("plan", &self.plan).finish_non_exhaustive()
     }
+}
+
+/// That `clip` has the decoder set-up of those before it, which have been recorded `until` then.
+fn check_config(first: ConfigId, own: ConfigId, clip: &ExportClip, until: Timestamp) -> Result<()> {
+    if first == own {
+        return Ok(());
+    }
+    let (name, at) = (&clip.name, clip.start);
+    let change = DecoderChange { at, resume: until.max(at) };
+    Err(media_error(format!(
+        "export clip {name} at {at}: its decoder configuration differs from that of the clips \
+         before it; export the parts separately"
+    ))
+    .caused_by(change))
+}
+
+/// Copies `range` of a clip through `buffer`, so that memory does not grow with the range.
+fn copy(
+    bytes: &dyn ClipBytes,
+    range: Range<u64>,
+    buffer: &mut Vec<u8>,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let mut at = range.start;
+    while at < range.end {
+        let step = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(COPY_BYTES);
+        buffer.resize(step, 0);
+        bytes.read_at(at, buffer)?;
+        write_all(out, buffer)?;
+        at += u64::try_from(step).unwrap_or(u64::MAX);
+    }
+    Ok(())
 }
 
 fn write_all(out: &mut dyn Write, bytes: &[u8]) -> Result<()> {
     out.write_all(bytes)
         .map_err(|source| Error::new(ErrorKind::Io, "write an export").caused_by(source))
-}
-
-/// The parts of an export, while they are put one after another.
-#[derive(Debug, Default)]
-struct Plan {
-    memory: Vec<u8>,
-    parts: Vec<Part>,
-    ends: Vec<u64>,
-}
-
-impl Plan {
-    fn memory(&mut self, bytes: &[u8]) {
-        let start = self.memory.len();
-        self.memory.extend_from_slice(bytes);
-        self.push(Part::Memory(start..self.memory.len()));
-    }
-
-    /// Adds bytes of a clip, to the last part where they follow it.
-    fn clip(&mut self, clip: u32, offset: u64, len: u64) {
-        if let (Some(Part::Clip { clip: last, range }), Some(end)) =
-            (self.parts.last_mut(), self.ends.last_mut())
-            && (*last, range.end) == (clip, offset)
-        {
-            range.end += len;
-            *end += len;
-            return;
-        }
-        self.push(Part::Clip { clip, range: offset..offset + len });
-    }
-
-    fn push(&mut self, part: Part) {
-        let len = part.len();
-        if len > 0 {
-            self.ends.push(self.ends.last().copied().unwrap_or(0) + len);
-            self.parts.push(part);
-        }
-    }
 }
 
 #[cfg(test)]

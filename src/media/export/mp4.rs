@@ -1,8 +1,8 @@
 //! The layout of a plain MP4: `ftyp moov mdat`, with the index in front.
 
-use super::Plan;
 use super::groups::{Group, byte_len, place, samples};
 use super::movie::moov;
+use super::plan::Parts;
 use super::timeline::{OutTrack, Timeline};
 use super::writer::BoxWriter;
 
@@ -10,7 +10,7 @@ use super::writer::BoxWriter;
 const MDAT_HEADER_BYTES: u64 = 16;
 
 /// Plans the file.
-pub(super) fn lay_out(timeline: &Timeline, groups: &[Group], plan: &mut Plan) {
+pub(super) fn lay_out(timeline: &Timeline, groups: &[Group], parts: &mut Parts) {
     let media_len: u64 = groups.iter().map(|group| group_len(timeline, group)).sum();
     // Where the media starts depends on the length of the index, which depends on nothing but
     // the width of the offsets in it: write it once to measure and once to keep.
@@ -20,9 +20,9 @@ pub(super) fn lay_out(timeline: &Timeline, groups: &[Group], plan: &mut Plan) {
     out.u32(1);
     out.raw(b"mdat");
     out.u64(media_len.saturating_add(MDAT_HEADER_BYTES));
-    plan.memory(&out.into_bytes());
+    parts.memory(&out.into_bytes());
     for group in groups {
-        place(timeline, group, plan);
+        place(timeline, group, parts);
     }
 }
 

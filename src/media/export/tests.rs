@@ -205,3 +205,86 @@ fn a_decode_time_that_no_clock_reaches_is_a_clock_that_was_set() {
         }
     }
 }
+
+/// The segments, each identified by its bytes, but with other bytes for the one at `swapped`.
+fn identified(swapped: Option<usize>) -> Vec<ExportClip> {
+    let digest = |index: usize| match swapped {
+        Some(swapped) if swapped == index => [0xFF; 32],
+        _ => *blake3::hash(&fixtures::segment(index)).as_bytes(),
+    };
+    segments().into_iter().enumerate().map(|(index, clip)| clip.digest(digest(index))).collect()
+}
+
+#[test]
+fn a_plan_is_identified_by_all_that_decides_its_bytes() {
+    let digest = |clips: &[ExportClip], window, format| {
+        Export::plan(clips, window, format).unwrap().into_plan().digest()
+    };
+    let window = Window::new(at(1_200_000), at(3_000_000)).ok();
+    let mut seen = Vec::new();
+    for format in FORMATS {
+        for window in [None, window] {
+            let first = digest(&identified(None), window, format).unwrap();
+            assert_eq!(digest(&identified(None), window, format), Some(first));
+            seen.push(first);
+            seen.push(digest(&identified(Some(1)), window, format).unwrap());
+        }
+        assert_eq!(digest(&segments(), None, format), None, "nobody said what its bytes are");
+        // A clip of which the window shows nothing decides nothing.
+        let same = digest(&identified(Some(2)), window, format);
+        assert_eq!(same, digest(&identified(None), window, format));
+    }
+    let all = seen.len();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), all);
+}
+
+#[test]
+fn a_plan_outlives_its_clips_and_names_each_byte_of_them() {
+    for format in FORMATS {
+        let export = Export::plan(&segments(), None, format).unwrap();
+        let whole = bytes_of(&export);
+        let plan = export.into_plan();
+        let len = usize::try_from(plan.len()).unwrap();
+        assert!(plan.memory_bytes() < len / 4, "{} for {len}", plan.memory_bytes());
+        for range in [0..len, 0..0, len - 1..len, 700..len - 700] {
+            let wanted = u64::try_from(range.start).unwrap()..u64::try_from(range.end).unwrap();
+            let parts = plan.parts(wanted).unwrap().map(|part| match part {
+                ExportPart::Memory(bytes) => bytes,
+                ExportPart::Clip { clip, range } => {
+                    let at = |at: u64| usize::try_from(at).unwrap();
+                    fixtures::segment(clip).slice(at(range.start)..at(range.end))
+                }
+            });
+            assert_eq!(parts.collect::<Vec<_>>().concat(), whole[range.clone()], "{range:?}");
+        }
+        let len = plan.len();
+        assert!(plan.parts(0..len + 1).is_err() && plan.parts(len + 1..len + 1).is_err());
+    }
+}
+
+#[test]
+fn a_decoder_change_says_which_two_windows_are_one_file_each() {
+    use std::error::Error as _;
+    // The second clip begins before the first has ended: its pictures are 4 s, from 3 s on.
+    let clips = [clip(0, fixtures::video()), clip(3_000_000, fixtures::small())];
+    let error = Export::plan(&clips, None, Format::Mp4).unwrap_err();
+    let change = *error.source().unwrap().downcast_ref::<DecoderChange>().unwrap();
+    assert_eq!(change, DecoderChange { at: at(3_000_000), resume: at(4_000_000) });
+    assert!(change.to_string().contains("ends at 2027-01-15T08:00:03Z"), "{change}");
+    for (window, clips) in
+        [(at(0)..change.at, &clips[..1]), (change.resume..at(5_000_000), &clips[1..])]
+    {
+        let window = Window::new(window.start, window.end).unwrap();
+        assert!(Export::plan(clips, Some(window), Format::Mp4).is_ok());
+    }
+}
+
+#[test]
+fn a_server_can_ask_for_fewer_samples_than_the_limit() {
+    for (room, refused) in [(60 + 95 + 3, false), (100, true)] {
+        let planned = Export::plan_at_most(room, &segments(), None, Format::Mp4);
+        assert_eq!(planned.is_err(), refused, "{room}");
+    }
+}

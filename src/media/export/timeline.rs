@@ -106,6 +106,11 @@ impl Builder {
         Self { window, ..Self::default() }
     }
 
+    /// Where what was added so far ends by the wall clock.
+    pub(super) fn recorded_until(&self) -> Timestamp {
+        self.recording_end
+    }
+
     /// Adds the clip with number `clip`, which starts at `start`.
     pub(super) fn add(&mut self, clip: u32, start: Timestamp, loaded: &LoadedClip) -> Result<()> {
         let played: Vec<&Track> =

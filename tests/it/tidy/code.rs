@@ -3,7 +3,7 @@
 use super::source::Source;
 
 /// The layers from the bottom up. A module names only what stands to the left of it, or itself.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "barrier",
     "sync",
     "types",
@@ -19,10 +19,11 @@ const LAYERS: [&str; 17] = [
     "requests",
     "archive",
     "workload",
+    "ingest",
     "daemon",
     "cli",
 ];
-/// A leaf beside the engine: it may name `types` alone, and only `cli` and `daemon` may name it.
+/// A leaf beside the engine: it may name `types` alone, and only those above the engine may name it.
 const MEDIA: &str = "media";
 
 /// The modules of the crate that a line of code names.
@@ -40,9 +41,9 @@ fn may_name(layer: &str, other: &str) -> bool {
     }
     match (rank(layer), rank(other)) {
         (Some(own), Some(its)) => its < own,
-        (Some(_), None) if other == MEDIA => matches!(layer, "cli" | "daemon"),
+        (Some(_), None) if other == MEDIA => matches!(layer, "ingest" | "cli" | "daemon"),
         // What lib.rs exports: for those above the engine.
-        (Some(_), None) => matches!(layer, "cli" | "daemon" | "workload"),
+        (Some(_), None) => matches!(layer, "ingest" | "cli" | "daemon" | "workload"),
         (None, _) => false,
     }
 }

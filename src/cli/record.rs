@@ -1,7 +1,5 @@
 //! `clipkeep record`: stores a live stream as it comes.
 
-mod wall_clock;
-
 use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,16 +7,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use self::wall_clock::{Place, WallClock};
 use super::exit::{self, Exit};
 use super::files;
 use super::output::Out;
 use super::size;
 use super::store_args::StoreArgs;
 use super::when::{Span, When};
-use crate::media::{Fragment, FragmentParser, InitSegment, Piece};
-use crate::types::{Clock as _, Error, ErrorKind, Result};
-use crate::{CameraId, Durability, Media, NewClip, Recorder, Store, SystemClock, Timestamp};
+use crate::ingest::{Recorded, StreamRecorder};
+use crate::media::{FragmentParser, Piece};
+use crate::types::{Clock as _, Error, Result};
+use crate::{CameraId, Durability, Store, SystemClock};
 
 /// Store fragmented MP4 from standard input, each fragment durable before the next
 ///
@@ -75,19 +73,19 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     let finished = session.finish();
     store.close()?;
     outcome?;
-    let total = finished?;
+    let (total, lost_bytes) = finished?;
     if out.wants_json() {
         let (camera, bytes) = (args.camera.as_str(), total.bytes);
         out.json(&json!({"camera": camera, "clips": total.clips, "fragments": total.fragments,
-            "bytes": bytes, "lost_bytes": total.lost_bytes,
+            "bytes": bytes, "lost_bytes": lost_bytes,
             "clock_jumps": total.clock_jumps}))?;
     } else {
         let clips = size::count(total.clips, "clip");
         let fragments = size::count(total.fragments, "fragment");
         let bytes = size::bytes(total.bytes);
         out.line(format_args!("Recorded {clips} of {}: {fragments}, {bytes}.", args.camera))?;
-        if total.lost_bytes > 0 {
-            let lost = size::bytes(total.lost_bytes);
+        if lost_bytes > 0 {
+            let lost = size::bytes(lost_bytes);
             out.line(format_args!("The last {lost} were no whole fragment and are left out."))?;
         }
         if total.clock_jumps > 0 {
@@ -101,43 +99,19 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What was recorded.
-#[derive(Clone, Copy, Debug, Default)]
-struct Total {
-    clips: u64,
-    fragments: u64,
-    bytes: u64,
-    lost_bytes: u64,
-    /// How often the stream's own clock was set.
-    clock_jumps: u64,
-}
-
 /// One recording.
-struct Session<'a> {
-    args: &'a Args,
-    store: &'a Store,
-    wall_clock: WallClock,
-    init: Option<InitSegment>,
-    recorder: Option<Recorder>,
-    /// When the clip that is being recorded began.
-    clip_start: Timestamp,
+struct Session {
+    recorder: StreamRecorder,
     acks: Option<Acks>,
-    total: Total,
+    lost_bytes: u64,
 }
 
-impl<'a> Session<'a> {
-    fn new(args: &'a Args, store: &'a Store) -> Result<Self> {
+impl Session {
+    fn new(args: &Args, store: &Store) -> Result<Self> {
         let acks = args.ack_file.as_deref().map(Acks::open).transpose()?;
-        Ok(Self {
-            args,
-            store,
-            wall_clock: WallClock::new(args.start.map(|When(at)| at)),
-            init: None,
-            recorder: None,
-            clip_start: Timestamp::EPOCH,
-            acks,
-            total: Total::default(),
-        })
+        let start = args.start.map(|When(at)| at);
+        let recorder = StreamRecorder::new(store, &args.camera, start, args.split.0);
+        Ok(Self { recorder, acks, lost_bytes: 0 })
     }
 
     /// Takes the input to its end.
@@ -151,79 +125,29 @@ impl<'a> Session<'a> {
                 Err(error) => return Err(Error::io("read", Path::new("standard input"), error)),
             };
             if read == 0 {
-                self.total.lost_bytes = parser.finish();
+                self.lost_bytes = parser.finish();
                 return Ok(());
             }
             parser.push(buffer.get(..read).unwrap_or(&[]));
             while let Some(piece) = parser.next()? {
-                match piece {
-                    Piece::Init(init) => self.init(init)?,
-                    Piece::Fragment(fragment) => self.fragment(fragment)?,
-                }
+                self.take(piece)?;
             }
         }
     }
 
-    /// Another decoder set-up, or a sender that began anew: what follows is another recording.
-    fn init(&mut self, init: InitSegment) -> Result<()> {
-        self.end_recording()?;
-        self.wall_clock.restart();
-        self.init = Some(init);
-        Ok(())
+    fn take(&mut self, piece: Piece) -> Result<()> {
+        let before = self.recorder.recorded().bytes;
+        self.recorder.take(piece, SystemClock.wall())?;
+        let bytes = self.recorder.recorded().bytes - before;
+        match &mut self.acks {
+            Some(acks) if bytes > 0 => acks.add(&self.recorder, bytes),
+            _ => Ok(()),
+        }
     }
 
-    fn fragment(&mut self, fragment: Fragment) -> Result<()> {
-        let place = self.wall_clock.place(&fragment, SystemClock.wall());
-        self.total.clock_jumps += u64::from(fragment.clock_set);
-        if place.moved || fragment.clock_set {
-            self.end_recording()?;
-        }
-        if let Some(recorder) = &mut self.recorder {
-            let length = place.start.since(self.clip_start).saturating_add(fragment.duration);
-            if fragment.key && length > self.args.split.0 {
-                recorder.restart_at(place.start)?;
-                self.clip_start = place.start;
-            }
-        } else {
-            self.recorder = Some(self.begin(place)?);
-            self.clip_start = place.start;
-        }
-        let Some(recorder) = &mut self.recorder else { return Ok(()) };
-        let bytes = u64::try_from(fragment.bytes.len()).unwrap_or(u64::MAX);
-        recorder.write(fragment.bytes, fragment.duration)?;
-        self.total.fragments += 1;
-        self.total.bytes += bytes;
-        if let Some(acks) = &mut self.acks {
-            let init = self.init.as_ref().map_or(0, |init| init.bytes().len());
-            acks.add(recorder, bytes, u64::try_from(init).unwrap_or(u64::MAX))?;
-        }
-        Ok(())
-    }
-
-    fn begin(&self, place: Place) -> Result<Recorder> {
-        // The parser gives no fragment before an init segment.
-        let Some(init) = &self.init else {
-            return Err(Error::new(ErrorKind::Media, "fragment without an init segment"));
-        };
-        let clip = NewClip::starting(&self.args.camera, place.start)
-            .media(Media::FragmentedMp4)
-            .init(init.bytes().clone())
-            .uncertainty(place.uncertainty)?;
-        self.store.record(clip)
-    }
-
-    fn end_recording(&mut self) -> Result<()> {
-        if let Some(mut recorder) = self.recorder.take() {
-            // Ends the clip as `finish` does, and leaves the recorder to be asked for its clips.
-            recorder.restart_at(recorder.position())?;
-            self.total.clips += u64::try_from(recorder.clips().len()).unwrap_or(u64::MAX);
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Total> {
-        self.end_recording()?;
-        Ok(self.total)
+    fn finish(mut self) -> Result<(Recorded, u64)> {
+        self.recorder.finish()?;
+        Ok((self.recorder.recorded(), self.lost_bytes))
     }
 }
 
@@ -241,12 +165,12 @@ impl Acks {
         Ok(Self { path: path.to_owned(), file, clip: String::new(), bytes: 0 })
     }
 
-    /// `bytes` more of the newest clip of `recorder` are durable; each clip begins with `init`
-    /// bytes of its own.
-    fn add(&mut self, recorder: &Recorder, bytes: u64, init: u64) -> Result<()> {
-        let Some(clip) = recorder.clips().last().map(ToString::to_string) else { return Ok(()) };
+    /// `bytes` more of the newest clip of `recorder` are durable.
+    fn add(&mut self, recorder: &StreamRecorder, bytes: u64) -> Result<()> {
+        let Some((clip, init)) = recorder.newest_clip() else { return Ok(()) };
+        let clip = clip.to_string();
         if clip != self.clip {
-            (self.clip, self.bytes) = (clip, init);
+            (self.clip, self.bytes) = (clip, u64::try_from(init).unwrap_or(u64::MAX));
         }
         self.bytes += bytes;
         let line = format!("{} {}\n", self.clip, self.bytes);

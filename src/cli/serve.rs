@@ -1,0 +1,120 @@
+//! `clipkeep serve`: the standalone daemon.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::exit::{self, Exit};
+use super::files;
+use super::output::Out;
+use crate::daemon::{Config, Started};
+use crate::types::{Error, Result};
+
+/// Serve the store over HTTP: cameras push, people look
+///
+/// Listens on loopback until told otherwise. SIGTERM ends it: what is being written is finished and
+/// made durable.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  clipkeep serve --dir /srv/clips
+  clipkeep serve --dir /srv/clips --config /etc/clipkeep.toml --set log.format=json
+  clipkeep serve --print-config > clipkeep.toml")]
+pub(super) struct Args {
+    /// The store's folder; it is made when it is absent or empty
+    #[arg(
+        long,
+        env = "CLIPKEEP_DIR",
+        value_name = "DIR",
+        required_unless_present = "print_config"
+    )]
+    dir: Option<PathBuf>,
+
+    /// Settings that differ from the defaults
+    #[arg(long, env = "CLIPKEEP_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Where to listen, for `--set http.listen=ADDRESS`
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+
+    /// Change one setting, as in `ingest.clip_seconds=30`
+    #[arg(long = "set", value_name = "SETTING")]
+    set: Vec<String>,
+
+    /// Print every setting with its default and what it does
+    #[arg(long)]
+    print_config: bool,
+
+    /// Print JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
+    if args.print_config {
+        out.line(Config::defaults().trim_end())?;
+        return Ok(Exit::Done);
+    }
+    let config = config(args)?;
+    crate::daemon::serve(config, |started| {
+        if let Err(error) = announce(started, out) {
+            exit::warn(&format!("cannot say where it listens: {error}"), args.json);
+        }
+    })?;
+    Ok(Exit::Done)
+}
+
+fn config(args: &Args) -> Result<Config> {
+    let dir = args.dir.as_deref().unwrap_or(Path::new("."));
+    let mut text = String::new();
+    if let Some(path) = &args.config {
+        let read = files::open(path)?.read_to_string(&mut text);
+        read.map_err(|error| Error::io("read", path, error))?;
+    }
+    let listen = args.listen.iter().map(|address| format!("http.listen={address}"));
+    let flags: Vec<String> = listen.chain(args.set.iter().cloned()).collect();
+    Config::new(dir, &text, |name| std::env::var(name).ok(), &flags)
+}
+
+fn announce(started: &Started, out: &mut Out) -> anyhow::Result<()> {
+    let scheme = if started.tls { "https" } else { "http" };
+    let url = format!("{scheme}://{}", started.address);
+    if out.wants_json() {
+        // One line, so that a wrapper knows when it has read it.
+        let tokens: serde_json::Map<_, _> =
+            started.tokens.iter().map(|(role, token)| (role.clone(), json!(token))).collect();
+        out.line(json!({"listening": url, "tokens": tokens}))?;
+        return out.flush();
+    }
+    out.line(format_args!("Listening on {url}"))?;
+    let mut camera_token = "CAMERA-TOKEN";
+    if !started.tokens.is_empty() {
+        out.line(
+            "\nThe first tokens, shown once and kept by nobody (`clipkeep token` makes others):",
+        )?;
+    }
+    for (role, token) in &started.tokens {
+        out.line(format_args!("  {role:9} {token}"))?;
+        if role == "camera" {
+            camera_token = token;
+        }
+    }
+    out.line(format_args!("\nPush a first stream:\n{}", push_line(started, &url, camera_token)))?;
+    out.flush()
+}
+
+/// The command that pushes a test picture.
+fn push_line(started: &Started, url: &str, token: &str) -> String {
+    let token = if started.wants_tokens {
+        format!("  -headers $'Authorization: Bearer {token}\\r\\n' \\\n")
+    } else {
+        String::new()
+    };
+    format!(
+        "  ffmpeg -re -f lavfi -i testsrc2=size=640x360:rate=25 -c:v libx264 -g 50 -f mp4 \\\n  \
+         -movflags +frag_keyframe+empty_moov+default_base_moof+delay_moov \\\n{token}  \
+         -method POST {url}/v1/cameras/front-door/stream"
+    )
+}

@@ -1,0 +1,156 @@
+//! The file of tokens: `daemon/tokens.json` in the store's folder.
+//!
+//! Owns its replacement as a whole, so that a crash leaves the old or the new, and the lock that
+//! keeps the command line and a running daemon from losing one another's changes.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::types::{Error, Result};
+use crate::{Clock as _, SystemClock};
+
+use super::rules::Role;
+use super::token::{Issued, NewToken, TokenSet};
+
+/// The file.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenFile {
+    folder: PathBuf,
+}
+
+impl TokenFile {
+    /// That of the store in `dir`.
+    pub(crate) fn of(dir: &Path) -> Self {
+        Self { folder: dir.join("daemon") }
+    }
+
+    /// The tokens; none when there is no file.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when it is not what we wrote; what the system says. Nobody comes in then.
+    pub(in crate::daemon) fn load(&self) -> Result<TokenSet> {
+        let path = self.path();
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| Error::corrupt(format!("read tokens: {error}")).at(&path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(TokenSet::default()),
+            Err(error) => Err(Error::io("read tokens", &path, error)),
+        }
+    }
+
+    /// Whether there is one.
+    pub(in crate::daemon) fn exists(&self) -> bool {
+        self.path().exists()
+    }
+
+    /// Makes a token. It is on disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a token that cannot be; what the system says.
+    pub(crate) fn add(&self, new: &NewToken) -> Result<Issued> {
+        self.change(|set| set.add(new, SystemClock.wall()))
+    }
+
+    /// Ends a token: a running daemon knows within a second.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; what the system says.
+    pub(crate) fn revoke(&self, id: &str) -> Result<()> {
+        self.change(|set| set.revoke(id, SystemClock.wall()))
+    }
+
+    /// What a person may know of each: id, role, cameras, name, and its end if it has one.
+    ///
+    /// # Errors
+    ///
+    /// As for loading.
+    pub(crate) fn list(&self) -> Result<Vec<(String, Role, Vec<String>, String, Option<String>)>> {
+        let set = self.load()?;
+        let rows = set.tokens.into_iter().map(|token| {
+            let end = token.revoked.or(token.expires);
+            (token.id, token.role, token.cameras, token.name, end)
+        });
+        Ok(rows.collect())
+    }
+
+    /// Replaces the file by what `change` makes of it:
+    ///
+    /// 1. lock `tokens.lock`, so that changes come one after the other;
+    /// 2. write and sync `tokens.new`: a crash leaves the old file;
+    /// 3. rename it: a crash leaves the old or the new;
+    /// 4. sync the folder: the new one stays.
+    fn change<T>(&self, change: impl FnOnce(&mut TokenSet) -> Result<T>) -> Result<T> {
+        let (path, fresh) = (self.path(), self.folder.join("tokens.new"));
+        let fail = |error| Error::io("write tokens", &path, error);
+        fs::create_dir_all(&self.folder).map_err(fail)?;
+        let private = |path: &Path| {
+            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)
+        };
+        let lock = private(&self.folder.join("tokens.lock")).map_err(fail)?;
+        lock.lock().map_err(fail)?;
+        let mut set = self.load()?;
+        let outcome = change(&mut set)?;
+        let text = serde_json::to_vec_pretty(&set)
+            .map_err(|error| Error::invalid(format!("write tokens: {error}")))?;
+        let mut file = private(&fresh).map_err(fail)?;
+        file.write_all(&text).and_then(|()| file.sync_all()).map_err(fail)?;
+        move_into_place(&fresh, &path).map_err(fail)?;
+        OpenOptions::new()
+            .read(true)
+            .open(&self.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(fail)?;
+        Ok(outcome)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join("tokens.json")
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file of the daemon's, which is no footage")]
+fn move_into_place(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_kept_and_read_by_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TokenFile::of(dir.path());
+        assert!(!file.exists() && file.load().unwrap().tokens.is_empty());
+        let new = NewToken {
+            role: Role::Camera,
+            cameras: vec!["front".parse().unwrap()],
+            name: "gate".to_owned(),
+            expires: None,
+        };
+        let issued = file.add(&new).unwrap();
+        file.add(&new).unwrap();
+        file.revoke(&issued.id).unwrap();
+        let tokens = file.load().unwrap().tokens;
+        assert_eq!(tokens.len(), 2);
+        assert!(tokens[0].revoked.is_some() && tokens[1].revoked.is_none());
+        let mode = fs::metadata(file.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_damaged_file_lets_nobody_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TokenFile::of(dir.path());
+        fs::create_dir_all(&file.folder).unwrap();
+        fs::write(file.path(), b"{\"tokens\": [").unwrap();
+        assert_eq!(file.load().unwrap_err().kind(), crate::ErrorKind::Corrupt);
+    }
+}

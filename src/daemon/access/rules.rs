@@ -1,0 +1,175 @@
+//! The table of who may use which route. docs/HTTP.md shows it; a test asserts every cell.
+
+use std::fmt;
+
+use axum::http::Method;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::types::{Error, Result};
+
+/// What a token is for.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Role {
+    /// Writes its own clips, and reads nothing.
+    Camera,
+    /// A household: looks at its cameras' footage, keeps and deletes it.
+    Resident,
+    /// Asks for footage, and fetches what was shared with it.
+    Agency,
+    /// Configures, and serves orders; has no access to footage.
+    Operator,
+    /// Sees what everybody may know.
+    Public,
+}
+
+impl Role {
+    /// All of them, in the order of the table.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Camera, Self::Resident, Self::Agency, Self::Operator, Self::Public];
+
+    /// Its name in tokens, tables and answers.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Camera => "camera",
+            Self::Resident => "resident",
+            Self::Agency => "agency",
+            Self::Operator => "operator",
+            Self::Public => "public",
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == text).ok_or_else(|| {
+            let want = "camera, resident, agency, operator or public";
+            Error::invalid(format!("role {text:?}: want {want}"))
+        })
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What a use of a route means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::daemon) enum Touches {
+    /// No footage.
+    Nothing,
+    /// Footage or what tells of it is shown: each use is logged.
+    Footage,
+    /// Footage comes in.
+    Ingest,
+}
+
+/// Who may use one route.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::daemon) struct Rule {
+    pub(in crate::daemon) method: &'static str,
+    /// The template of its path, as axum has it.
+    pub(in crate::daemon) path: &'static str,
+    /// `None`: everybody, without a token.
+    pub(in crate::daemon) roles: Option<&'static [Role]>,
+    pub(in crate::daemon) touches: Touches,
+}
+
+const fn rule(method: &'static str, path: &'static str, roles: &'static [Role]) -> Rule {
+    Rule { method, path, roles: Some(roles), touches: Touches::Nothing }
+}
+
+const fn open(method: &'static str, path: &'static str) -> Rule {
+    Rule { method, path, roles: None, touches: Touches::Nothing }
+}
+
+const fn footage(method: &'static str, path: &'static str, roles: &'static [Role]) -> Rule {
+    Rule { method, path, roles: Some(roles), touches: Touches::Footage }
+}
+
+const fn ingest(method: &'static str, path: &'static str) -> Rule {
+    Rule { method, path, roles: Some(&[Role::Camera]), touches: Touches::Ingest }
+}
+
+const RESIDENT: &[Role] = &[Role::Resident];
+const OPERATOR: &[Role] = &[Role::Operator];
+const ALL: &[Role] = &Role::ALL;
+const BOTH: &[Role] = &[Role::Resident, Role::Operator];
+
+/// Every route. `HEAD` is as `GET`.
+pub(in crate::daemon) const RULES: &[Rule] = &[
+    open("GET", "/healthz"),
+    open("GET", "/readyz"),
+    open("GET", "/openapi.json"),
+    open("GET", "/"),
+    open("GET", "/page/page.js"),
+    open("GET", "/page/page.css"),
+    rule("GET", "/metrics", OPERATOR),
+    rule("GET", "/v1/tokens", BOTH),
+    rule("POST", "/v1/tokens", BOTH),
+    rule("DELETE", "/v1/tokens/{token}", BOTH),
+    rule("POST", "/v1/session", ALL),
+    rule("DELETE", "/v1/session", ALL),
+    rule("GET", "/v1/cameras", BOTH),
+    rule("PUT", "/v1/cameras/{camera}", OPERATOR),
+    rule("DELETE", "/v1/cameras/{camera}", OPERATOR),
+    rule("PUT", "/v1/cameras/{camera}/policy", OPERATOR),
+    rule("GET", "/v1/policy", BOTH),
+    rule("PUT", "/v1/policy", OPERATOR),
+    rule("GET", "/v1/plan", OPERATOR),
+    rule("POST", "/v1/sweep", OPERATOR),
+    rule("GET", "/v1/stats", OPERATOR),
+    rule("GET", "/v1/ledger", OPERATOR),
+    rule("GET", "/v1/verify", OPERATOR),
+    rule("POST", "/v1/verify", OPERATOR),
+    rule("POST", "/v1/clock/confirm", OPERATOR),
+    rule("GET", "/v1/holds", BOTH),
+    rule("POST", "/v1/holds", BOTH),
+    rule("GET", "/v1/holds/{hold}", BOTH),
+    rule("GET", "/v1/holds/{hold}/receipt", BOTH),
+    rule("POST", "/v1/holds/{hold}/narrow", BOTH),
+    rule("POST", "/v1/holds/{hold}/renew", BOTH),
+    rule("POST", "/v1/holds/{hold}/release", BOTH),
+    ingest("POST", "/v1/cameras/{camera}/stream"),
+    ingest("PUT", "/v1/cameras/{camera}/stream"),
+    ingest("PUT", "/v1/cameras/{camera}/clips"),
+    ingest("PUT", "/v1/cameras/{camera}/hls/{*file}"),
+    footage("GET", "/v1/cameras/{camera}/clips", RESIDENT),
+    footage("GET", "/v1/cameras/{camera}/timeline", RESIDENT),
+    footage("GET", "/v1/cameras/{camera}/playlist.m3u8", RESIDENT),
+    footage("GET", "/v1/cameras/{camera}/window.mp4", RESIDENT),
+    footage("GET", "/v1/clips/{clip}", RESIDENT),
+    rule("DELETE", "/v1/clips/{clip}", RESIDENT),
+    footage("GET", "/v1/clips/{clip}/media", RESIDENT),
+    footage("GET", "/v1/clips/{clip}/media.mp4", RESIDENT),
+];
+
+impl Rule {
+    /// The rule of a route.
+    pub(in crate::daemon) fn of(method: &Method, path: &str) -> Option<&'static Self> {
+        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+        RULES.iter().find(|rule| rule.method == method && rule.path == path)
+    }
+
+    /// Whether `path` has a rule for any method.
+    pub(in crate::daemon) fn is_for(path: &str) -> bool {
+        RULES.iter().any(|rule| rule.path == path)
+    }
+
+    /// Whether it needs no token.
+    pub(in crate::daemon) const fn is_open(&self) -> bool {
+        self.roles.is_none()
+    }
+
+    /// Whether `role` may.
+    pub(in crate::daemon) fn lets(&self, role: Role) -> bool {
+        self.roles.is_none_or(|roles| roles.contains(&role))
+    }
+}

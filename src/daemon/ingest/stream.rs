@@ -1,0 +1,251 @@
+//! `POST /v1/cameras/{camera}/stream`: one long body of fragmented MP4, durable by fragment.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedSemaphorePermit;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use std::time::Duration;
+
+use crate::ingest::{Recorded, StreamRecorder};
+use crate::media::{FragmentParser, Piece};
+use crate::{CameraId, Clock as _, SystemClock, Timestamp};
+
+use super::super::app::App;
+use super::super::extract::{Named, Params};
+use super::super::problem::Problem;
+use super::lanes::Lane;
+use super::memory::Share;
+use super::{Incoming, Received, admit, stated_start};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(push)).routes(routes!(put))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Query {
+    /// When the stream began (RFC 3339). Also taken from the header `X-Start-Time`. Without: what
+    /// the stream says of itself, else its arrival.
+    start: Option<String>,
+}
+
+/// What of a stream is in the store.
+#[derive(Debug, Serialize, ToSchema)]
+struct Streamed {
+    /// Clips that it was cut into.
+    clips: u64,
+    /// Fragments, all of them durable.
+    fragments: u64,
+    /// Their bytes.
+    bytes: u64,
+    /// Bytes at the end that were no whole fragment, and are not kept.
+    dropped_bytes: u64,
+}
+
+/// Record a live stream
+///
+/// The body is fragmented MP4 of any length, in any chunks. Each fragment is durable before more
+/// than a few of the next are read; the answer comes when the body ends, and few senders wait for
+/// it: nothing depends on it. Whatever goes wrong later, what was taken before stays.
+#[utoipa::path(post, path = "/v1/cameras/{camera}/stream", tag = "ingest",
+    params(("camera" = String, Path, description = "The camera"), Query),
+    request_body(content = Vec<u8>, content_type = "video/mp4"),
+    responses((status = 200, body = Streamed), (status = "4XX", body = Problem),
+        (status = "5XX", body = Problem)))]
+async fn push(
+    State(app): State<App>,
+    Named(camera): Named<CameraId>,
+    Params(query): Params<Query>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Streamed>, Problem> {
+    let start = stated_start(query.start.as_deref(), &headers)?;
+    let place = admit(&app, &camera).await?;
+    let lane = app.intake().lanes.take(&camera)?;
+    let stream = Stream::new(&app, &camera, start, lane, place)?;
+    let task = tokio::spawn(stream.run(Incoming::new(&app, body)));
+    task.await.map_err(|failed| {
+        tracing::error!(%failed, "a stream's task panicked");
+        Problem::new("internal", "the stream failed")
+    })?
+}
+
+/// Record a live stream
+///
+/// The same as with POST.
+#[utoipa::path(put, path = "/v1/cameras/{camera}/stream", tag = "ingest",
+    params(("camera" = String, Path, description = "The camera"), Query),
+    request_body(content = Vec<u8>, content_type = "video/mp4"),
+    responses((status = 200, body = Streamed), (status = "4XX", body = Problem),
+        (status = "5XX", body = Problem)))]
+async fn put(
+    state: State<App>,
+    camera: Named<CameraId>,
+    query: Params<Query>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Streamed>, Problem> {
+    push(state, camera, query, headers, body).await
+}
+
+/// A stream on its way into the store.
+struct Stream {
+    app: App,
+    camera: CameraId,
+    parser: FragmentParser,
+    /// On the pool while it writes; lost when a call of the store panicked.
+    recorder: Option<StreamRecorder>,
+    /// Bytes that the parser has and that are no whole piece yet.
+    pending: u64,
+    memory: Share,
+    lane: Lane,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Stream {
+    fn new(
+        app: &App,
+        camera: &CameraId,
+        start: Option<Timestamp>,
+        lane: Lane,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Self, Problem> {
+        let split = Duration::from_secs(app.config().ingest.clip_seconds);
+        Ok(Self {
+            camera: camera.clone(),
+            parser: FragmentParser::new(),
+            recorder: Some(StreamRecorder::new(&app.store()?, camera, start, split)),
+            pending: 0,
+            memory: app.intake().memory.share(),
+            lane,
+            app: app.clone(),
+            _place: place,
+        })
+    }
+
+    async fn run(mut self, mut incoming: Incoming) -> Result<Json<Streamed>, Problem> {
+        let taken = self.take_all(&mut incoming).await;
+        // A sender that vanished leaves a clip that says so; any other end is an end.
+        let vanished = taken.as_ref().is_err_and(|problem| problem.code() == "body-cut-off");
+        let ended = self.end(!vanished).await;
+        let parser = std::mem::take(&mut self.parser);
+        let dropped_bytes = parser.finish();
+        self.app.metrics().stream_ended(&self.camera, dropped_bytes, taken.as_ref().err());
+        let recorded = self.recorded();
+        let (clips, fragments, bytes) = (recorded.clips, recorded.fragments, recorded.bytes);
+        let outcome = taken.and(ended);
+        let code = outcome.as_ref().err().map_or("done", Problem::code);
+        let why = outcome.as_ref().err().map_or("", Problem::detail);
+        let camera = self.camera.as_str();
+        tracing::info!(camera, code, why, clips, fragments, bytes, dropped_bytes, "stream ended");
+        outcome?;
+        Ok(Json(Streamed { clips, fragments, bytes, dropped_bytes }))
+    }
+
+    fn recorded(&self) -> Recorded {
+        self.recorder.as_ref().map(StreamRecorder::recorded).unwrap_or_default()
+    }
+
+    /// Takes the body to its end. What came before an error is in the store.
+    async fn take_all(&mut self, incoming: &mut Incoming) -> Result<(), Problem> {
+        loop {
+            let received = tokio::select! {
+                received = incoming.next() => received,
+                () = self.lane.replaced() => {
+                    let detail = "another sender took over after a silence";
+                    return Err(Problem::new("stream-busy", detail).closing());
+                }
+            };
+            match received {
+                Received::Bytes(bytes) => self.take(&bytes).await?,
+                Received::End => return Ok(()),
+                Received::CutOff(why) => {
+                    return Err(Problem::new("body-cut-off", why).closing());
+                }
+                Received::TooSlow => {
+                    return Err(Problem::new("body-timeout", "nothing came for long").closing());
+                }
+                Received::Stopping => {
+                    return Err(Problem::unavailable("the daemon stops", 5).closing());
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        self.lane.heard();
+        self.parser.push(bytes);
+        self.pending += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let limit = self.app.config().ingest.fragment_bytes_max;
+        if self.pending > limit {
+            let detail = format!("a fragment above {limit} bytes");
+            return Err(Problem::new("too-large", detail).closing());
+        }
+        self.memory.set(self.pending)?;
+        let arrival = SystemClock.wall();
+        while let Some(piece) =
+            self.parser.next().map_err(|error| Problem::from(error).closing())?
+        {
+            self.pending = self.pending.saturating_sub(length(&piece));
+            self.store(piece, arrival).await?;
+        }
+        self.memory.set(self.pending)
+    }
+
+    async fn store(&mut self, piece: Piece, arrival: Timestamp) -> Result<(), Problem> {
+        let Some(mut recorder) = self.recorder.take() else {
+            return Err(Problem::new("internal", "the stream failed").closing());
+        };
+        let bytes = match &piece {
+            Piece::Fragment(fragment) => Some(fragment.bytes.len()),
+            Piece::Init(_) => None,
+        };
+        let timer = self.app.metrics().timer();
+        let (recorder, taken) = self
+            .app
+            .pool()
+            .write(move || {
+                let taken = recorder.take(piece, arrival);
+                (recorder, taken)
+            })
+            .await?;
+        self.recorder = Some(recorder);
+        taken.map_err(|error| Problem::from(error).closing())?;
+        if let Some(bytes) = bytes {
+            self.app.metrics().fragment_stored(&self.camera, bytes, timer);
+        }
+        Ok(())
+    }
+
+    /// Ends the clip that is being recorded: complete, or cut off.
+    async fn end(&mut self, complete: bool) -> Result<(), Problem> {
+        let Some(mut recorder) = self.recorder.take() else { return Ok(()) };
+        let ended = self.app.pool().write(move || {
+            // Abandoning commits what waits, so it belongs on the pool as well.
+            if complete {
+                let finished = recorder.finish();
+                return (recorder, finished);
+            }
+            recorder.abandon();
+            (recorder, Ok(()))
+        });
+        let (recorder, ended) = ended.await?;
+        self.recorder = Some(recorder);
+        ended.map_err(Problem::from)
+    }
+}
+
+/// The bytes of the stream that `piece` took.
+fn length(piece: &Piece) -> u64 {
+    let bytes = match piece {
+        Piece::Init(init) => init.bytes().len(),
+        Piece::Fragment(fragment) => fragment.bytes.len(),
+    };
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,65 @@
+//! Opening the store with what the settings say.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::types::{Error, ErrorKind, Result};
+use crate::{Retention, Store, StoreOptions, WhenFull};
+
+use super::config::{Config, WhenFullName};
+
+/// Refuses a folder with other things in it: there a typing mistake is likelier than a wish for a
+/// new store.
+///
+/// # Errors
+///
+/// `InvalidInput`.
+pub(super) fn check_folder(dir: &Path) -> Result<()> {
+    let is_store = dir.join("STORE").exists() || dir.join("daemon").exists();
+    let is_empty = match std::fs::read_dir(dir) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    if is_store || is_empty {
+        return Ok(());
+    }
+    let detail = format!("serve {}: it is neither a store nor empty", dir.display());
+    Err(Error::invalid(detail))
+}
+
+/// Opens the store.
+///
+/// # Errors
+///
+/// Those of the store.
+pub(super) async fn open(config: Config) -> Result<Store> {
+    let opened = tokio::task::spawn_blocking(move || options(&config)?.open(&config.dir)).await;
+    opened.map_err(|failed| Error::new(ErrorKind::Io, format!("open store: {failed}")))?
+}
+
+fn options(config: &Config) -> Result<StoreOptions> {
+    let store = &config.store;
+    let given = |bytes: u64| (bytes > 0).then_some(bytes);
+    // What other recorders make is up to an hour long.
+    let longest = Duration::from_hours(1);
+    let mut options = Store::options()
+        .clip_duration_max(longest)
+        .retention(Retention::days(store.keep_days_at_least, store.keep_days_at_most)?)
+        .free_space_floor(store.free_space_floor_bytes)
+        .segment_bytes(store.segment_bytes)
+        .sweeper(Duration::from_secs(store.sweep_seconds))
+        .when_full(match store.when_full {
+            WhenFullName::DropOldest => WhenFull::DropOldest,
+            WhenFullName::Refuse => WhenFull::Refuse,
+        });
+    if let Some(bytes) = given(store.quota_bytes) {
+        options = options.quota(bytes);
+    }
+    if let Some(bytes) = given(store.hold_budget_bytes) {
+        options = options.hold_budget(bytes);
+    }
+    if let Some(bytes) = given(store.agency_hold_budget_bytes) {
+        options = options.agency_hold_budget(bytes);
+    }
+    Ok(options)
+}

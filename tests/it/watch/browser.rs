@@ -1,0 +1,146 @@
+//! The page in a real browser: headless Chromium plays, seeks, and draws what it sees.
+//!
+//! Between browser and daemon stands a relay of the test, which adds one script to the page and
+//! takes what that script reports. The daemon and its page know nothing of it.
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{self, Sender};
+
+use serde_json::Value;
+
+use super::*;
+
+/// What the probe does in the page: see there.
+const PROBE: &str = include_str!("probe.js");
+/// How long a slow machine may take for all of it.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Relays to `daemon`, with the probe in the page; what the probe reports goes to `reports`.
+fn relay(daemon: SocketAddr, reports: Sender<Value>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (Ok(client), reports) = (client, reports.clone()) else { return };
+            // A browser that hangs up in the middle of a video is nothing to complain of.
+            std::thread::spawn(move || one_request(client, daemon, &reports).ok());
+        }
+    });
+    address
+}
+
+fn one_request(
+    mut client: TcpStream,
+    daemon: SocketAddr,
+    reports: &Sender<Value>,
+) -> std::io::Result<()> {
+    let mut reader = BufReader::new(client.try_clone()?);
+    let mut lines: Vec<String> = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        if line == "\r\n" {
+            break;
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    let first = lines.first().cloned().unwrap_or_default();
+    if first.starts_with("GET /probe.js ") {
+        return respond(&mut client, "text/javascript", PROBE);
+    }
+    if first.starts_with("POST /report ") {
+        let length = lines.iter().find_map(|line| {
+            line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
+        });
+        let mut body = vec![0; length.unwrap_or(0)];
+        reader.read_exact(&mut body)?;
+        reports.send(serde_json::from_slice(&body)?).ok();
+        return respond(&mut client, "text/plain", "thank you");
+    }
+    let kept = lines.iter().filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
+    let head: String = kept.map(|line| format!("{line}\r\n")).collect();
+    let mut upstream = TcpStream::connect(daemon)?;
+    upstream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
+    if first.starts_with("GET / ") {
+        let mut page = String::new();
+        upstream.read_to_string(&mut page)?;
+        let body = page.split("\r\n\r\n").nth(1).unwrap_or_default();
+        let probed = body.replace("</body>", "<script type=module src=probe.js></script></body>");
+        return respond(&mut client, "text/html", &probed);
+    }
+    std::io::copy(&mut upstream, &mut client)?;
+    Ok(())
+}
+
+fn respond(client: &mut TcpStream, kind: &str, body: &str) -> std::io::Result<()> {
+    let length = body.len();
+    write!(
+        client,
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
+    )
+}
+
+/// A browser that shows `url`, until it is dropped.
+struct Browser {
+    child: Child,
+    _profile: TempDir,
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Browser {
+    fn open(url: &str) -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let child = Command::new("chromium")
+            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
+            .args(["--disable-dev-shm-usage", "--mute-audio", "--disable-extensions"])
+            .arg("--autoplay-policy=no-user-gesture-required")
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg(url)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("chromium does not start ({error}): tests/run installs it")
+            });
+        Self { child, _profile: profile }
+    }
+}
+
+#[test]
+fn the_page_plays_and_seeks_by_playlist_and_by_file() {
+    let daemon = Daemon::over(|store| {
+        put_segments(store, 0);
+        // After a gap: what the page shows first, because it is the newest.
+        put_segments(store, 600);
+    });
+    let (reports, reported) = mpsc::channel();
+    let address = relay(daemon.address, reports);
+    let browser = Browser::open(&format!("http://{address}/"));
+    let report = reported.recv_timeout(PATIENCE).expect("the probe reports nothing");
+    drop(browser);
+    for (source, way) in [("hls", "playlist.m3u8"), ("file", "window.mp4")] {
+        let seen = &report[source];
+        let number = |name: &str| seen[name].as_f64().unwrap_or_else(|| panic!("{report:#}"));
+        assert!(seen["src"].as_str().is_some_and(|src| src.contains(way)), "{report:#}");
+        assert!(number("advanced") > 0.0, "currentTime stands still: {report:#}");
+        assert_eq!((number("width"), number("height")), (160.0, 120.0), "{report:#}");
+        assert!((number("duration") - 6.0).abs() < 0.2, "{report:#}");
+        // A blank frame has one colour; the test pattern has nearly all of them.
+        assert!(number("spread") > 100.0, "blank: {report:#}");
+        assert!(number("after_seek") > 4.0, "{report:#}");
+        assert!(number("spread_after_seek") > 100.0, "blank after seeking: {report:#}");
+        assert!(number("changed_pixels") > 100.0, "another second looks the same: {report:#}");
+    }
+    assert_eq!(report["cameras"], "front");
+    assert!(report["coloured"].as_u64().unwrap() > 0, "an empty timeline: {report:#}");
+}

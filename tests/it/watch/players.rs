@@ -1,0 +1,95 @@
+//! ffmpeg and ffprobe fetch playlists and windows over HTTP, and find every picture in them.
+
+use super::*;
+
+/// The demo's stream: ten seconds, a fragment every two.
+const STREAM: &str = "src/cli/demo/front-door.mp4";
+
+/// Digests of the pictures' packets, as they are stored, in order.
+fn packets(input: &str) -> Vec<String> {
+    let arguments = ["-v", "error", "-ignore_editlist", "1", "-i", input, "-map", "0:v"];
+    let copied = [&arguments[..], &["-c", "copy", "-f", "framemd5", "-"]].concat();
+    // Only an MP4 file has an edit list to ignore.
+    let copied: Vec<&str> = match input.contains("m3u8") {
+        true => copied.into_iter().filter(|a| !["-ignore_editlist", "1"].contains(a)).collect(),
+        false => copied,
+    };
+    let printed = run("ffmpeg", &copied);
+    let lines = printed.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
+}
+
+/// How many pictures a decoder makes of it, and that nothing in it offends one.
+fn pictures(input: &str) -> usize {
+    run("ffmpeg", &["-v", "error", "-xerror", "-i", input, "-f", "null", "-"]);
+    let arguments = ["-v", "error", "-count_frames", "-select_streams", "v:0"];
+    let entries = ["-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", input];
+    let printed = run("ffprobe", &[&arguments[..], &entries[..]].concat());
+    printed.lines().next().unwrap().trim_end_matches(',').parse().unwrap()
+}
+
+fn seconds(input: &str) -> f64 {
+    let arguments = ["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", input];
+    run("ffprobe", &arguments).trim().parse().unwrap()
+}
+
+#[test]
+fn a_playlist_of_a_stream_that_was_cut_plays_without_a_seam() {
+    let daemon = Daemon::over(|store| record_stream(store, STREAM, 0, 2));
+    let playlist = daemon.get(&window_path("playlist.m3u8", 0, 10));
+    assert!(!playlist.contains("DISCONTINUITY"), "{playlist}");
+    assert!(playlist.matches("#EXTINF").count() >= 3, "{playlist}");
+    let url = daemon.url(&window_path("playlist.m3u8", 0, 10));
+    assert_eq!(packets(&url), packets(STREAM));
+    assert_eq!(pictures(&url), pictures(STREAM));
+}
+
+#[test]
+fn a_playlist_over_gaps_and_recordings_has_every_packet() {
+    let daemon = Daemon::over(|store| {
+        put_segments(store, 0);
+        put_segments(store, 30);
+    });
+    let url = daemon.url(&window_path("playlist.m3u8", 0, 40));
+    let once: Vec<String> =
+        (0..3).flat_map(|index| packets(&format!("tests/fixtures/segment{index}.mp4"))).collect();
+    assert_eq!(packets(&url), [once.clone(), once].concat());
+    assert!(pictures(&url) > 0);
+}
+
+#[test]
+fn a_window_decodes_whole_in_both_layouts() {
+    let daemon = Daemon::over(|store| put_segments(store, 0));
+    for layout in ["mp4", "fmp4"] {
+        let url = daemon.url(&format!("{}&format={layout}", window_path("window.mp4", 0, 6)));
+        assert_eq!(pictures(&url), 60, "{layout}");
+        assert!((seconds(&url) - 6.0).abs() < 0.12, "{layout}: {} s", seconds(&url));
+    }
+}
+
+#[test]
+fn a_player_can_seek_in_a_window_and_a_playlist() {
+    let daemon = Daemon::over(|store| record_stream(store, STREAM, 0, 2));
+    for route in ["window.mp4", "playlist.m3u8"] {
+        let url = daemon.url(&window_path(route, 0, 10));
+        let arguments =
+            ["-v", "error", "-ss", "7", "-i", &url, "-map", "0:v", "-f", "framemd5", "-"];
+        let printed = run("ffmpeg", &arguments);
+        let left = printed.lines().filter(|line| !line.starts_with('#')).count();
+        let whole = pictures(STREAM);
+        assert!(
+            (whole / 5..whole / 2).contains(&left),
+            "{route}: {left} of {whole} after 7 of 10 s"
+        );
+    }
+}
+
+#[test]
+fn a_clip_plays_under_its_own_name() {
+    let daemon = Daemon::over(|store| record_stream(store, STREAM, 0, 100));
+    let list = daemon.get("/v1/cameras/front/clips");
+    let json: serde_json::Value =
+        serde_json::from_str(list.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let id = json["clips"][0]["id"].as_str().unwrap();
+    assert_eq!(packets(&daemon.url(&format!("/v1/clips/{id}/media.mp4"))), packets(STREAM));
+}
