@@ -114,6 +114,23 @@ fn a_damaged_footer_is_reported_and_its_clips_are_scanned() {
 }
 
 #[test]
+fn a_deleted_clip_is_gone_and_not_unknown_when_nothing_tells_of_its_record() {
+    let t = TestStore::new();
+    let clip = t.clip("door", 10, "deleted");
+    t.sealed_clip("door", 20, "other");
+    t.store.delete_clip(clip.id(), "owner", "").unwrap();
+    let path = t.segment_files().remove(0);
+    let file = t.disk.contents(&path).unwrap();
+    let footer = file.windows(8).position(|window| window == b"CLIPFTR\0").unwrap();
+    let footer = u64::try_from(footer).unwrap();
+    scramble(&t, &path, 4096..4160);
+    scramble(&t, &path, footer..footer + 64);
+    let t = t.reopen();
+    assert!(!t.store.opening().problems.is_empty());
+    t.assert_gone(&clip);
+}
+
+#[test]
 fn a_damaged_header_block_is_made_up_for_by_its_copy() {
     let (t, clip, later, bytes) = damaged(|_| 0..4096);
     assert!(!t.store.opening().problems.is_empty());

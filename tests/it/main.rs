@@ -17,6 +17,7 @@ mod delete;
 mod faults;
 mod figures;
 mod find;
+mod flips;
 mod full;
 mod history;
 mod holds;
