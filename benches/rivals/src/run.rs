@@ -90,7 +90,7 @@ impl Run<'_> {
     fn finds(&self) -> Outcome<(Vec<(String, Lookups, Duration)>, Lookups)> {
         const ROUNDS: u32 = 500;
         let clips = self.options.lookups;
-        let street = Street::new(SEED, 16, TINY_CLIP_BYTES);
+        let street = Street::new(SEED, 16, TINY_CLIP_BYTES).lasting(Duration::from_mins(1));
         let span = street.clip_duration() * WINDOW_CLIPS;
         let mut finds = Vec::new();
         for (number, make) in
