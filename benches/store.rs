@@ -67,7 +67,7 @@ fn append(criterion: &mut Criterion) {
 /// Lookups of three lengths, a hold over everything, a warm read.
 fn find(criterion: &mut Criterion) {
     const CLIPS: u64 = 20_000;
-    let street = Street::new(SEED, 16, 2_000);
+    let street = Street::new(SEED, 16, 2_000).lasting(Duration::from_mins(1));
     let dir = folder();
     let mut store = StoreKeeper::tiny(dir.path(), &street).expect("a new store opens");
     for first in (0..CLIPS).step_by(1000) {
@@ -125,7 +125,7 @@ fn read(criterion: &mut Criterion) {
 /// Opening with 20,000 clips, after a close and after a kill.
 fn open(criterion: &mut Criterion) {
     const CLIPS: u64 = 20_000;
-    let street = Street::new(SEED, 16, 2_000);
+    let street = Street::new(SEED, 16, 2_000).lasting(Duration::from_mins(1));
     let dir = folder();
     let mut store = StoreKeeper::tiny(dir.path(), &street).expect("a new store opens");
     for first in (0..CLIPS).step_by(1000) {

@@ -61,6 +61,13 @@ impl Street {
         }
     }
 
+    /// The same with clips of `duration`, whatever their size: for clips that are only looked for,
+    /// of which a lookup must meet as many as of real ones.
+    #[must_use]
+    pub fn lasting(self, duration: Duration) -> Self {
+        Self { clip_duration: duration.max(Duration::from_millis(1)), ..self }
+    }
+
     /// The cameras.
     #[must_use]
     pub fn cameras(&self) -> &[CameraId] {

@@ -66,6 +66,9 @@ pub(super) struct Finds {
 
 /// A seed for everything: another one would measure the same.
 const SEED: u64 = 0x0c11_b4ee;
+/// What clips last that are looked for: a lookup looks back as far as the longest clip may last, so
+/// clips of milliseconds would make it look at thousands.
+const MINUTE: Duration = Duration::from_mins(1);
 /// Segments, and so the files of the raw limit where it expires.
 const SEGMENT_BYTES: u64 = 128 << 20;
 
@@ -218,7 +221,7 @@ impl Stages<'_> {
     fn finds(&self) -> Outcome<Finds> {
         let folder = self.folder()?;
         let (dir, clips) = (folder.path().join("store"), self.plan.lookup_clips);
-        let street = Street::new(SEED, self.plan.cameras, TINY_CLIP_BYTES);
+        let street = Street::new(SEED, self.plan.cameras, TINY_CLIP_BYTES).lasting(MINUTE);
         let mut store = StoreKeeper::tiny(&dir, &street)?;
         let mut vector = RawKeeper::open(folder.path(), false, 4096)?;
         let bar = Bar::bytes("many clips", clips * u64::try_from(TINY_CLIP_BYTES)?);
@@ -239,7 +242,7 @@ impl Stages<'_> {
             reopenings: Vec::new(),
         };
         bar.note("lookups");
-        // One hour of clips of a real camera is some 60; here that many take less.
+        // Ten minutes, an hour, a day.
         for count in [10, 60, 1440] {
             let (span, rounds) = (street.clip_duration() * count, self.plan.lookup_rounds);
             let rounds = if count > 1000 { rounds / 8 } else { rounds };

@@ -1,5 +1,5 @@
-//! One open file of the real file system. It holds a descriptor and no other state of the
-//! file, so that two handles of one file never disagree.
+//! One open file of the real file system. It holds a descriptor and no other state, so that two
+//! handles of one file never disagree.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -11,7 +11,6 @@ use std::sync::Arc;
 use rustix::fs::{Advice, FallocateFlags, FsWord, IFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::direct::DirectBuf;
 use super::map::OsMap;
 use crate::vfs::{Map, VfsFile, check_punch};
 
@@ -34,12 +33,11 @@ const STAT_BLOCK_BYTES: u64 = 512;
 #[derive(Debug)]
 pub(super) struct OsFile {
     file: File,
-    direct: Arc<DirectBuf>,
 }
 
 impl OsFile {
-    pub(super) fn new(file: File, direct: Arc<DirectBuf>) -> Self {
-        Self { file, direct }
+    pub(super) fn new(file: File) -> Self {
+        Self { file }
     }
 
     /// Gives an empty file `len` bytes and their blocks.
@@ -125,9 +123,6 @@ impl VfsFile for OsFile {
     }
 
     fn write_at(&self, mut offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
-        if self.direct.write(&self.file, offset, bufs)? {
-            return Ok(());
-        }
         for bufs in bufs.chunks(BUFS_PER_CALL) {
             let mut slices = [IoSlice::new(&[]); BUFS_PER_CALL];
             for (slice, buf) in slices.iter_mut().zip(bufs) {

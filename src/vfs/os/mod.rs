@@ -5,7 +5,6 @@
 //! caching, no retrying of failed writes or syncs, no opinion on what a file means. New files get
 //! the permissions that the process's umask leaves.
 
-mod direct;
 mod file;
 mod lock;
 mod map;
@@ -26,7 +25,6 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::rand::GetRandomFlags;
 
 use super::{Lock, Space, Vfs, VfsFile, path};
-use direct::DirectBuf;
 use file::OsFile;
 use lock::OsLock;
 
@@ -39,8 +37,6 @@ pub struct OsVfs {
     named: Mutex<BTreeSet<String>>,
     /// Makes "is there one already" and "rename" one step, where the system cannot.
     renaming: Mutex<()>,
-    /// What large writes of all its files go through.
-    direct: Arc<DirectBuf>,
 }
 
 impl OsVfs {
@@ -48,12 +44,7 @@ impl OsVfs {
     /// the folder.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self {
-            root: root.into(),
-            named: Mutex::default(),
-            renaming: Mutex::default(),
-            direct: Arc::default(),
-        }
+        Self { root: root.into(), named: Mutex::default(), renaming: Mutex::default() }
     }
 
     fn file_path(&self, path: &str) -> io::Result<PathBuf> {
@@ -88,13 +79,13 @@ impl Vfs for OsVfs {
             // The system opens a folder for reading, and only the first read would say so.
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        Ok(Arc::new(OsFile::new(file, Arc::clone(&self.direct))))
+        Ok(Arc::new(OsFile::new(file)))
     }
 
     fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
         let path = self.file_path(path)?;
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        let file = OsFile::new(file, Arc::clone(&self.direct));
+        let file = OsFile::new(file);
         match file.allocate(len) {
             Ok(()) => Ok(Arc::new(file)),
             Err(error) => {

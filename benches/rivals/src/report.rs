@@ -1,0 +1,130 @@
+//! The outcome as Markdown, on standard output or between the markers of a document.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use clipkeep::workload::{Outcome, Track, machine, ratio};
+
+use crate::run::{Measured, WINDOW_CLIPS};
+use crate::{OWN, Options};
+
+const BEGIN: &str = "<!-- rivals:begin -->";
+const END: &str = "<!-- rivals:end -->";
+
+pub fn tables(options: &Options, measured: &Measured) -> Outcome<String> {
+    let mut text = String::new();
+    let machine = machine(&options.dir)?;
+    writeln!(
+        text,
+        "{} cores ({}), {} disk, {}; {} rounds of {} clips of 2 MB for each, in turns.\n",
+        machine.cores,
+        machine.processor,
+        machine.disk,
+        machine.file_system,
+        options.rounds,
+        options.clips,
+    )?;
+    recording(measured, &mut text)?;
+    using(options, measured, &mut text)?;
+    writeln!(text, "Settings:\n")?;
+    for track in &measured.grouped {
+        writeln!(text, "- {}: {}.", track.name, track.settings)?;
+    }
+    Ok(text)
+}
+
+fn recording(measured: &Measured, text: &mut String) -> Outcome<()> {
+    writeln!(
+        text,
+        "| keeper | a commit each: MB/s | of the limit | p99 | 16 a commit: MB/s | of the limit | \
+         p99 | CPU s/GiB | written/byte |\n|---|---|---|---|---|---|---|---|---|"
+    )?;
+    let limits = [&measured.each, &measured.grouped].map(|tracks| {
+        tracks[1..OWN]
+            .iter()
+            .max_by(|one, other| one.bytes_per_second().total_cmp(&other.bytes_per_second()))
+    });
+    let [Some(each_limit), Some(grouped_limit)] = limits else { return Err("no limit".into()) };
+    for (each, grouped) in measured.each.iter().zip(&measured.grouped) {
+        writeln!(
+            text,
+            "| {} | {:.0} | {} | {} | {:.0} | {} | {} | {:.2} | {:.3} |",
+            each.name,
+            each.bytes_per_second() / 1e6,
+            against(each, each_limit),
+            short(each.latencies.percentile(99.0)),
+            grouped.bytes_per_second() / 1e6,
+            against(grouped, grouped_limit),
+            short(grouped.latencies.percentile(99.0)),
+            grouped.cpu_seconds_per_gib(),
+            grouped.written_per_byte().unwrap_or_default(),
+        )?;
+    }
+    Ok(writeln!(text)?)
+}
+
+fn using(options: &Options, measured: &Measured, text: &mut String) -> Outcome<()> {
+    writeln!(
+        text,
+        "| keeper | cold read: MB/s | clip p99 | warm read: MB/s | window of {WINDOW_CLIPS} among \
+         {} clips: p50 | p99 | open after a close | bulk expiry: ms/GiB | left on disk |\n\
+         |---|---|---|---|---|---|---|---|---|",
+        options.lookups
+    )?;
+    let reads = measured.cold.iter().zip(&measured.warm);
+    for (track, (cold, warm)) in measured.grouped.iter().zip(reads) {
+        write!(
+            text,
+            "| {} | {:.0} | {} | {:.0} |",
+            track.name,
+            cold.bytes_per_second() / 1e6,
+            short(cold.latencies.percentile(99.0)),
+            warm.bytes_per_second() / 1e6,
+        )?;
+        let find = measured.finds.iter().find(|(name, _, _)| *name == track.name);
+        let bulk = measured.bulk.iter().find(|(name, _)| *name == track.name);
+        let (Some((_, find, opened)), Some((_, bulk))) = (find, bulk) else {
+            writeln!(text, " - | - | - | - | - |")?;
+            continue;
+        };
+        writeln!(
+            text,
+            " {} | {} | {} | {:.0} | {:.0} MiB |",
+            short(find.latencies.percentile(50.0)),
+            short(find.latencies.percentile(99.0)),
+            short(*opened),
+            bulk.took.as_secs_f64() * 1e3 / ratio(bulk.bytes, 1 << 30),
+            ratio(bulk.disk_bytes.1, 1 << 20),
+        )?;
+    }
+    writeln!(
+        text,
+        "| a vector in memory | - | - | - | {} | {} | - | - | - |\n",
+        short(measured.vector.latencies.percentile(50.0)),
+        short(measured.vector.latencies.percentile(99.0)),
+    )?;
+    Ok(())
+}
+
+fn against(track: &Track, limit: &Track) -> String {
+    let (median, least, most) = track.rate_against(limit);
+    format!("{median:.2} ({least:.2}..{most:.2})")
+}
+
+fn short(took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    match took.as_nanos() {
+        0..10_000 => format!("{:.1} us", seconds * 1e6),
+        10_000..1_000_000 => format!("{:.0} us", seconds * 1e6),
+        _ => format!("{:.1} ms", seconds * 1e3),
+    }
+}
+
+/// Replaces what stands between the markers of the document at `path`.
+pub fn put_between_markers(path: &Path, tables: &str) -> Outcome<()> {
+    let text = std::fs::read_to_string(path)?;
+    let (before, rest) = text.split_once(BEGIN).ok_or("the document has no begin marker")?;
+    let (_, after) = rest.split_once(END).ok_or("the document has no end marker")?;
+    Ok(std::fs::write(path, format!("{before}{BEGIN}\n{tables}{END}{after}"))?)
+}
