@@ -34,13 +34,18 @@ impl Daemon {
 
     /// The same with further settings.
     pub(crate) fn with(settings: &[&str]) -> Self {
+        let daemon = Self::unchecked(settings);
+        daemon.until("/readyz", |answer| answer.status == 200);
+        daemon
+    }
+
+    /// The same, which may not be ready yet.
+    pub(crate) fn unchecked(settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let small = ["http.listen=127.0.0.1:0", "store.segment_bytes=4194304"];
         let settings: Vec<String> = small.iter().chain(settings).map(ToString::to_string).collect();
         let (child, hello, address) = spawn(&folder, &settings);
-        let daemon = Self { folder, child, address, hello, settings };
-        daemon.until("/readyz", |answer| answer.status == 200);
-        daemon
+        Self { folder, child, address, hello, settings }
     }
 
     /// Starts it again on the same store.

@@ -9,4 +9,5 @@ mod hls;
 mod holds;
 mod kit;
 mod stream;
+mod tls;
 mod trouble;
