@@ -97,7 +97,7 @@ impl Daemon {
     pub(crate) fn clip(&self, id: &str) -> Vec<u8> {
         let path = self.folder.path().join("clip");
         let (out, store) = (path.to_str().unwrap().to_owned(), self.store());
-        clipkeep(&["get", id, "--raw", "--force", "-o", &out, "--dir", store.to_str().unwrap()]);
+        clipkeep(&["get", id, "--force", "-o", &out, "--dir", store.to_str().unwrap()]);
         std::fs::read(path).unwrap()
     }
 
@@ -142,6 +142,13 @@ impl Daemon {
         head += "Transfer-Encoding: chunked\r\n\r\n";
         stream.write_all(head.as_bytes()).unwrap();
         Push { stream }
+    }
+
+    /// Waits until `count` fragments of `camera` are durable: whoever closed without reading the
+    /// answer may be gone before.
+    pub(crate) fn until_durable(&self, camera: &str, count: usize) {
+        let line = format!("clipkeep_ingest_fragments_total{{camera=\"{camera}\"}} {count}\n");
+        self.until("/metrics", |answer| answer.text().contains(&line));
     }
 
     /// Waits until `path` answers something for which `is_so` holds.

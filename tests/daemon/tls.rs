@@ -24,7 +24,8 @@ fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
 /// Asks with curl, which trusts `certificate` alone.
 fn ask(daemon: &Daemon, certificate: &Path, path: &str) -> bool {
     let url = format!("https://{}{path}", daemon.address);
-    let asked = Command::new("curl").args(["-sS", "--fail", "--cacert"]).arg(certificate).arg(url);
+    let mut asked = Command::new("curl");
+    asked.args(["-sS", "--fail", "--cacert"]).arg(certificate).arg(url);
     asked.stderr(Stdio::null()).stdout(Stdio::null()).status().unwrap().success()
 }
 
@@ -53,6 +54,7 @@ fn pushes_over_tls_lose_nothing_and_a_new_certificate_is_taken_up() {
     let file = folder.path().join("sent.mp4");
     copy(&[file.to_str().unwrap()]);
     let sent = pieces(&std::fs::read(file).unwrap()).concat();
+    assert!(sent.len() > 10_000);
     let pushes = 12;
     for n in 0..pushes {
         let url = format!("https://{}/v1/cameras/c{n}/stream", daemon.address);
