@@ -50,9 +50,9 @@ impl Keys {
         if let Some(clip) = self.begin(key, digest)? {
             return Ok((clip, false));
         }
-        let made = make();
+        let outcome = make();
         let mut remembered = self.0.lock();
-        match &made {
+        match &outcome {
             Ok((clip, _)) => {
                 if let Some(done) = remembered.done.get_mut(key) {
                     done.clip = Some(clip.clone());
@@ -63,7 +63,7 @@ impl Keys {
                 remembered.order.retain(|_, other| other != key);
             }
         }
-        made
+        outcome
     }
 
     /// What is there under `key`; otherwise takes it.

@@ -68,16 +68,18 @@ fn presentation(packet: &[u8]) -> Option<(u8, u64)> {
     }
     let skip = if control & 0x20 == 0 { 0 } else { 1 + usize::from(*rest.first()?) };
     let payload = rest.get(skip..)?;
-    let &[0, 0, 1, kind, _, _, _, has_times, _, a, b, c, d, e, ..] = payload else { return None };
+    let &[0, 0, 1, kind, _, _, _, has_times, _, ref times @ ..] = payload else { return None };
     if has_times & 0x80 == 0 {
         return None;
     }
+    // 33 bits in three pieces, each with a marker bit behind it.
+    let &[high, middle_high, middle_low, low_high, low_low, ..] = times else { return None };
     let bits = |byte: u8, mask: u8, shift: u32| u64::from(byte & mask) << shift;
-    let time = (bits(a, 0x0E, 29))
-        | bits(b, 0xFF, 22)
-        | (bits(c, 0xFE, 14))
-        | bits(d, 0xFF, 7)
-        | (bits(e, 0xFE, 0) >> 1);
+    let time = bits(high, 0x0E, 29)
+        | bits(middle_high, 0xFF, 22)
+        | bits(middle_low, 0xFE, 14)
+        | bits(low_high, 0xFF, 7)
+        | (bits(low_low, 0xFE, 0) >> 1);
     Some((kind, time))
 }
 

@@ -100,7 +100,7 @@ fn no_token_a_wrong_one_and_one_that_ended_are_told_apart() {
     let guarded = Guarded::start();
     let daemon = &guarded.daemon;
     daemon.get("/v1/cameras").is_problem(401, "token-missing");
-    for wrong in ["ck_", "ck_00000000_0", "x", ""] {
+    for wrong in ["ck_", "ck_00000000_0", "x"] {
         let answer = daemon.ask("GET", "/v1/cameras", &[&bearer(wrong)], b"");
         answer.is_problem(401, "token-invalid");
         assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::kit::{Answer, Daemon, START, front_door};
 
+const FROM: &str = "2024-01-01T17:00:00Z";
+
 fn with_clip() -> (Daemon, String) {
     let daemon = Daemon::start();
     let path = format!("/v1/cameras/front/clips?start={START}");
@@ -18,7 +20,7 @@ fn send(daemon: &Daemon, method: &str, path: &str, body: &Value) -> Answer {
 
 fn evening(cause: &str) -> Value {
     json!({
-        "scope": [{"camera": "front", "from": "2024-01-01T17:00:00Z", "to": "2024-01-01T19:00:00Z"}],
+        "scope": [{"camera": "front", "from": FROM, "to": "2024-01-01T19:00:00Z"}],
         "cause": cause, "reference": "case 19-4471", "reason": "asked for", "agency": "PD",
     })
 }
@@ -59,7 +61,7 @@ fn a_hold_is_shown_narrowed_and_renewed() {
     let (daemon, _) = with_clip();
     send(&daemon, "POST", "/v1/holds", &evening("request")).ok();
     let narrowed = json!({
-        "scope": [{"camera": "front", "from": "2024-01-01T17:00:00Z", "to": "2024-01-01T18:00:05Z"}],
+        "scope": [{"camera": "front", "from": FROM, "to": "2024-01-01T18:00:05Z"}],
         "cause": "denied",
     });
     send(&daemon, "POST", "/v1/holds/h1/narrow", &narrowed).ok();

@@ -71,8 +71,8 @@ impl Access {
         Ok((Self { tokens, file, set, seen, limit: Limit::new(per_second) }, issued))
     }
 
-    /// Reads the file again, if it is another one than it was. What cannot be read changes nothing: those who were let in yesterday
-    /// still are, and the log says so.
+    /// Reads the file again, if it is another one than it was. What cannot be read changes nothing:
+    /// those who were let in yesterday still are, and the log says so.
     pub(super) fn reload(&self) {
         let version = self.file.version();
         let mut seen = self.seen.lock();

@@ -12,7 +12,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard, mpsc, oneshot};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -38,6 +38,23 @@ type Delivery = (Bytes, oneshot::Sender<Result<(), Problem>>);
 /// The recordings that are put together from files, by camera.
 #[derive(Clone, Debug, Default)]
 pub(in crate::daemon) struct Recordings(Arc<Mutex<BTreeMap<CameraId, mpsc::Sender<Delivery>>>>);
+
+/// Who may deliver next, by camera. Senders that open a connection for each file and do not wait
+/// for answers have several under way: they count in the order in which they began.
+#[derive(Clone, Debug, Default)]
+pub(in crate::daemon) struct Turns(Arc<Mutex<BTreeMap<CameraId, Arc<FairMutex<()>>>>>);
+
+impl Turns {
+    async fn take(&self, camera: &CameraId) -> OwnedMutexGuard<()> {
+        let line = Arc::clone(self.0.lock().entry(camera.clone()).or_default());
+        line.lock_owned().await
+    }
+
+    /// Forgets lines in which nobody stands.
+    fn tidy(&self) {
+        self.0.lock().retain(|_, line| Arc::strong_count(line) > 1);
+    }
+}
 
 /// Put a file of an HLS push
 ///
@@ -65,9 +82,13 @@ async fn put(
         }
     };
     let (is_playlist, is_ts) = (name.ends_with(".m3u8"), name.ends_with(".ts"));
+    // Before anything that waits for something else, or the order would be lost.
+    let turns = app.intake().turns.clone();
+    let turn = if is_playlist { None } else { Some(turns.take(&camera).await) };
     let place = admit(&app, &camera).await?;
     let mut incoming = Incoming::new(&app, body);
     let task = tokio::spawn(async move {
+        let _turn = turn;
         let mut memory = app.intake().memory.share();
         let bytes = read_all(&mut incoming, limit, &mut memory).await?;
         drop(place);
@@ -80,7 +101,9 @@ async fn put(
         }
         deliver(&app, &camera, bytes).await
     });
-    task.await.map_err(|failed| {
+    let done = task.await;
+    turns.tidy();
+    done.map_err(|failed| {
         tracing::error!(%failed, "an upload's task panicked");
         Problem::new("internal", "the upload failed")
     })??;

@@ -38,6 +38,7 @@ pub(super) struct Intake {
     pub(super) lanes: Lanes,
     pub(super) memory: Memory,
     recordings: hls::Recordings,
+    turns: hls::Turns,
     stopping: watch::Sender<bool>,
 }
 
@@ -45,7 +46,8 @@ impl Intake {
     pub(super) fn new(senders_max: usize, memory_bytes_max: u64) -> Self {
         let (stopping, _) = watch::channel(false);
         let (lanes, memory) = (Lanes::new(senders_max), Memory::new(memory_bytes_max));
-        Self { lanes, memory, recordings: hls::Recordings::default(), stopping }
+        let (recordings, turns) = (hls::Recordings::default(), hls::Turns::default());
+        Self { lanes, memory, recordings, turns, stopping }
     }
 
     /// Tells all senders to stop, and returns when all of them have.
