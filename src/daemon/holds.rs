@@ -64,7 +64,7 @@ impl Range {
 struct Wanted {
     /// What it covers: at most 1024 ranges.
     scope: Vec<Range>,
-    /// `keep` (a resident's own), `provisional`, `request`, `disclosure` or `order` (an operator's).
+    /// `keep`, a resident's own; `provisional`, `request`, `disclosure` or `order`, an operator's.
     cause: String,
     /// The case that it belongs to.
     #[serde(default)]

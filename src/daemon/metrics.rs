@@ -189,7 +189,7 @@ struct StateLabel {
 }
 
 fn store_figures(registry: &mut Registry, stats: &Stats) {
-    let states: Family<StateLabel, Gauge> = Family::default();
+    let by_state: Family<StateLabel, Gauge> = Family::default();
     for (state, bytes) in [
         ("live", stats.live_bytes),
         ("held", stats.held_bytes),
@@ -198,9 +198,9 @@ fn store_figures(registry: &mut Registry, stats: &Stats) {
         ("reserved", stats.reserved_bytes),
         ("ghost", stats.ghost_bytes),
     ] {
-        states.get_or_create(&StateLabel { state }).set(whole(bytes));
+        by_state.get_or_create(&StateLabel { state }).set(whole(bytes));
     }
-    registry.register("store_bytes", "Bytes by state; held ones are live ones, too", states);
+    registry.register("store_bytes", "Bytes by state; held ones are live ones, too", by_state);
     let clock: Family<StateLabel, Gauge> = Family::default();
     clock.get_or_create(&StateLabel { state: clock_state(stats) }).set(1);
     registry.register("clock_state", "How the wall clock compares with trusted time", clock);
