@@ -5,3 +5,4 @@
 
 mod kit;
 mod stream;
+mod watch;

@@ -42,6 +42,4 @@ mod tidy;
 mod together;
 mod torn;
 mod trouble;
-#[cfg(all(feature = "cli", feature = "daemon"))]
-mod watch;
 mod world;
