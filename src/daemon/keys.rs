@@ -30,7 +30,8 @@ struct Remembered {
 #[derive(Clone, Debug)]
 struct Done {
     digest: [u8; 32],
-    clip: Clip,
+    /// `None`: it is being made.
+    clip: Option<Clip>,
 }
 
 impl Keys {
@@ -38,32 +39,71 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// `conflict` when the key stands for other bytes; those of `make`, which are not remembered.
+    /// `conflict` when the key stands for other bytes, or is being made by somebody else; those of
+    /// `make`, which are not remembered.
     pub(super) fn once(
         &self,
         key: &str,
         digest: &[u8; 32],
         make: impl FnOnce() -> Result<(Clip, bool), Problem>,
     ) -> Result<(Clip, bool), Problem> {
-        if let Some(done) = self.0.lock().done.get(key) {
+        if let Some(clip) = self.begin(key, digest)? {
+            return Ok((clip, false));
+        }
+        let made = make();
+        let mut remembered = self.0.lock();
+        match &made {
+            Ok((clip, _)) => {
+                if let Some(done) = remembered.done.get_mut(key) {
+                    done.clip = Some(clip.clone());
+                }
+            }
+            Err(_) => {
+                remembered.done.remove(key);
+                remembered.order.retain(|_, other| other != key);
+            }
+        }
+        made
+    }
+
+    /// What is there under `key`; otherwise takes it.
+    fn begin(&self, key: &str, digest: &[u8; 32]) -> Result<Option<Clip>, Problem> {
+        let mut remembered = self.0.lock();
+        if let Some(done) = remembered.done.get(key) {
             if done.digest != *digest {
                 let detail = "the Idempotency-Key was used for another body";
                 return Err(Problem::new("conflict", detail));
             }
-            return Ok((done.clip.clone(), false));
+            let busy = || Problem::new("conflict", "the same upload is under way").retry_after(1);
+            return done.clip.clone().map(Some).ok_or_else(busy);
         }
-        let (clip, is_new) = make()?;
-        let mut remembered = self.0.lock();
         let number = remembered.next;
         remembered.next += 1;
         remembered.order.insert(number, key.to_owned());
-        let done = Done { digest: *digest, clip: clip.clone() };
-        remembered.done.insert(key.to_owned(), done);
+        remembered.done.insert(key.to_owned(), Done { digest: *digest, clip: None });
         if remembered.order.len() > KEYS_MAX
             && let Some((_, oldest)) = remembered.order.pop_first()
         {
             remembered.done.remove(&oldest);
         }
-        Ok((clip, is_new))
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_under_way_is_nobody_elses_and_a_failure_frees_it() {
+        let keys = Keys::default();
+        let failed = keys.once("a", &[1; 32], || {
+            let other = keys.once("a", &[1; 32], || Err(Problem::invalid("never")));
+            assert_eq!(other.unwrap_err().code(), "conflict");
+            Err(Problem::invalid("the clip is no clip"))
+        });
+        assert_eq!(failed.unwrap_err().code(), "invalid-input");
+        let again = keys.once("a", &[2; 32], || Err(Problem::invalid("again")));
+        assert_eq!(again.unwrap_err().detail(), "again");
     }
 }

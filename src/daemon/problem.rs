@@ -183,6 +183,15 @@ mod tests {
     }
 
     #[test]
+    fn codes_are_documented() {
+        let documented = include_str!("../../docs/HTTP.md");
+        for (code, status, title) in CODES {
+            let row = format!("| `{code}` | {status} | {title} |\n");
+            assert!(documented.contains(&row), "docs/HTTP.md wants {row}");
+        }
+    }
+
+    #[test]
     fn every_error_kind_has_a_code_that_exists() {
         let kinds = [
             (ErrorKind::InvalidInput, 400),

@@ -1,10 +1,14 @@
 //! All routes in one place, and what stands before them.
 
 use axum::Router;
+use axum::http::header;
 use axum::middleware;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
@@ -27,8 +31,11 @@ fn documented() -> OpenApiRouter<App> {
 
 /// The service.
 pub(super) fn build(app: App) -> Router {
-    let (router, _document) = parts();
+    let (router, document) = parts();
+    // A document of ours always has a form; an empty one would be seen by its test.
+    let document = Bytes::from(document.to_json().unwrap_or_default());
     router
+        .route("/openapi.json", get(async move || described(document.clone())))
         .method_not_allowed_fallback(async || {
             Problem::new("method-not-allowed", "the route has no such method")
         })
@@ -39,9 +46,41 @@ pub(super) fn build(app: App) -> Router {
         .with_state(app)
 }
 
-fn parts() -> (Router<App>, OpenApi) {
-    documented().split_for_parts()
+fn described(document: Bytes) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], document)
 }
+
+/// The routes, and the document that is made from them and their rules.
+fn parts() -> (Router<App>, OpenApi) {
+    let (router, mut document) = documented().split_for_parts();
+    document.info.title = "Clipkeep".to_owned();
+    document.info.description = Some(DESCRIPTION.to_owned());
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("token", bearer);
+    for (path, item) in &mut document.paths.paths {
+        let methods = [
+            ("GET", &mut item.get),
+            ("PUT", &mut item.put),
+            ("POST", &mut item.post),
+            ("DELETE", &mut item.delete),
+        ];
+        for (method, operation) in methods {
+            let rule = access::RULES.iter().find(|rule| rule.method == method && rule.path == path);
+            if let (Some(operation), Some(rule)) = (operation, rule)
+                && rule.roles.is_some()
+            {
+                let needs = SecurityRequirement::new::<_, [&str; 0], &str>("token", []);
+                operation.security = Some(vec![needs]);
+            }
+        }
+    }
+    (router, document)
+}
+
+const DESCRIPTION: &str = "Clip storage for cameras: push, find, play, hold. Times are RFC 3339, \
+                           windows do not include their end. Errors are problem documents \
+                           (RFC 9457) with a stable `code`.";
 
 /// A handler that panics costs its request, and says so in the log.
 fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
@@ -49,4 +88,40 @@ fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
     let said = said.or_else(|| cause.downcast_ref::<String>().map(String::as_str));
     tracing::error!(cause = said.unwrap_or("unknown"), "a handler panicked");
     Problem::new("internal", "the request failed").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the document has, and the one route that serves it.
+    fn documented_routes() -> Vec<(String, String)> {
+        let document = serde_json::to_value(parts().1).unwrap();
+        let mut found = vec![("GET".to_owned(), "/openapi.json".to_owned())];
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let methods = item.as_object().unwrap().keys();
+            found.extend(methods.map(|method| (method.to_uppercase(), path.clone())));
+        }
+        found
+    }
+
+    #[test]
+    fn every_route_has_a_rule_and_every_rule_a_route() {
+        let routes = documented_routes();
+        let rules = access::RULES.iter();
+        let mut rules: Vec<_> =
+            rules.map(|rule| (rule.method.to_owned(), rule.path.to_owned())).collect();
+        for route in &routes {
+            assert!(rules.contains(route), "{route:?} has no rule: nobody may use it");
+        }
+        rules.retain(|rule| !routes.contains(rule));
+        assert!(rules.is_empty(), "rules for nothing: {rules:?}");
+    }
+
+    #[test]
+    fn routes_that_need_a_token_say_so() {
+        let document = serde_json::to_value(parts().1).unwrap();
+        assert!(document["paths"]["/v1/cameras"]["get"]["security"][0]["token"].is_array());
+        assert!(document["paths"]["/healthz"]["get"]["security"].is_null());
+    }
 }

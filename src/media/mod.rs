@@ -21,6 +21,7 @@ mod recording;
 mod source;
 mod start_time;
 mod stream_clock;
+mod transport;
 
 pub use export::{
     DecoderChange, EXPORT_SAMPLES_MAX, Export, ExportClip, ExportPart, ExportPlan, Format,
@@ -32,6 +33,7 @@ pub use probe::{Kind, probe};
 pub use push::{FRAGMENT_BYTES_MAX, Fragment, FragmentParser, Piece};
 pub use source::{ClipBytes, SeekBytes};
 pub use start_time::{NamePattern, NamedClip, StartSource, StartTime, choose_start};
+pub use transport::transport_duration;
 
 use crate::types::{Error, ErrorKind};
 

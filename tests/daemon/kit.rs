@@ -125,8 +125,12 @@ impl Daemon {
 
     /// A chunked body that goes on until it is finished.
     pub(crate) fn push(&self, path: &str, headers: &[&str]) -> Push {
+        self.push_as("POST", path, headers)
+    }
+
+    pub(crate) fn push_as(&self, method: &str, path: &str, headers: &[&str]) -> Push {
         let mut stream = self.connect();
-        let mut head = format!("POST {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
         for header in headers {
             head += &format!("{header}\r\n");
         }

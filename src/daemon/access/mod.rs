@@ -31,7 +31,7 @@ use token::TokenSet;
 pub(crate) use file::TokenFile;
 pub(super) use routes::routes;
 pub(crate) use rules::Role;
-pub(super) use rules::{Rule, Touches};
+pub(super) use rules::{RULES, Rule, Touches};
 pub(crate) use token::{Issued, NewToken};
 
 /// Who may come in.

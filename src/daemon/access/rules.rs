@@ -140,7 +140,7 @@ pub(in crate::daemon) const RULES: &[Rule] = &[
     ingest("POST", "/v1/cameras/{camera}/stream"),
     ingest("PUT", "/v1/cameras/{camera}/stream"),
     ingest("PUT", "/v1/cameras/{camera}/clips"),
-    ingest("PUT", "/v1/cameras/{camera}/hls/{*file}"),
+    ingest("PUT", "/v1/cameras/{camera}/hls/{file}"),
     footage("GET", "/v1/cameras/{camera}/clips", RESIDENT),
     footage("GET", "/v1/cameras/{camera}/timeline", RESIDENT),
     footage("GET", "/v1/cameras/{camera}/playlist.m3u8", RESIDENT),
@@ -162,14 +162,41 @@ impl Rule {
     pub(in crate::daemon) fn is_for(path: &str) -> bool {
         RULES.iter().any(|rule| rule.path == path)
     }
+}
 
-    /// Whether it needs no token.
-    pub(in crate::daemon) const fn is_open(&self) -> bool {
-        self.roles.is_none()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table as docs/HTTP.md has it.
+    fn table() -> String {
+        let mut text = String::from("| route | camera | resident | agency | operator | public |\n");
+        text += "|---|---|---|---|---|---|\n";
+        for rule in RULES {
+            let cell = |role| match rule.roles {
+                None => "open",
+                Some(roles) if roles.contains(&role) => "yes",
+                Some(_) => "-",
+            };
+            let cells: Vec<_> = Role::ALL.into_iter().map(cell).collect();
+            text += &format!("| `{} {}` | {} |\n", rule.method, rule.path, cells.join(" | "));
+        }
+        text
     }
 
-    /// Whether `role` may.
-    pub(in crate::daemon) fn lets(&self, role: Role) -> bool {
-        self.roles.is_none_or(|roles| roles.contains(&role))
+    #[test]
+    fn the_table_in_the_documentation_is_this_one() {
+        let documented = include_str!("../../../docs/HTTP.md");
+        assert!(documented.contains(&table()), "docs/HTTP.md wants this table:\n{}", table());
+    }
+
+    #[test]
+    fn cameras_and_operators_see_no_footage() {
+        for rule in RULES.iter().filter(|rule| rule.touches == Touches::Footage) {
+            let roles = rule.roles.expect("footage is never open");
+            assert!(!roles.contains(&Role::Camera), "{}", rule.path);
+            assert!(!roles.contains(&Role::Operator), "{}", rule.path);
+            assert!(!roles.contains(&Role::Public), "{}", rule.path);
+        }
     }
 }

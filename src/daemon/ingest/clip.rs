@@ -16,7 +16,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::media::{ClipFacts, Kind, NamedClip, StartSource, StartTime, choose_start, probe};
+use crate::media::{
+    ClipFacts, Kind, NamedClip, StartSource, StartTime, choose_start, probe, transport_duration,
+};
 use crate::{
     CameraId, Clip, Clock as _, Error, Media, NewClip, Result as StoreResult, Store, SystemClock,
     Timestamp, Window,
@@ -45,7 +47,7 @@ struct Query {
     /// When the clip began (RFC 3339). Also taken from the header `X-Start-Time`. Without: what the
     /// file says of itself, else its `name`, else its arrival.
     start: Option<String>,
-    /// How long it is, in seconds up to 3600, where the bytes do not tell: MPEG-TS and JPEG.
+    /// How long it is, in seconds up to 3600, where the bytes do not tell: JPEG.
     /// Without: one second.
     seconds: Option<f64>,
     /// The name of its file, when that says when it began, as those of ffmpeg, Frigate and
@@ -198,6 +200,27 @@ async fn take(
     memory: &mut Share,
 ) -> Result<(Clip, bool), Problem> {
     let bytes = read_all(&mut incoming, app.config().ingest.clip_bytes_max, memory).await?;
+    store(app, camera, said, bytes).await
+}
+
+/// Stores a clip of which nothing is said.
+pub(super) async fn append_whole(
+    app: &App,
+    camera: &CameraId,
+    bytes: Bytes,
+) -> Result<Clip, Problem> {
+    let said = Said { start: None, named: None, length: None, digest: None, key: None };
+    let (clip, _) = store(app, camera, said, bytes).await?;
+    app.metrics().clip_stored(camera, clip.len());
+    Ok(clip)
+}
+
+async fn store(
+    app: &App,
+    camera: &CameraId,
+    said: Said,
+    bytes: Bytes,
+) -> Result<(Clip, bool), Problem> {
     let arrival = SystemClock.wall();
     let (store, camera, keys) = (app.store()?, camera.clone(), app.keys().clone());
     let stored = app.pool().write(move || {
@@ -264,7 +287,8 @@ fn append(
         Kind::MpegTs | Kind::Jpeg => None,
         _ => return Err(Error::new(crate::ErrorKind::Media, NEITHER)),
     };
-    let length = facts.as_ref().map_or(said.length.unwrap_or(MOMENT), ClipFacts::duration);
+    let told = said.length.or_else(|| transport_duration(&bytes)).unwrap_or(MOMENT);
+    let length = facts.as_ref().map_or(told, ClipFacts::duration);
     let length = length.max(Duration::from_millis(1));
     let given = said.start.map(|at| StartTime { at, source: StartSource::Given });
     let named = said.named.map(|at| StartTime { at, source: StartSource::Name });

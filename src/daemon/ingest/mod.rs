@@ -5,6 +5,7 @@
 //! can end: ffmpeg closes without reading the answer, and hyper then drops the handler.
 
 mod clip;
+mod hls;
 mod lanes;
 mod memory;
 mod stream;
@@ -28,7 +29,7 @@ pub(super) use lanes::Lanes;
 pub(super) use memory::Memory;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(stream::routes()).merge(clip::routes())
+    OpenApiRouter::new().merge(stream::routes()).merge(clip::routes()).merge(hls::routes())
 }
 
 /// The limits that all senders share, and whether they are to stop.
@@ -36,13 +37,15 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 pub(super) struct Intake {
     pub(super) lanes: Lanes,
     pub(super) memory: Memory,
+    recordings: hls::Recordings,
     stopping: watch::Sender<bool>,
 }
 
 impl Intake {
     pub(super) fn new(senders_max: usize, memory_bytes_max: u64) -> Self {
         let (stopping, _) = watch::channel(false);
-        Self { lanes: Lanes::new(senders_max), memory: Memory::new(memory_bytes_max), stopping }
+        let (lanes, memory) = (Lanes::new(senders_max), Memory::new(memory_bytes_max));
+        Self { lanes, memory, recordings: hls::Recordings::default(), stopping }
     }
 
     /// Tells all senders to stop, and returns when all of them have.

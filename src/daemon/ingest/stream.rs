@@ -37,7 +37,7 @@ struct Query {
 
 /// What of a stream is in the store.
 #[derive(Debug, Serialize, ToSchema)]
-struct Streamed {
+pub(super) struct Streamed {
     /// Clips that it was cut into.
     clips: u64,
     /// Fragments, all of them durable.
@@ -95,7 +95,7 @@ async fn put(
 }
 
 /// A stream on its way into the store.
-struct Stream {
+pub(super) struct Stream {
     app: App,
     camera: CameraId,
     parser: FragmentParser,
@@ -109,7 +109,7 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(
+    pub(super) fn new(
         app: &App,
         camera: &CameraId,
         start: Option<Timestamp>,
@@ -131,6 +131,25 @@ impl Stream {
 
     async fn run(mut self, mut incoming: Incoming) -> Result<Json<Streamed>, Problem> {
         let taken = self.take_all(&mut incoming).await;
+        self.ended(taken).await.map(Json)
+    }
+
+    /// Whether the stream said how it is to be decoded.
+    pub(super) fn has_init(&self) -> bool {
+        self.parser.init().is_some()
+    }
+
+    /// Returns when another sender has taken over.
+    pub(super) async fn replaced(&mut self) {
+        self.lane.replaced().await;
+    }
+
+    /// Ends the recording: `taken` says how the stream ended.
+    ///
+    /// # Errors
+    ///
+    /// That, or why the end could not be written.
+    pub(super) async fn ended(mut self, taken: Result<(), Problem>) -> Result<Streamed, Problem> {
         // A sender that vanished leaves a clip that says so; any other end is an end.
         let vanished = taken.as_ref().is_err_and(|problem| problem.code() == "body-cut-off");
         let ended = self.end(!vanished).await;
@@ -145,7 +164,7 @@ impl Stream {
         let camera = self.camera.as_str();
         tracing::info!(camera, code, why, clips, fragments, bytes, dropped_bytes, "stream ended");
         outcome?;
-        Ok(Json(Streamed { clips, fragments, bytes, dropped_bytes }))
+        Ok(Streamed { clips, fragments, bytes, dropped_bytes })
     }
 
     fn recorded(&self) -> Recorded {
@@ -178,7 +197,12 @@ impl Stream {
         }
     }
 
-    async fn take(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+    /// Takes the next bytes of the stream. Its whole fragments are durable on return.
+    ///
+    /// # Errors
+    ///
+    /// Why the stream cannot go on; what was taken before stays.
+    pub(super) async fn take(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         self.lane.heard();
         self.parser.push(bytes);
         self.pending += u64::try_from(bytes.len()).unwrap_or(u64::MAX);

@@ -1,0 +1,152 @@
+//! `PUT /v1/cameras/{camera}/hls/..`: a recorder that can only push files, as `ffmpeg -f hls`.
+//!
+//! Fragmented MP4 is put together again into one stream, init segment first, and recorded like one
+//! that came in one body. Segments of MPEG-TS are clips of their own. Playlists are taken and not
+//! looked at: the store makes its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::CameraId;
+
+use super::super::app::App;
+use super::super::extract::Named;
+use super::super::problem::Problem;
+use super::clip::{append_whole, read_all};
+use super::stream::Stream;
+use super::{Incoming, admit};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(put))
+}
+
+/// The largest playlist.
+const PLAYLIST_BYTES_MAX: u64 = 4 << 20;
+
+/// A file for the task that records a camera, and where to say what became of it.
+type Delivery = (Bytes, oneshot::Sender<Result<(), Problem>>);
+
+/// The recordings that are put together from files, by camera.
+#[derive(Clone, Debug, Default)]
+pub(in crate::daemon) struct Recordings(Arc<Mutex<BTreeMap<CameraId, mpsc::Sender<Delivery>>>>);
+
+/// Put a file of an HLS push
+///
+/// What `ffmpeg -f hls -method PUT` sends: an init segment (`.mp4`), segments (`.m4s` or `.ts`),
+/// and playlists (`.m3u8`), which are not kept. The footage is durable when the answer comes.
+/// Segments without their init segment before them answer 412: begin the push anew.
+#[utoipa::path(put, path = "/v1/cameras/{camera}/hls/{file}", tag = "ingest",
+    params(("camera" = String, Path, description = "The camera"),
+        ("file" = String, Path, description = "The file")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 204), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+async fn put(
+    State(app): State<App>,
+    Named(camera): Named<CameraId>,
+    Path(path): Path<Vec<(String, String)>>,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    let name = path.last().map_or("", |(_, file)| file.as_str());
+    let limit = match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "m3u8" => PLAYLIST_BYTES_MAX,
+        "mp4" | "m4s" | "ts" => app.config().ingest.fragment_bytes_max,
+        _ => {
+            let detail = "want .mp4, .m4s, .ts or .m3u8";
+            return Err(Problem::new("unsupported-media", detail).closing());
+        }
+    };
+    let (is_playlist, is_ts) = (name.ends_with(".m3u8"), name.ends_with(".ts"));
+    let place = admit(&app, &camera).await?;
+    let mut incoming = Incoming::new(&app, body);
+    let task = tokio::spawn(async move {
+        let mut memory = app.intake().memory.share();
+        let bytes = read_all(&mut incoming, limit, &mut memory).await?;
+        drop(place);
+        // ffmpeg puts an empty file where it could not open its output.
+        if is_playlist || bytes.is_empty() {
+            return Ok(());
+        }
+        if is_ts {
+            return append_whole(&app, &camera, bytes).await.map(drop);
+        }
+        deliver(&app, &camera, bytes).await
+    });
+    task.await.map_err(|failed| {
+        tracing::error!(%failed, "an upload's task panicked");
+        Problem::new("internal", "the upload failed")
+    })??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Hands the file to the task that records `camera`, beginning one when there is none.
+async fn deliver(app: &App, camera: &CameraId, bytes: Bytes) -> Result<(), Problem> {
+    let (tell, told) = oneshot::channel();
+    let live = app.intake().recordings.0.lock().get(camera).cloned();
+    let gone = match live {
+        Some(live) => match live.send((bytes, tell)).await {
+            Ok(()) => None,
+            Err(unsent) => Some(unsent.0),
+        },
+        None => Some((bytes, tell)),
+    };
+    if let Some(first) = gone {
+        begin(app, camera, first)?;
+    }
+    // The task answers every delivery before it ends, unless it panicked.
+    told.await.map_err(|_gone| Problem::new("internal", "the recording failed"))?
+}
+
+fn begin(app: &App, camera: &CameraId, first: Delivery) -> Result<(), Problem> {
+    let (place, lane) = (app.intake().lanes.enter()?, app.intake().lanes.take(camera)?);
+    let stream = Stream::new(app, camera, None, lane, place)?;
+    let (send, receive) = mpsc::channel(1);
+    app.intake().recordings.0.lock().insert(camera.clone(), send);
+    tokio::spawn(record(app.clone(), camera.clone(), stream, first, receive));
+    Ok(())
+}
+
+/// Records until no file has come for as long as a body may be silent.
+async fn record(
+    app: App,
+    camera: CameraId,
+    mut stream: Stream,
+    first: Delivery,
+    mut deliveries: mpsc::Receiver<Delivery>,
+) {
+    let idle = std::time::Duration::from_secs(app.config().http.body_idle_seconds);
+    let mut stopping = app.intake().stopping();
+    let mut next = Some(first);
+    let mut why = Ok(());
+    while let Some((bytes, tell)) = next {
+        why = stream.take(&bytes).await.map_err(|problem| match problem.code() {
+            "media" if !stream.has_init() => {
+                Problem::new("precondition-failed", "the init segment must come first")
+            }
+            _ => problem,
+        });
+        // Whoever asked may be gone.
+        tell.send(why.clone()).ok();
+        if why.is_err() {
+            break;
+        }
+        next = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+            delivery = tokio::time::timeout(idle, deliveries.recv()) => delivery.ok().flatten(),
+            () = stream.replaced() => None,
+        };
+    }
+    app.intake().recordings.0.lock().remove(&camera);
+    if let Err(problem) = stream.ended(why).await {
+        tracing::warn!(camera = camera.as_str(), code = problem.code(), "an HLS push ended badly");
+    }
+}

@@ -1,0 +1,146 @@
+//! Trouble: what must not happen when clients, the disk or the power misbehave.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::process::Command;
+
+use crate::kit::{Answer, Daemon, START, clipkeep, front_door, pieces};
+
+#[test]
+fn nothing_that_was_acknowledged_is_lost_when_the_daemon_is_killed_under_many_streams() {
+    let streams = 50;
+    let mut daemon = Daemon::start();
+    let pieces = pieces(&front_door());
+    let mut pushes: Vec<_> = (0..streams)
+        .map(|n| daemon.push(&format!("/v1/cameras/c{n}/stream?start={START}"), &[]))
+        .collect();
+    for (n, push) in pushes.iter_mut().enumerate() {
+        push.send(&pieces[0]);
+        // Each is killed somewhere else in its stream.
+        for piece in pieces.iter().skip(1).take(1 + n % 4) {
+            push.send(piece);
+        }
+        push.send(&pieces[5][..700]);
+    }
+    let at_least: usize = streams;
+    let seen = daemon.until("/metrics", |answer| acknowledged(answer).len() >= at_least);
+    let acknowledged = acknowledged(&seen);
+    daemon.kill();
+    drop(pushes);
+    let total: u64 = acknowledged.values().sum();
+    let mut stored = BTreeMap::new();
+    for clip in daemon.list() {
+        let camera = clip["camera"].as_str().unwrap().to_owned();
+        *stored.entry(camera).or_insert(0) += clip["fragments"].as_u64().unwrap();
+    }
+    for (camera, fragments) in &acknowledged {
+        assert!(stored.get(camera) >= Some(fragments), "{camera}: {stored:?} {acknowledged:?}");
+    }
+    println!("{total} fragments of {streams} streams were acknowledged, and none is lost");
+    daemon.restart();
+    let path = "/v1/cameras/c0/stream?start=2024-01-01T19:00:00Z";
+    daemon.ask("POST", path, &[], &front_door()).ok();
+}
+
+/// How many fragments of each camera are durable, by the daemon's own count.
+fn acknowledged(metrics: &Answer) -> BTreeMap<String, u64> {
+    let text = metrics.text();
+    let lines = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix("clipkeep_ingest_fragments_total{camera=\"")?;
+        let (camera, count) = rest.split_once("\"} ")?;
+        Some((camera.to_owned(), count.parse().unwrap()))
+    });
+    lines.collect()
+}
+
+#[test]
+fn headers_that_never_end_are_given_up() {
+    let daemon = Daemon::with(&["access.tokens=false", "http.header_seconds=1"]);
+    let mut slow = daemon.connect();
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ").unwrap();
+    let mut rest = Vec::new();
+    // The connection is closed, with or without a word.
+    slow.read_to_end(&mut rest).ok();
+    assert!(!rest.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&rest));
+    let mut silent = daemon.connect();
+    silent.read_to_end(&mut rest).ok();
+    assert_eq!(daemon.get("/healthz").status, 200);
+}
+
+#[test]
+fn headers_without_end_are_refused() {
+    let daemon = Daemon::start();
+    let mut stream = daemon.connect();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Big: ").unwrap();
+    while stream.write_all(&[b'x'; 65536]).is_ok() {}
+    assert_eq!(daemon.get("/healthz").status, 200);
+}
+
+#[test]
+fn what_is_no_route_no_method_and_no_json_is_a_problem_document() {
+    let daemon = Daemon::start();
+    daemon.get("/nowhere").is_problem(404, "no-such-route");
+    daemon.ask("PATCH", "/v1/holds", &[], b"").is_problem(405, "method-not-allowed");
+    for garbage in ["", "{", "[]", "{\"cause\": 7}", "{\"surprise\": 1}", &"[".repeat(60_000)] {
+        let answer = daemon.ask("POST", "/v1/holds", &[], garbage.as_bytes());
+        answer.is_problem(400, "invalid-input");
+    }
+    let large = vec![b' '; 70_000];
+    daemon.ask("POST", "/v1/holds", &[], &large).is_problem(413, "too-large");
+}
+
+#[test]
+fn many_idle_connections_keep_nobody_out() {
+    let daemon = Daemon::start();
+    let idle: Vec<_> = (0..400).map(|_| daemon.connect()).collect();
+    let path = format!("/v1/cameras/front/stream?start={START}");
+    assert_eq!(daemon.ask("POST", &path, &[], &front_door()).ok().json()["fragments"], 5);
+    drop(idle);
+}
+
+#[test]
+fn a_folder_of_other_things_is_not_made_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("letter.txt"), b"dear Ann").unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_clipkeep"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--dir", folder.path().to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(2), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn beyond_loopback_nothing_starts_without_tls_and_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("store");
+    let ran = Command::new(env!("CARGO_BIN_EXE_clipkeep"))
+        .args(["serve", "--listen", "0.0.0.0:0", "--dir", dir.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(!dir.exists());
+}
+
+#[test]
+fn the_printed_settings_are_a_file_that_it_takes() {
+    let printed = String::from_utf8(clipkeep(&["serve", "--print-config"])).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clipkeep.toml");
+    std::fs::write(&file, printed + "\nsurprise = 1\n").unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_clipkeep"))
+        .args(["serve", "--dir", "x", "--config", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(2), "{said}");
+    assert!(said.contains("log.surprise"), "the rest of the file was taken: {said}");
+}
+
+#[test]
+fn the_api_document_is_served() {
+    let daemon = Daemon::start();
+    let document = daemon.get("/openapi.json").ok().json();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert!(document["paths"]["/v1/holds"]["post"].is_object());
+}
