@@ -14,7 +14,7 @@ use super::*;
 /// What the probe does in the page: see there.
 const PROBE: &str = include_str!("probe.js");
 /// How long a slow machine may take for all of it.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Relays to `daemon`, with the probe in the page; what the probe reports goes to `reports`.
 fn relay(daemon: SocketAddr, probe: String, reports: Sender<Value>) -> SocketAddr {
@@ -63,10 +63,10 @@ fn one_request(
         reports.send(serde_json::from_slice(&body)?).ok();
         return respond(&mut client, "text/plain", "thank you");
     }
-    let kept = lines.iter().filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
-    let head: String = kept.map(|line| format!("{line}\r\n")).collect();
+    lines.retain(|line| !line.to_ascii_lowercase().starts_with("connection:"));
+    lines.push("Connection: close\r\n\r\n".to_owned());
     let mut upstream = TcpStream::connect(daemon)?;
-    upstream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
+    upstream.write_all(lines.join("\r\n").as_bytes())?;
     if first.starts_with("GET / ") {
         let mut page = String::new();
         upstream.read_to_string(&mut page)?;

@@ -7,13 +7,13 @@ const STREAM: &str = "src/cli/demo/front-door.mp4";
 
 /// Digests of the pictures' packets, as they are stored, in order.
 fn packets(input: &str) -> Vec<String> {
-    let arguments = ["-v", "error", "-ignore_editlist", "1", "-i", input, "-map", "0:v"];
-    let copied = [&arguments[..], &["-c", "copy", "-f", "framemd5", "-"]].concat();
     // Only an MP4 file has an edit list to ignore.
-    let copied: Vec<&str> = match input.contains("m3u8") {
-        true => copied.into_iter().filter(|a| !["-ignore_editlist", "1"].contains(a)).collect(),
-        false => copied,
+    let arguments = if input.contains("m3u8") {
+        vec!["-v", "error", "-i", input]
+    } else {
+        vec!["-v", "error", "-ignore_editlist", "1", "-i", input]
     };
+    let copied = [&arguments[..], &["-map", "0:v", "-c", "copy", "-f", "framemd5", "-"]].concat();
     let printed = run("ffmpeg", &copied);
     let lines = printed.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
