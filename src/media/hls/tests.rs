@@ -1,14 +1,14 @@
 //! Tests of playlists: read back by a parser that is not ours.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use m3u8_rs::{MediaPlaylist, MediaPlaylistType};
 
 use super::*;
 use crate::media::fixtures;
 use crate::types::{ErrorKind, Timestamp, Window};
-
-use std::sync::Arc;
-use std::time::Duration;
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_micros(1_800_000_000_000_000 + ms * 1_000)
