@@ -106,9 +106,7 @@ impl Opener<'_> {
 
     /// A new store is made only where nothing else is, so that a wrong path does no harm.
     fn check_empty(&self, names: &[String]) -> Result<()> {
-        // A daemon makes its tokens, in a folder of its own, before it opens the store.
-        const OURS: [&str; 6] =
-            [name::LOCK, STORE_NEW, "ledger/", "segments/", "spare/", "daemon/"];
+        const OURS: [&str; 5] = [name::LOCK, STORE_NEW, "ledger/", "segments/", "spare/"];
         let foreign =
             names.iter().find(|name| !OURS.contains(&name.as_str()) && *name != "lost+found/");
         foreign.map_or(Ok(()), |name| {
