@@ -1,5 +1,7 @@
 //! What a request says, parsed once: an error is a problem document, never plain text.
 
+use std::time::Duration;
+
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
@@ -81,12 +83,18 @@ pub(super) struct JsonBody<T>(pub(super) T);
 
 /// The largest JSON body.
 const JSON_BYTES_MAX: usize = 64 << 10;
+/// How long it may take to come.
+const JSON_WAIT: Duration = Duration::from_secs(10);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let body = axum::body::to_bytes(request.into_body(), JSON_BYTES_MAX).await;
+        let body = axum::body::to_bytes(request.into_body(), JSON_BYTES_MAX);
+        let body = tokio::time::timeout(JSON_WAIT, body).await;
+        let body = body.map_err(|_elapsed| {
+            Problem::new("body-timeout", "the JSON did not come in time").closing()
+        })?;
         let body = body.map_err(|error| {
             Problem::new("too-large", format!("JSON above {JSON_BYTES_MAX} bytes: {error}"))
         })?;

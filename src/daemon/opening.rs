@@ -8,23 +8,9 @@ use crate::{Retention, Store, StoreOptions, WhenFull};
 
 use super::config::{Config, WhenFullName};
 
-/// Refuses a folder with other things in it: there a typing mistake is likelier than a wish for a
-/// new store.
-///
-/// # Errors
-///
-/// `InvalidInput`.
-pub(super) fn check_folder(dir: &Path) -> Result<()> {
-    let is_store = dir.join("STORE").exists() || dir.join("daemon").exists();
-    let is_empty = match std::fs::read_dir(dir) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    };
-    if is_store || is_empty {
-        return Ok(());
-    }
-    let detail = format!("serve {}: it is neither a store nor empty", dir.display());
-    Err(Error::invalid(detail))
+/// Whether there is no store in `dir` yet. The store itself refuses to be made among other things.
+pub(super) fn is_new(dir: &Path) -> bool {
+    !dir.join("STORE").exists()
 }
 
 /// Opens the store.

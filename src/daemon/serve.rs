@@ -47,7 +47,6 @@ pub struct Started {
 /// Why it could not start, or what went wrong when the store was closed.
 pub fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
     log::begin(&config.log);
-    opening::check_folder(&config.dir)?;
     let runtime = runtime::Builder::new_multi_thread()
         .max_blocking_threads(config.http.reader_threads + config.http.writer_threads + 8)
         .enable_all()
@@ -60,6 +59,12 @@ pub fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
 }
 
 async fn run(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
+    // A store is made in an empty folder alone: tokens come after it.
+    let made = if opening::is_new(&config.dir) {
+        Some(opening::open(config.clone()).await?)
+    } else {
+        None
+    };
     let settings = &config.access;
     let file = TokenFile::of(&config.dir);
     let (access, issued) = Access::open(settings.tokens, settings.requests_per_second, file)?;
@@ -73,7 +78,10 @@ async fn run(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
         tokens: issued.into_iter().map(shown).collect(),
     });
     let looking = tokio::spawn(look_at_tokens(app.clone()));
-    let store = opening::open(config.clone()).await?;
+    let store = match made {
+        Some(store) => store,
+        None => opening::open(config.clone()).await?,
+    };
     app.open(store.clone());
     tell_systemd(&[NotifyState::Ready]);
     tracing::info!(%address, "serving");

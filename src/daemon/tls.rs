@@ -1,8 +1,9 @@
 //! TLS by rustls, with certificates that are read again when they change.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum_server::tls_rustls::RustlsConfig;
 use rustls::ServerConfig;
@@ -44,9 +45,12 @@ pub(super) async fn follow(settings: RustlsConfig, http: Http, every: Duration) 
     }
 }
 
-/// When the files were changed.
-fn changed(http: &Http) -> [Option<SystemTime>; 2] {
-    let of = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).ok();
+/// What changes with the files: their inodes, and when they were written.
+fn changed(http: &Http) -> [Option<(u64, i64, i64)>; 2] {
+    let of = |path: &Path| {
+        let data = std::fs::metadata(path).ok()?;
+        Some((data.ino(), data.mtime(), data.mtime_nsec()))
+    };
     [of(&http.tls_certificate), of(&http.tls_key)]
 }
 

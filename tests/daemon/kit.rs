@@ -34,13 +34,18 @@ impl Daemon {
 
     /// The same with further settings.
     pub(crate) fn with(settings: &[&str]) -> Self {
+        let daemon = Self::unchecked(settings);
+        daemon.until("/readyz", |answer| answer.status == 200);
+        daemon
+    }
+
+    /// The same, which may not be ready yet.
+    pub(crate) fn unchecked(settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let small = ["http.listen=127.0.0.1:0", "store.segment_bytes=4194304"];
         let settings: Vec<String> = small.iter().chain(settings).map(ToString::to_string).collect();
         let (child, hello, address) = spawn(&folder, &settings);
-        let daemon = Self { folder, child, address, hello, settings };
-        daemon.until("/readyz", |answer| answer.status == 200);
-        daemon
+        Self { folder, child, address, hello, settings }
     }
 
     /// Starts it again on the same store.
@@ -92,7 +97,7 @@ impl Daemon {
     pub(crate) fn clip(&self, id: &str) -> Vec<u8> {
         let path = self.folder.path().join("clip");
         let (out, store) = (path.to_str().unwrap().to_owned(), self.store());
-        clipkeep(&["get", id, "--raw", "--force", "-o", &out, "--dir", store.to_str().unwrap()]);
+        clipkeep(&["get", id, "--force", "-o", &out, "--dir", store.to_str().unwrap()]);
         std::fs::read(path).unwrap()
     }
 
@@ -137,6 +142,13 @@ impl Daemon {
         head += "Transfer-Encoding: chunked\r\n\r\n";
         stream.write_all(head.as_bytes()).unwrap();
         Push { stream }
+    }
+
+    /// Waits until `count` fragments of `camera` are durable: whoever closed without reading the
+    /// answer may be gone before.
+    pub(crate) fn until_durable(&self, camera: &str, count: usize) {
+        let line = format!("clipkeep_ingest_fragments_total{{camera=\"{camera}\"}} {count}\n");
+        self.until("/metrics", |answer| answer.text().contains(&line));
     }
 
     /// Waits until `path` answers something for which `is_so` holds.

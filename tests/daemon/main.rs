@@ -9,5 +9,6 @@ mod hls;
 mod holds;
 mod kit;
 mod stream;
+mod tls;
 mod trouble;
 mod watch;

@@ -60,6 +60,9 @@ fn what_a_client_that_leaves_without_the_answer_has_sent_is_kept() {
         let camera = format!("/v1/cameras/c{n}/stream");
         copy(&["-method", "POST", &daemon.url(&camera)]);
     }
+    for n in 0..pushes {
+        daemon.until_durable(&format!("c{n}"), sent.len() - 1);
+    }
     let clips = daemon.stop_and_list();
     assert_eq!(clips.len(), pushes, "{clips:?}");
     for clip in clips {
@@ -202,13 +205,14 @@ fn a_full_store_says_so_and_keeps_what_it_has() {
     push.answer().is_problem(507, "full");
     assert_eq!(daemon.get("/healthz").status, 200);
     let stored = daemon.until("/metrics", |_| true).text();
-    let fragments: u64 = stored
+    let acknowledged: u64 = stored
         .lines()
-        .find_map(|line| line.strip_prefix("clipkeep_ingest_fragments_total{camera=\"front\"} "))
+        .find_map(|line| line.strip_prefix("clipkeep_ingest_bytes_total{camera=\"front\"} "))
         .unwrap()
         .parse()
         .unwrap();
+    let init = u64::try_from(pieces(&front_door())[0].len()).unwrap();
     let kept: u64 =
-        daemon.stop_and_list().iter().map(|clip| clip["fragments"].as_u64().unwrap()).sum();
-    assert_eq!(kept, fragments, "everything that was acknowledged, and nothing else");
+        daemon.stop_and_list().iter().map(|clip| clip["bytes"].as_u64().unwrap() - init).sum();
+    assert_eq!(kept, acknowledged, "everything that was acknowledged, and nothing else");
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::types::{Error, Result};
@@ -39,6 +39,12 @@ impl TokenFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(TokenSet::default()),
             Err(error) => Err(Error::io("read tokens", &path, error)),
         }
+    }
+
+    /// What changes when somebody writes it: each time it is another file.
+    pub(in crate::daemon) fn version(&self) -> Option<(u64, i64, i64)> {
+        let data = fs::metadata(self.path()).ok()?;
+        Some((data.ino(), data.mtime(), data.mtime_nsec()))
     }
 
     /// Whether there is one.

@@ -18,7 +18,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::types::Result as StoreResult;
 use crate::{CameraId, Clock as _, SystemClock};
@@ -41,6 +41,8 @@ pub(super) struct Access {
     tokens: bool,
     file: TokenFile,
     set: RwLock<Arc<TokenSet>>,
+    /// The version of the file that `set` is.
+    seen: Mutex<Option<(u64, i64, i64)>>,
     limit: Limit,
 }
 
@@ -64,15 +66,24 @@ impl Access {
                 issued.push(file.add(&new)?);
             }
         }
+        let seen = Mutex::new(file.version());
         let set = RwLock::new(Arc::new(file.load()?));
-        Ok((Self { tokens, file, set, limit: Limit::new(per_second) }, issued))
+        Ok((Self { tokens, file, set, seen, limit: Limit::new(per_second) }, issued))
     }
 
-    /// Reads the file again. What cannot be read changes nothing: those who were let in yesterday
+    /// Reads the file again, if it is another one than it was. What cannot be read changes nothing: those who were let in yesterday
     /// still are, and the log says so.
     pub(super) fn reload(&self) {
+        let version = self.file.version();
+        let mut seen = self.seen.lock();
+        if version.is_some() && *seen == version {
+            return;
+        }
         match self.file.load() {
-            Ok(set) => *self.set.write() = Arc::new(set),
+            Ok(set) => {
+                *self.set.write() = Arc::new(set);
+                *seen = version;
+            }
             Err(error) => tracing::error!(error = ?error, "the tokens cannot be read"),
         }
     }

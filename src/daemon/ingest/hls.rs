@@ -101,8 +101,8 @@ async fn deliver(app: &App, camera: &CameraId, bytes: Bytes) -> Result<(), Probl
     if let Some(first) = gone {
         begin(app, camera, first)?;
     }
-    // The task answers every delivery before it ends, unless it panicked.
-    told.await.map_err(|_gone| Problem::new("internal", "the recording failed"))?
+    // A recording that ends of itself leaves what came in its last moment unanswered.
+    told.await.map_err(|_gone| Problem::unavailable("the recording has just ended", 1))?
 }
 
 fn begin(app: &App, camera: &CameraId, first: Delivery) -> Result<(), Problem> {
@@ -125,19 +125,14 @@ async fn record(
     let idle = std::time::Duration::from_secs(app.config().http.body_idle_seconds);
     let mut stopping = app.intake().stopping();
     let mut next = Some(first);
-    let mut why = Ok(());
+    let mut failed = None;
     while let Some((bytes, tell)) = next {
-        why = stream.take(&bytes).await.map_err(|problem| match problem.code() {
-            "media" if !stream.has_init() => {
-                Problem::new("precondition-failed", "the init segment must come first")
-            }
-            _ => problem,
-        });
-        // Whoever asked may be gone.
-        tell.send(why.clone()).ok();
-        if why.is_err() {
+        if let Err(problem) = stream.take(&bytes).await {
+            failed = Some((problem, tell));
             break;
         }
+        // Whoever asked may be gone.
+        tell.send(Ok(())).ok();
         next = tokio::select! {
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => None,
@@ -146,7 +141,19 @@ async fn record(
         };
     }
     app.intake().recordings.0.lock().remove(&camera);
+    let has_init = stream.has_init();
+    let why = failed.as_ref().map_or(Ok(()), |(problem, _)| Err(problem.clone()));
     if let Err(problem) = stream.ended(why).await {
         tracing::warn!(camera = camera.as_str(), code = problem.code(), "an HLS push ended badly");
+    }
+    // Told when the camera's lane is free again, so that the sender may begin anew at once.
+    if let Some((problem, tell)) = failed {
+        let told = match problem.code() {
+            "media" if !has_init => {
+                Problem::new("precondition-failed", "the init segment must come first")
+            }
+            _ => problem,
+        };
+        tell.send(Err(told)).ok();
     }
 }
