@@ -154,9 +154,11 @@ fn wait_for(mut attempt: impl FnMut() -> Outcome<()>) -> Outcome<()> {
 fn rate(address: SocketAddr, paths: &[String]) -> Outcome<f64> {
     let started = now();
     let bytes = thread::scope(|scope| {
-        let readers: Vec<_> =
-            (0..READERS).map(|reader| scope.spawn(move || read_all(address, paths, reader))).collect();
-        let read = readers.into_iter().map(|reader| reader.join().map_err(|_| "a reader panicked")?);
+        let readers: Vec<_> = (0..READERS)
+            .map(|reader| scope.spawn(move || read_all(address, paths, reader)))
+            .collect();
+        let read =
+            readers.into_iter().map(|reader| reader.join().map_err(|_| "a reader panicked")?);
         read.sum::<Outcome<u64>>()
     })?;
     let whole = u64::from(CLIPS) * 2 * u64::try_from(CLIP_BYTES)?;

@@ -109,6 +109,7 @@ async fn listen(
     let failed = |error| system(&format!("listen on {listen}"), error);
     let listener = TcpListener::bind(listen).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    let_go(&listener, app.config().http.body_idle_seconds).map_err(failed)?;
     let router = router::build(app.clone());
     let serving = if app.config().has_tls() {
         let settings = tls::open(&app.config().http).await?;
@@ -120,6 +121,14 @@ async fn listen(
         answer(server.handle(handle.clone()), app, router)
     };
     Ok((address, serving))
+}
+
+/// Ends connections, of those that `listener` will accept, that take nothing of an answer for
+/// `seconds`. What is on its way to a socket is lent by the store: whoever stops reading and stays
+/// connected would keep footage that has expired on the disk for as long.
+fn let_go(listener: &TcpListener, seconds: u64) -> io::Result<()> {
+    let ms = u32::try_from(seconds.saturating_mul(1_000)).unwrap_or(u32::MAX);
+    rustix::net::sockopt::set_tcp_user_timeout(listener, ms).map_err(io::Error::from)
 }
 
 type Server<A> = axum_server::Server<SocketAddr, A>;

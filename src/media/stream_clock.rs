@@ -20,6 +20,8 @@ pub(super) struct Timing {
     pub(super) duration: Duration,
     /// Decoding can start at its first picture (its first sound where there are no pictures).
     pub(super) key: bool,
+    /// It has samples of the reference track; else what is said here is of another one.
+    pub(super) reference: bool,
     /// Media time went back, or far ahead.
     pub(super) clock_set: bool,
     pub(super) epoch: Option<Timestamp>,
@@ -66,8 +68,8 @@ impl StreamClock {
             let start = from_micros(self.end_us);
             let duration = Duration::ZERO;
             let media_us = self.end_us.saturating_add(self.base_us.unwrap_or(0));
-            let (key, clock_set, epoch) = (false, false, None);
-            return Timing { start, duration, key, clock_set, epoch, media_us };
+            let (key, reference, clock_set, epoch) = (false, false, false, None);
+            return Timing { start, duration, key, reference, clock_set, epoch, media_us };
         };
         let shown = shown.saturating_add(track.edit_shift);
         let at_us = rescale(shown, track.timescale(), MICROS);
@@ -78,6 +80,7 @@ impl StreamClock {
         Timing {
             start: from_micros(start_us),
             duration: from_micros(duration_us),
+            reference: is_reference,
             key: is_reference && fragment.samples.first().is_some_and(|sample| sample.sync),
             clock_set,
             epoch: (at_us > EPOCH_US_MIN).then(|| Timestamp::from_micros(at_us)),

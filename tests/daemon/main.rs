@@ -11,3 +11,4 @@ mod kit;
 mod stream;
 mod tls;
 mod trouble;
+mod watch;

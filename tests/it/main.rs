@@ -47,6 +47,4 @@ mod torn;
 mod trouble;
 #[cfg(feature = "bench")]
 mod workload;
-#[cfg(all(feature = "cli", feature = "daemon"))]
-mod watch;
 mod world;

@@ -42,8 +42,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// window goes beyond it, the playlist has no end and players ask again.
 #[utoipa::path(get, path = "/v1/cameras/{camera}/playlist.m3u8", tag = "watch",
     params(("camera" = String, Path, description = "The camera's id"), Span),
-    responses((status = 200, description = "The playlist"), (status = "4XX", body = Problem),
-        (status = 206, description = "The range"), (status = 304, description = "The client has it"),
+    responses((status = 200, description = "The playlist"),
+        (status = 206, description = "The range"),
+        (status = 304, description = "The client has it"), (status = "4XX", body = Problem),
         (status = "5XX", body = Problem)))]
 async fn playlist(
     State(app): State<App>,

@@ -325,9 +325,10 @@ mod tests {
             ]
         );
         assert_eq!(shown.gaps.len(), 1);
-        assert_eq!(shown.covered_seconds, 50.0);
-        let covered: Vec<f64> = shown.buckets.iter().map(|bucket| bucket.covered_seconds).collect();
-        assert_eq!(covered, [10.0, 10.0, 10.0, 10.0, 0.0, 0.0, 0.0, 0.0, 0.0, 10.0]);
+        assert_eq!(shown.covered_seconds.to_string(), "50");
+        let covered: Vec<String> =
+            shown.buckets.iter().map(|bucket| bucket.covered_seconds.to_string()).collect();
+        assert_eq!(covered, ["10", "10", "10", "10", "0", "0", "0", "0", "0", "10"]);
         let clips: Vec<_> = shown.buckets.iter().map(|b| (b.clips, b.held_clips)).collect();
         assert_eq!(clips[..4], [(1, 0), (2, 1), (1, 1), (1, 0)]);
     }

@@ -168,11 +168,12 @@ fn explained(error: Error) -> Problem {
     let change = error.source().and_then(|source| source.downcast_ref::<DecoderChange>());
     match change {
         Some(change) => Problem::new("decoder-change", change.to_string()),
-        None => {
+        None if error.kind() == ErrorKind::Media => {
+            // What is wrong with the bytes is in the source, and names no file of this machine.
             let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-            let problem = Problem::from(error);
-            Problem::new(problem.code(), format!("{}{why}", problem.detail()))
+            Problem::new("media", format!("{error}{why}"))
         }
+        None => Problem::from(error),
     }
 }
 

@@ -59,13 +59,16 @@ pub(super) struct Fragment {
     pub(super) media_us: i64,
     /// Decoding can start here.
     pub(super) key: bool,
+    /// It has pictures (sound, in a stream without): else it is the sound behind the last of them,
+    /// and makes nothing longer.
+    reference: bool,
     /// The stream's own clock was set before it.
     pub(super) clock_set: bool,
 }
 
 impl Fragment {
     pub(super) fn end(&self) -> Duration {
-        self.start.saturating_add(self.duration)
+        if self.reference { self.start.saturating_add(self.duration) } else { self.start }
     }
 }
 
@@ -109,7 +112,8 @@ impl ClipIndex {
         self.fragments.len()
     }
 
-    /// From the start of the clip to the end of its last fragment, by the stream's own clock.
+    /// From the start of the clip to the end of its last picture (sound, in a stream without), by
+    /// the stream's own clock.
     #[must_use]
     pub fn duration(&self) -> Duration {
         self.fragments.iter().map(Fragment::end).max().unwrap_or_default()
@@ -192,6 +196,7 @@ impl<'a> Reader<'a> {
             duration: timing.duration,
             media_us: timing.media_us,
             key: timing.key,
+            reference: timing.reference,
             clock_set: timing.clock_set,
         };
         self.end = self.end.max(fragment.end());

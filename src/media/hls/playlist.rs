@@ -303,7 +303,8 @@ impl Planner {
             date: !goes_on || !same_clip,
         });
         let media_end = |fragment: &Fragment| {
-            let us = i64::try_from(fragment.duration.as_micros()).unwrap_or(i64::MAX);
+            let us = i64::try_from(fragment.end().saturating_sub(fragment.start).as_micros())
+                .unwrap_or(i64::MAX);
             fragment.media_us.saturating_add(us)
         };
         let media_us = stretch.fragments.iter().map(media_end).max().unwrap_or(first.media_us);

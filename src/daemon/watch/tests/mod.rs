@@ -4,6 +4,7 @@ mod bytes_of;
 mod find;
 mod play;
 
+use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
-use super::super::access::Access;
+use super::super::access::{Access, TokenFile};
 use super::super::app::App;
 use super::super::config::Config;
 use super::super::router;
@@ -92,7 +93,9 @@ impl Kit {
         let store = options.open("store").unwrap();
         let flags = ["access.tokens=false".to_owned()];
         let config = Config::new("unused", "", |_| None, &flags).unwrap();
-        let app = App::new(config, Access::new(false));
+        let file = TokenFile::of(Path::new("nowhere"));
+        let (access, _) = Access::open(false, 0, file).unwrap();
+        let app = App::new(config, access);
         app.open(store.clone());
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();

@@ -1,5 +1,5 @@
-// What tests/it/watch/browser.rs adds to the page: waits until the page plays, looks at the
-// pictures, seeks, looks again, then lets the same be played as one file. Reports once.
+// What tests/daemon/watch/browser.rs adds to the page: signs in, waits until the page plays, looks
+// at the pictures, seeks, looks again, then lets the same be played as one file. Reports once.
 
 const video = document.getElementById("video");
 
@@ -75,6 +75,10 @@ function coloured() {
 
 const report = {};
 try {
+  const signIn = document.getElementById("sign-in");
+  await until("the page to ask for a token", () => !signIn.hidden);
+  document.getElementById("token").value = "TOKEN";
+  signIn.requestSubmit();
   await until("the page to play", () => video.src !== "");
   report.hls = await look();
   report.cameras = [...document.getElementById("camera").options].map(({ value }) => value).join(" ");

@@ -2,9 +2,9 @@
 
 mod browser;
 mod players;
+mod stall;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -13,71 +13,25 @@ use clipkeep::media::{FragmentParser, Piece};
 use clipkeep::{CameraId, Media, NewClip, Store, Timestamp, Window};
 use tempfile::TempDir;
 
-/// A daemon that is running, on a store of its own.
-struct Daemon {
-    child: Child,
-    address: SocketAddr,
-    _folder: TempDir,
+use crate::kit::Daemon;
+
+/// A daemon with `settings` on a store in which `fill` has put what is to be watched.
+fn over(settings: &[&str], fill: impl FnOnce(&Store)) -> Daemon {
+    let mut daemon = Daemon::with(settings);
+    daemon.kill();
+    let store = Store::options().open(daemon.store()).unwrap();
+    fill(&store);
+    store.close().unwrap();
+    let hello = daemon.hello.clone();
+    daemon.restart();
+    // Tokens are said once, at the first start.
+    daemon.hello = hello;
+    daemon
 }
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-impl Daemon {
-    /// Starts it on a store in which `fill` has put what is to be watched.
-    fn over(fill: impl FnOnce(&Store)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("store");
-        let store = Store::options().segment_bytes(4 << 20).open(&dir).unwrap();
-        fill(&store);
-        store.close().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clipkeep"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CLIPKEEP_")) {
-            command.env_remove(name);
-        }
-        let settings = ["--listen", "127.0.0.1:0", "--set", "access.tokens=false", "--json"];
-        command.args(["serve", "--dir"]).arg(&dir).args(settings);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: serde_json::Value =
-            serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
-        let url = said["listening"].as_str().unwrap();
-        let address = url.strip_prefix("http://").unwrap().parse().unwrap();
-        let daemon = Self { child, address, _folder: folder };
-        daemon.wait_until_ready();
-        daemon
-    }
-
-    /// It listens before its store is open.
-    fn wait_until_ready(&self) {
-        for _ in 0..10_000 {
-            if self.get("/readyz").starts_with("HTTP/1.1 200") {
-                return;
-            }
-            std::thread::yield_now();
-        }
-        panic!("the daemon does not become ready: {}", self.get("/readyz"));
-    }
-
-    /// The whole answer to a request, headers included.
-    fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
+/// The same for whoever reaches the port.
+fn open_to_all(fill: impl FnOnce(&Store)) -> Daemon {
+    over(&["access.tokens=false"], fill)
 }
 
 fn camera() -> CameraId {

@@ -1,9 +1,10 @@
 //! The page in a real browser: headless Chromium plays, seeks, and draws what it sees.
 //!
 //! Between browser and daemon stands a relay of the test, which adds one script to the page and
-//! takes what that script reports. The daemon and its page know nothing of it.
+//! takes what that script reports. The daemon and its page know nothing of it. Tokens are on: the
+//! script signs in as a person does, and what is played is fetched with the session's cookie.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Sender};
 
 use serde_json::Value;
@@ -13,17 +14,19 @@ use super::*;
 /// What the probe does in the page: see there.
 const PROBE: &str = include_str!("probe.js");
 /// How long a slow machine may take for all of it.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Relays to `daemon`, with the probe in the page; what the probe reports goes to `reports`.
-fn relay(daemon: SocketAddr, reports: Sender<Value>) -> SocketAddr {
+fn relay(daemon: SocketAddr, probe: String, reports: Sender<Value>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for client in listener.incoming() {
-            let (Ok(client), reports) = (client, reports.clone()) else { return };
+            let (Ok(client), probe, reports) = (client, probe.clone(), reports.clone()) else {
+                return;
+            };
             // A browser that hangs up in the middle of a video is nothing to complain of.
-            std::thread::spawn(move || one_request(client, daemon, &reports).ok());
+            std::thread::spawn(move || one_request(client, daemon, &probe, &reports).ok());
         }
     });
     address
@@ -32,6 +35,7 @@ fn relay(daemon: SocketAddr, reports: Sender<Value>) -> SocketAddr {
 fn one_request(
     mut client: TcpStream,
     daemon: SocketAddr,
+    probe: &str,
     reports: &Sender<Value>,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
@@ -48,7 +52,7 @@ fn one_request(
     }
     let first = lines.first().cloned().unwrap_or_default();
     if first.starts_with("GET /probe.js ") {
-        return respond(&mut client, "text/javascript", PROBE);
+        return respond(&mut client, "text/javascript", probe);
     }
     if first.starts_with("POST /report ") {
         let length = lines.iter().find_map(|line| {
@@ -59,16 +63,19 @@ fn one_request(
         reports.send(serde_json::from_slice(&body)?).ok();
         return respond(&mut client, "text/plain", "thank you");
     }
-    let kept = lines.iter().filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
-    let head: String = kept.map(|line| format!("{line}\r\n")).collect();
+    lines.retain(|line| !line.to_ascii_lowercase().starts_with("connection:"));
+    lines.push("Connection: close\r\n\r\n".to_owned());
     let mut upstream = TcpStream::connect(daemon)?;
-    upstream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
+    upstream.write_all(lines.join("\r\n").as_bytes())?;
     if first.starts_with("GET / ") {
         let mut page = String::new();
         upstream.read_to_string(&mut page)?;
-        let body = page.split("\r\n\r\n").nth(1).unwrap_or_default();
+        let (head, body) = page.split_once("\r\n\r\n").unwrap_or_default();
         let probed = body.replace("</body>", "<script type=module src=probe.js></script></body>");
-        return respond(&mut client, "text/html", &probed);
+        // What the page may load stays as the daemon says.
+        let policy = head.lines().find(|line| line.starts_with("content-security-policy: "));
+        let kind = format!("text/html\r\n{}", policy.unwrap_or("content-security-policy: missing"));
+        return respond(&mut client, &kind, &probed);
     }
     std::io::copy(&mut upstream, &mut client)?;
     Ok(())
@@ -118,13 +125,15 @@ impl Browser {
 
 #[test]
 fn the_page_plays_and_seeks_by_playlist_and_by_file() {
-    let daemon = Daemon::over(|store| {
+    let daemon = over(&["access.tokens=true"], |store| {
         put_segments(store, 0);
         // After a gap: what the page shows first, because it is the newest.
         put_segments(store, 600);
     });
     let (reports, reported) = mpsc::channel();
-    let address = relay(daemon.address, reports);
+    let token = daemon.hello["tokens"]["resident"].as_str().expect("a first token");
+    let probe = PROBE.replace("TOKEN", token);
+    let address = relay(daemon.address.parse().unwrap(), probe, reports);
     let browser = Browser::open(&format!("http://{address}/"));
     let report = reported.recv_timeout(PATIENCE).expect("the probe reports nothing");
     drop(browser);

