@@ -33,6 +33,11 @@ struct Tried {
 
 impl Tried {
     fn new() -> Self {
+        Self::sealing_at(Duration::from_hours(1))
+    }
+
+    /// Segments are sealed at this age.
+    fn sealing_at(age: Duration) -> Self {
         let disk = SimVfs::new(1);
         let clock = ManualClock::at(START);
         let hour = Duration::from_hours(1);
@@ -41,6 +46,7 @@ impl Tried {
             .clock(clock.clone())
             .retention(Retention::new(hour, hour).unwrap())
             .segment_bytes(4 << 20)
+            .segment_age(age)
             .evidence_reserve(0)
             .free_space_floor(0)
             .open("loom")
@@ -168,6 +174,24 @@ fn loom_a_hold_is_before_a_sweep_or_told_that_it_missed() {
     let outcomes = [&KEPT, &MISSED].map(|outcome| outcome.load(Ordering::Relaxed));
     eprintln!("LOOM kept {}, missed {}", outcomes[0], outcomes[1]);
     assert!(outcomes.iter().all(|count| *count > 0), "one of them was always first");
+}
+
+#[test]
+fn loom_a_sweep_drops_no_segment_before_its_seal_is_on_record() {
+    try_all("seal against sweep", 3, || {
+        // The sweep itself does not seal it: it is due, and not old.
+        let Tried { disk, clock, store } = Tried::sealing_at(Duration::from_hours(24));
+        append(&store, 0).unwrap();
+        clock.advance(Duration::from_hours(2));
+        let sweeper = store.clone();
+        let sweep = beside(move || sweeper.sweep().unwrap().problems.len());
+        store.seal().unwrap();
+        assert_eq!(sweep.join().unwrap(), 0);
+        drop(store);
+        let again = Store::options().vfs(disk).clock(clock).evidence_reserve(0).free_space_floor(0);
+        let problems = again.open("loom").unwrap().opening().problems;
+        assert!(problems.is_empty(), "{problems:?}");
+    });
 }
 
 #[test]

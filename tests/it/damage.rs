@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use clipkeep::vfs::sim::SimOp;
+use clipkeep::vfs::sim::{SimDamage, SimOp, SimVfs};
 use clipkeep::{Clip, ErrorKind, HoldId, NewClip, NewHold, VerifyDepth};
 
 use crate::store_kit::{
@@ -111,6 +111,23 @@ fn a_damaged_footer_is_reported_and_its_clips_are_scanned() {
     assert!(problems.iter().all(|error| error.path().is_some()), "{problems:?}");
     assert!(t.store.read(clip.id()).unwrap().to_vec().unwrap() == bytes);
     assert!(t.reads_as(&later, "later"));
+}
+
+#[test]
+fn a_deleted_clip_is_gone_and_not_unknown_when_nothing_tells_of_its_record() {
+    let t = TestStore::new();
+    let clip = t.clip("door", 10, "deleted");
+    t.sealed_clip("door", 20, "other");
+    t.store.delete_clip(clip.id(), "owner", "").unwrap();
+    let path = t.segment_files().remove(0);
+    let file = t.disk.contents(&path).unwrap();
+    let footer = file.windows(8).position(|window| window == b"CLIPFTR\0").unwrap();
+    let footer = u64::try_from(footer).unwrap();
+    scramble(&t, &path, 4096..4160);
+    scramble(&t, &path, footer..footer + 64);
+    let t = t.reopen();
+    assert!(!t.store.opening().problems.is_empty());
+    t.assert_gone(&clip);
 }
 
 #[test]
@@ -421,4 +438,25 @@ fn held_clips_with_damage_move_with_their_damage() {
     let mut head = vec![0; 65_536];
     reader.read_at(0, &mut head).unwrap();
     assert!(head == bytes[..65_536]);
+}
+
+#[test]
+fn a_copy_that_was_damaged_on_its_way_does_not_replace_a_source_with_damage() {
+    let mut refused = 0;
+    for (seed, nth) in (0..8).flat_map(|seed| (1..12).map(move |nth| (seed, nth))) {
+        let disk = SimVfs::new(seed);
+        let t = TestStore::with(|options| options.vfs(disk.clone()));
+        let t = TestStore { disk, ..t };
+        let (path, clip, _, payload) = sealed(&t);
+        t.keep("door", minutes(0, 1));
+        t.disk.corrupt(&path, payload + 10_000, 1);
+        let t = t.reopen();
+        t.pass(11 * DAY);
+        t.disk.damage_after(SimDamage::BitFlipped, nth);
+        refused += t.store.sweep().unwrap().problems.len();
+        let reader = t.store.read_copied(clip.id()).unwrap();
+        let good: Vec<_> = reader.chunks(0..200_000).unwrap().map(|chunk| chunk.is_ok()).collect();
+        assert_eq!(good, [false, true, true, true], "disk {seed}, write {nth}");
+    }
+    assert!(refused > 0, "no write of a copy was damaged");
 }

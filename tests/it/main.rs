@@ -15,6 +15,7 @@ mod delete;
 mod faults;
 mod figures;
 mod find;
+mod flips;
 mod full;
 mod history;
 mod holds;

@@ -4,6 +4,7 @@
 //! A rule is a function from a file to what is wrong in it, `path:line: message`.
 
 mod barriers;
+mod changelog;
 mod code;
 mod shape;
 mod source;
@@ -251,4 +252,24 @@ fn dependencies_say_why() {
 fn a_dependency_without_a_reason_is_found() {
     let text = "[package]\nname = \"x\"\n[dependencies]\n# Why.\na = \"1\"\nb = \"1\"\n";
     assert_eq!(found(shape::dependencies_say_why, "Cargo.toml", text), [6]);
+}
+
+fn unknown_tests(changelog: &str) -> usize {
+    changelog::defects_name_their_tests(changelog, &source::sources()).len()
+}
+
+#[test]
+fn defects_name_their_tests() {
+    let changelog = std::fs::read_to_string(source::root().join("CHANGELOG.md")).unwrap();
+    assert!(changelog.matches("` |\n").count() > 30, "the table is not found");
+    let faults = changelog::defects_name_their_tests(&changelog, &source::sources());
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_defect_without_its_test_is_found() {
+    assert_eq!(unknown_tests("| it broke | footage | `tidy::defects_name_their_tests` |"), 0);
+    assert_eq!(unknown_tests("| it broke | footage | `tidy::nobody_wrote_this` |"), 1);
+    assert_eq!(unknown_tests("| it broke | footage | the tests of the store |"), 1);
+    assert_eq!(unknown_tests("| it broke | footage | `tidy::` |"), 1);
 }

@@ -5,6 +5,7 @@
 //! known to be in doubt. `Moment` is all of it at one point of a run, with a disk of its own.
 
 mod afterlife;
+mod bounds;
 mod moment;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -182,7 +183,7 @@ impl World {
             .vfs(self.plug.clone())
             .clock(record.clock.clone())
             .retention(usual())
-            .segment_bytes(4 << 20)
+            .segment_bytes(bounds::SEGMENT_BYTES)
             .segment_age(Duration::from_mins(10))
             .evidence_reserve(record.reserve_bytes)
             .free_space_floor(0)
@@ -529,6 +530,7 @@ impl World {
 
     /// Everything that was promised, and what is shown.
     pub(crate) fn check_quickly(&self) -> std::result::Result<Seen, Broken> {
+        self.check_quota()?;
         self.promises().check(self.store())
     }
 
@@ -549,8 +551,7 @@ impl World {
     }
 
     /// A store that was opened records at once. On a full disk it need not, and may let go for it
-    /// of
-    /// what is past its shortest time.
+    /// of what is past its shortest time.
     pub(crate) fn grow(&mut self, full: bool) -> std::result::Result<(), Broken> {
         self.note(|promises| promises.tight |= full);
         match self.add("porch", 400, 3_000) {

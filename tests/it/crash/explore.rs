@@ -9,6 +9,7 @@
 //!    checked. Before each change that the opening makes, its disk is forked too: those moments
 //!    fall in their turn, and so does the one right after opening, when what was in doubt must stay
 //!    what it was shown to be.
+//!    A store that was opened on a full disk also takes a hold and lets it go.
 //! 4. A sample of the states goes on to live: every byte is verified, it records, sweeps, and loses
 //!    power again.
 //!
@@ -296,8 +297,10 @@ pub(super) fn survive(
         }
         keep.lock().unwrap_or_else(PoisonError::into_inner).push(moment);
     });
+    let reads = world.disk.stats().reads;
     let opened = if lives { world.open() } else { world.open_copying() };
     opened.map_err(|error| format!("it does not open: {error}"))?;
+    world.check_opening_reads(reads)?;
     let seen = world.check_quickly()?;
     world.settle(&seen);
     let keep = |moment| kept.lock().unwrap_or_else(PoisonError::into_inner).push(moment);
@@ -307,6 +310,9 @@ pub(super) fn survive(
         keep(world.moment());
     }
     let moments = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+    if full {
+        world.decide()?;
+    }
     if lives {
         world.check_deeply()?;
         world.go_on()?;

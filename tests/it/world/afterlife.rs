@@ -2,13 +2,24 @@
 //! left on the disk.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use clipkeep::ClipId;
+use clipkeep::{ClipId, ReleaseCause};
 
-use super::{INIT, LONG, World};
+use super::{INIT, LONG, World, minute};
 use crate::promises::Broken;
 
 impl World {
+    /// A store that was opened on a full disk takes a hold, and lets it go again.
+    pub(crate) fn decide(&mut self) -> std::result::Result<(), Broken> {
+        let Some(camera) = self.store().cameras().pop() else { return Ok(()) };
+        let failed = |error: clipkeep::Error| format!("a full disk takes no decision: {error}");
+        let hold = self.hold(camera.as_str(), minute(0)).map_err(failed)?;
+        self.release(hold, ReleaseCause::Owner, Duration::ZERO).map_err(failed)?;
+        let over = self.store().hold(hold).is_ok_and(|hold| !hold.protects());
+        if over { Ok(()) } else { Err(format!("hold {hold} is not over")) }
+    }
+
     /// Life afterwards: recording, sweeping, losing power once more; then all that is due is gone,
     /// from the catalog and from the disk.
     pub(crate) fn go_on(&mut self) -> std::result::Result<(), Broken> {

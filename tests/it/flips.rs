@@ -1,0 +1,308 @@
+//! One flipped bit anywhere in any file of a store: what it may cost, and that it is told.
+//!
+//! A store with every kind of file (STORE, both ledger copies, a sealed segment, one of held clips
+//! that were moved, an open one, what is in reserve) is closed; then one bit is flipped, and the
+//! store is opened on a disk of its own. Whatever bit it was, no wrong byte is handed out, no hold
+//! is lost, nothing is deleted, and at most one chunk of one clip cannot be read, which the error
+//! names. The header of a record in an open segment stands once: it may cost that one record.
+//!
+//! Bits are taken at even distances over everything that was ever written, and two in each chunk of
+//! footage; `CLIPKEEP_FLIPS=all` takes a bit of every byte of what is no footage.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use clipkeep::vfs::sim::SimVfs;
+use clipkeep::{
+    Clip, ClipId, ErrorKind, Fault, HoldId, ManualClock, NewClip, Store, StoreOptions, VerifyDepth,
+};
+
+use crate::store_kit::{DAY, TestStore, at, camera, minutes, noise};
+
+const BLOCK: usize = 4096;
+const CHUNK: usize = 64 << 10;
+const RECORD: usize = 1 << 20;
+const FRAGMENT: usize = 80_000;
+/// Of what is no footage, one byte in so many is tried.
+const STRIDE: usize = 23;
+
+/// A closed store with files of every kind.
+struct Closed {
+    disk: SimVfs,
+    clock: ManualClock,
+    options: StoreOptions,
+    clips: BTreeMap<ClipId, (Clip, Vec<u8>)>,
+    holds: Vec<HoldId>,
+}
+
+/// What a flipped bit hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// The chunk that begins at this byte of a clip.
+    Footage(ClipId, usize),
+    /// The header of the record of an open segment that has these bytes of a clip.
+    OpenHeader(ClipId, usize, usize),
+    /// What describes a segment: headers, footers, trailers.
+    Segment,
+    Ledger,
+    Store,
+    /// Never written, or never read again.
+    Unused,
+}
+
+/// What cannot be read any more.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Lost {
+    /// Chunks, by the byte of their clip at which they begin.
+    chunks: Vec<(ClipId, usize)>,
+    /// Clips of which nothing is found.
+    unlisted: Vec<ClipId>,
+    /// Clips that are shown with another length or window.
+    changed: Vec<ClipId>,
+}
+
+fn closed() -> Closed {
+    let t = TestStore::new();
+    let mut clips = BTreeMap::new();
+    let mut add = |t: &TestStore, name: &str, minute: u32, len: usize| {
+        let bytes = noise(u64::from(minute) + 1, len);
+        let new = NewClip::new(&camera(name), minutes(minute, minute + 1));
+        let clip = t.store.append(new, bytes.clone()).unwrap();
+        clips.insert(clip.id(), (clip, bytes));
+    };
+    add(&t, "door", 10, 200_000);
+    let gone = t.sealed_clip("yard", 11, "gone");
+    let held = t.keep("door", minutes(10, 11));
+    t.pass(11 * DAY);
+    t.sweep();
+    t.assert_gone(&gone);
+    add(&t, "door", 20, 1_300_000);
+    add(&t, "yard", 21, 70_000);
+    add(&t, "door", 22, 900);
+    t.store.seal().unwrap();
+    add(&t, "yard", 30, 150_000);
+    add(&t, "yard", 32, 66_000);
+    let mut recorder = t.store.record(NewClip::starting(&camera("door"), at(31))).unwrap();
+    let bytes = noise(99, 3 * FRAGMENT);
+    for fragment in bytes.chunks(FRAGMENT) {
+        recorder.write(fragment.to_vec(), Duration::from_secs(2)).unwrap();
+    }
+    let clip = recorder.finish().unwrap();
+    clips.insert(clip.id(), (clip, bytes));
+    let also = t.keep("yard", minutes(32, 33));
+    let TestStore { disk, clock, options, store } = t;
+    drop(store);
+    Closed { disk, clock, options, clips, holds: vec![held, also] }
+}
+
+impl Closed {
+    /// Every byte of `path` that may be flipped, by what it hits.
+    fn kinds(&self, path: &str) -> BTreeMap<Kind, Vec<usize>> {
+        let file = self.disk.contents(path).unwrap();
+        let mut of: Vec<Kind> = file
+            .iter()
+            .map(|byte| match path.split('/').next() {
+                _ if *byte == 0 => Kind::Unused,
+                Some("segments") => Kind::Segment,
+                Some("ledger") => Kind::Ledger,
+                Some("STORE") => Kind::Store,
+                _ => Kind::Unused,
+            })
+            .collect();
+        let sealed = file.len() < BLOCK || file[file.len() - BLOCK..].starts_with(b"CLIPEND\0");
+        if !sealed {
+            // The second copy of its header: sealing writes it anew.
+            let last = file.len() - BLOCK..;
+            of[last].fill(Kind::Unused);
+        }
+        for (id, start, payload) in self.records_in(&file) {
+            if !sealed {
+                let header = payload.start - payload.start % BLOCK..payload.start;
+                of[header].fill(Kind::OpenHeader(id, start, start + payload.len()));
+            }
+            for at in payload.clone().step_by(CHUNK) {
+                let chunk = Kind::Footage(id, start + at - payload.start);
+                of[at..payload.end.min(at + CHUNK)].fill(chunk);
+            }
+        }
+        let mut kinds: BTreeMap<Kind, Vec<usize>> = BTreeMap::new();
+        for (offset, kind) in of.into_iter().enumerate() {
+            kinds.entry(kind).or_default().push(offset);
+        }
+        kinds
+    }
+
+    /// The records in a segment's file: whose, from which byte of the clip on, and where the
+    /// payload is. A recording of fragments has a record for each.
+    fn records_in(&self, file: &[u8]) -> Vec<(ClipId, usize, Range<usize>)> {
+        let mut records = Vec::new();
+        for (id, (clip, bytes)) in &self.clips {
+            let each = record_bytes(clip);
+            for (number, payload) in bytes.chunks(each).enumerate() {
+                let needle = &payload[..64];
+                let blocks = (0..file.len()).step_by(BLOCK);
+                // A payload begins behind a header, somewhere in the first block of its record.
+                let found = blocks.filter_map(|at| {
+                    let block = &file[at..file.len().min(at + BLOCK + needle.len())];
+                    let within = block.windows(needle.len()).position(|here| here == needle)?;
+                    (within < BLOCK).then_some(at + within)
+                });
+                let found = found.map(|at| (*id, number * each, at..at + payload.len()));
+                records.extend(found);
+            }
+        }
+        records
+    }
+
+    /// The bytes to try of one kind.
+    fn picked(kind: Kind, offsets: &[usize]) -> Vec<usize> {
+        let all = std::env::var("CLIPKEEP_FLIPS").is_ok_and(|which| which == "all");
+        match kind {
+            Kind::Footage(..) => vec![offsets[0], offsets[offsets.len() * 2 / 3]],
+            // Its ends and some between.
+            Kind::Unused => offsets.iter().copied().step_by(offsets.len() / 5 + 1).collect(),
+            _ if all => offsets.to_vec(),
+            _ => offsets.iter().copied().step_by(STRIDE).collect(),
+        }
+    }
+
+    /// Opens the store on a disk of its own with one bit flipped.
+    fn flipped(&self, path: &str, offset: usize) -> TestStore {
+        let disk = self.disk.fork(1);
+        disk.corrupt(path, u64::try_from(offset).unwrap(), 1 << (offset % 8));
+        // Without maps: each is a copy of the whole file here.
+        let options = self.options.clone().vfs(disk.clone()).lease_segments_max(0);
+        let store = options.clone().open("store").unwrap();
+        TestStore { disk, clock: self.clock.clone(), options, store }
+    }
+
+    /// What of the clips cannot be read. What can be read is right.
+    fn lost(&self, store: &Store) -> Lost {
+        let mut lost = Lost::default();
+        for (id, (clip, bytes)) in &self.clips {
+            let Ok(reader) = store.read(*id) else {
+                lost.unlisted.push(*id);
+                continue;
+            };
+            let (len, window) = (reader.clip().len(), reader.clip().window());
+            if (len, window) != (clip.len(), clip.window()) {
+                lost.changed.push(*id);
+            }
+            let starts = chunk_starts(clip);
+            let ends = starts.iter().skip(1).copied().chain([bytes.len()]);
+            for (start, end) in starts.iter().zip(ends) {
+                let mut chunk = vec![0; end - start];
+                match reader.read_at(u64::try_from(*start).unwrap(), &mut chunk) {
+                    Ok(()) => assert!(chunk == bytes[*start..end], "clip {id}: wrong at {start}"),
+                    // What is behind the end of a clip that lost its last record is none.
+                    Err(error) => {
+                        let kinds = [ErrorKind::Corrupt, ErrorKind::InvalidInput];
+                        let cut = usize::from(len < clip.len());
+                        assert!(kinds[..=cut].contains(&error.kind()), "clip {id}: {error}");
+                        lost.chunks.push((*id, *start));
+                    }
+                }
+            }
+        }
+        lost
+    }
+
+    /// Flips one bit and judges what becomes of the store.
+    fn judge(&self, path: &str, offset: usize, kind: Kind) {
+        let t = self.flipped(path, offset);
+        assert_eq!(t.store.opening().deletion_frozen, None);
+        let lost = self.lost(&t.store);
+        for hold in &self.holds {
+            assert!(t.store.hold(*hold).unwrap().protects(), "hold {hold} ended");
+        }
+        let opening = t.store.opening();
+        let faults = t.store.verify(VerifyDepth::Bytes, &mut |_| ()).unwrap().faults;
+        let told = opening.problems.len() + opening.repairs.len() + faults.len();
+        match kind {
+            Kind::Footage(id, chunk) => {
+                assert_eq!(lost, Lost { chunks: vec![(id, chunk)], ..Lost::default() });
+                let named = |fault: &&Fault| {
+                    fault.clip == Some(id)
+                        && fault.error.path().is_some()
+                        && fault.error.offset().is_some()
+                };
+                assert!(faults.iter().any(|fault| named(&fault)), "not named: {faults:?}");
+            }
+            Kind::OpenHeader(id, from, to) => {
+                let own = |(of, at): &(ClipId, usize)| *of == id && (from..to).contains(at);
+                let of_it = |of: &ClipId| *of == id;
+                assert!(lost.chunks.iter().all(own), "{lost:?}");
+                assert!(lost.unlisted.iter().chain(&lost.changed).all(of_it), "{lost:?}");
+                assert!(told > 0, "nobody is told");
+            }
+            _ => {
+                assert_eq!(lost, Lost::default());
+                // A lost slot of STORE is what a power cut leaves: it is written again, unsaid.
+                let silent = matches!(kind, Kind::Unused | Kind::Store);
+                assert!(told > 0 || silent, "nobody is told");
+            }
+        }
+        self.goes_on(t, &lost);
+    }
+
+    /// The store goes on to record, and whatever was whole stays so.
+    fn goes_on(&self, t: TestStore, lost: &Lost) {
+        let new = t.clip("door", 700, "new");
+        t.sweep_as_far_as_it_goes();
+        let t = t.reopen();
+        assert!(t.reads_as(&new, "new"));
+        assert_eq!(self.lost(&t.store), *lost, "more is lost later");
+        assert_eq!(t.store.opening().deletion_frozen, None);
+    }
+}
+
+/// A recording has a record for each fragment, besides the one that ends it.
+fn record_bytes(clip: &Clip) -> usize {
+    if clip.fragments() > 2 { FRAGMENT } else { RECORD }
+}
+
+/// The bytes of a clip at which its chunks begin.
+fn chunk_starts(clip: &Clip) -> BTreeSet<usize> {
+    let len = usize::try_from(clip.len()).unwrap();
+    let records = (0..len).step_by(record_bytes(clip));
+    let chunks = |start: usize| (start..len.min(start + record_bytes(clip))).step_by(CHUNK);
+    records.flat_map(chunks).collect()
+}
+
+impl TestStore {
+    /// A sweep that may tell of damage.
+    fn sweep_as_far_as_it_goes(&self) {
+        drop(self.store.sweep().unwrap());
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_costs_one_chunk_of_one_clip_at_most() {
+    let closed = closed();
+    let mut tried: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut bad = Vec::new();
+    for path in closed.disk.files() {
+        for (kind, offsets) in closed.kinds(&path) {
+            for offset in Closed::picked(kind, &offsets) {
+                let judged = catch_unwind(AssertUnwindSafe(|| closed.judge(&path, offset, kind)));
+                if judged.is_err() {
+                    bad.push(format!("bit {} of byte {offset} of {path}: {kind:?}", offset % 8));
+                }
+                let name = match kind {
+                    Kind::Footage(..) => "footage",
+                    Kind::OpenHeader(..) => "headers of open segments",
+                    Kind::Segment => "segments",
+                    Kind::Ledger => "ledger",
+                    Kind::Store => "STORE",
+                    Kind::Unused => "unused",
+                };
+                *tried.entry(name).or_default() += 1;
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{} bits:\n{}", bad.len(), bad.join("\n"));
+    assert_eq!(tried.len(), 6, "a kind of file is missing: {tried:?}");
+    crate::say::say(&format!("FLIPS bits flipped: {}, {tried:?}", tried.values().sum::<u32>()));
+}
