@@ -133,7 +133,7 @@ impl Written {
             5 => Decision::Application { kind: 2, bytes: self.frame.repeat(3) },
             // One over the ends of blocks, and one that few files have room for.
             6 => Decision::Application { kind: 3, bytes: vec![choices.u8(); 9000] },
-            _ => Decision::Application { kind: 4, bytes: vec![7; 200_000] },
+            _ => Decision::Application { kind: 4, bytes: vec![7; 140_000] },
         }
     }
 

@@ -183,7 +183,7 @@ impl World {
             .vfs(self.plug.clone())
             .clock(record.clock.clone())
             .retention(usual())
-            .segment_bytes(bounds::SEGMENT_BYTES)
+            .segment_bytes(4 << 20)
             .segment_age(Duration::from_mins(10))
             .evidence_reserve(record.reserve_bytes)
             .free_space_floor(0)

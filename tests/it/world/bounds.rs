@@ -1,22 +1,19 @@
 //! What a store may take of its disk: bytes, and reads when it is opened.
 
+use clipkeep::vfs::Vfs as _;
+
 use super::World;
 use crate::promises::Broken;
 
-/// The smallest segments there are.
-pub(super) const SEGMENT_BYTES: u64 = 4 << 20;
-
 impl World {
     /// That segments take no more than the quota, removed ones that readers keep included (I8).
-    /// Sealing gives back what is left of a segment, and a power cut may take that back: by so much
-    /// they may be above it, until the next segment is made.
     pub(super) fn check_quota(&self) -> std::result::Result<(), Broken> {
         let Some(quota) = self.record().quota else { return Ok(()) };
         let stats = self.store().stats().map_err(|error| format!("no figures: {error}"))?;
         let allocated = |path: &String| self.disk.open(path, false).and_then(|f| f.allocated());
         let files = self.segment_files();
         let used: u64 = files.iter().filter_map(|path| allocated(path).ok()).sum();
-        if used + stats.ghost_bytes < quota + SEGMENT_BYTES {
+        if used + stats.ghost_bytes <= quota {
             return Ok(());
         }
         Err(format!("{used} bytes and {} of ghosts, over the quota {quota}", stats.ghost_bytes))
