@@ -8,7 +8,11 @@
 //! `CLIPKEEP_TOKEN` is the token of a resident. It speaks plain HTTP, for the daemon on the same
 //! machine; beyond it, take an HTTP client with TLS and keep the types.
 
-#![expect(clippy::print_stdout, reason = "an example tells what it does")]
+#![expect(
+    clippy::print_stdout,
+    clippy::format_push_string,
+    reason = "an example tells what it does, and shows each step"
+)]
 
 use std::error::Error;
 use std::fs::File;

@@ -87,8 +87,8 @@ fn fill(dir: &Path, files: &Path) -> Outcome<Vec<String>> {
         let seed = blake3::hash(&number.to_le_bytes());
         let mut bytes = vec![0; CLIP_BYTES];
         blake3::Hasher::new_keyed(seed.as_bytes()).finalize_xof().fill(&mut bytes);
-        let at = start.saturating_add(Duration::from_secs(60) * number);
-        let window = Window::starting(at, Duration::from_secs(60))?;
+        let at = start.saturating_add(Duration::from_mins(1) * number);
+        let window = Window::starting(at, Duration::from_mins(1))?;
         let clip = store.append(NewClip::new(&camera, window), bytes.clone())?;
         fs::write(files.join(clip.id().to_string()), &bytes)?;
         ids.push(clip.id().to_string());
@@ -157,8 +157,7 @@ fn rate(address: SocketAddr, paths: &[String]) -> Outcome<f64> {
         let readers: Vec<_> = (0..READERS)
             .map(|reader| scope.spawn(move || read_all(address, paths, reader)))
             .collect();
-        let read =
-            readers.into_iter().map(|reader| reader.join().map_err(|_| "a reader panicked")?);
+        let read = readers.into_iter().map(|reader| reader.join().or(Err("a reader panicked"))?);
         read.sum::<Outcome<u64>>()
     })?;
     let whole = u64::from(CLIPS) * 2 * u64::try_from(CLIP_BYTES)?;

@@ -168,7 +168,8 @@ impl Config {
                 "settings: http.tls_certificate and http.tls_key go together",
             ));
         }
-        if !http.listen.ip().is_loopback() && !(self.has_tls() && self.access.tokens) {
+        let guarded = self.has_tls() && self.access.tokens;
+        if !(http.listen.ip().is_loopback() || guarded) {
             return Err(Error::invalid(format!(
                 "listen on {}: beyond loopback only with TLS (http.tls_certificate, http.tls_key) \
                  and tokens (access.tokens)",

@@ -218,7 +218,7 @@ async fn start_check(
         (state.running, state.outcome) = (false, Some(outcome));
     });
     let state = check.0.lock().clone();
-    Ok((StatusCode::ACCEPTED, Json(shape(state))))
+    Ok((StatusCode::ACCEPTED, Json(shape(&state))))
 }
 
 /// The check that runs, or the last one
@@ -227,10 +227,10 @@ async fn start_check(
         (status = "5XX", body = Problem)))]
 async fn check(State(app): State<App>) -> Json<CheckShape> {
     let state = app.check().0.lock().clone();
-    Json(shape(state))
+    Json(shape(&state))
 }
 
-fn shape(state: CheckState) -> CheckShape {
+fn shape(state: &CheckState) -> CheckShape {
     let (progress, none) = (state.progress, VerifyReport::default());
     let report = match &state.outcome {
         Some(Ok(report)) => report,

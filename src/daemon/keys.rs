@@ -52,16 +52,13 @@ impl Keys {
         }
         let outcome = make();
         let mut remembered = self.0.lock();
-        match &outcome {
-            Ok((clip, _)) => {
-                if let Some(done) = remembered.done.get_mut(key) {
-                    done.clip = Some(clip.clone());
-                }
+        if let Ok((clip, _)) = &outcome {
+            if let Some(done) = remembered.done.get_mut(key) {
+                done.clip = Some(clip.clone());
             }
-            Err(_) => {
-                remembered.done.remove(key);
-                remembered.order.retain(|_, other| other != key);
-            }
+        } else {
+            remembered.done.remove(key);
+            remembered.order.retain(|_, other| other != key);
         }
         outcome
     }

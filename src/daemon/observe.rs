@@ -21,7 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     responses((status = 200, body = String, content_type = "application/openmetrics-text"),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
-    let stats = app.read(|store| store.stats()).await?;
+    let stats = app.read(super::super::store::Store::stats).await?;
     let streams = u64::try_from(app.intake().lanes.live()).unwrap_or(u64::MAX);
     let coming = Coming { streams, memory_bytes: app.intake().memory.used() };
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

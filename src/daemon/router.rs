@@ -53,7 +53,7 @@ fn described(document: Bytes) -> impl IntoResponse {
 /// The routes, and the document that is made from them and their rules.
 fn parts() -> (Router<App>, OpenApi) {
     let (router, mut document) = documented().split_for_parts();
-    document.info.title = "Clipkeep".to_owned();
+    "Clipkeep".clone_into(&mut document.info.title);
     document.info.description = Some(DESCRIPTION.to_owned());
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     let components = document.components.get_or_insert_default();
@@ -83,6 +83,7 @@ const DESCRIPTION: &str = "Clip storage for cameras: push, find, play, hold. Tim
                            (RFC 9457) with a stable `code`.";
 
 /// A handler that panics costs its request, and says so in the log.
+#[expect(clippy::needless_pass_by_value, reason = "the layer that calls it gives the box away")]
 fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
     let said = cause.downcast_ref::<&str>().copied();
     let said = said.or_else(|| cause.downcast_ref::<String>().map(String::as_str));

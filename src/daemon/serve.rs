@@ -174,6 +174,7 @@ async fn stop(
 }
 
 /// The command line may have made or revoked a token.
+#[expect(clippy::infinite_loop, reason = "it ends with the task it runs in")]
 async fn look_at_tokens(app: App) {
     let mut every = tokio::time::interval(LOOK);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -25,6 +25,7 @@ pub(super) async fn open(http: &Http) -> Result<RustlsConfig> {
 }
 
 /// Reads the files again whenever they change. A pair that does not go together changes nothing.
+#[expect(clippy::infinite_loop, reason = "it ends with the task it runs in")]
 pub(super) async fn follow(settings: RustlsConfig, http: Http, every: Duration) {
     let mut seen = changed(&http);
     let mut ticks = tokio::time::interval(every);

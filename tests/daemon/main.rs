@@ -1,7 +1,15 @@
 //! The daemon as clients meet it: the real binary, real sockets, ffmpeg and curl.
 //!
 //! A binary of its own, because it needs features that the tests of the engine do without.
-#![cfg(all(test, feature = "cli", feature = "daemon"))]
+#![cfg(test)]
+#![cfg(all(feature = "cli", feature = "daemon"))]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::float_cmp,
+    clippy::format_push_string,
+    clippy::large_stack_arrays,
+    reason = "sockets have real deadlines, counts of whole seconds are exact, tests may be slow"
+)]
 
 mod access;
 mod clips;

@@ -75,6 +75,7 @@ impl TokenFile {
     /// # Errors
     ///
     /// As for loading.
+    #[expect(clippy::type_complexity, reason = "it is said above, and one place reads it")]
     pub(crate) fn list(&self) -> Result<Vec<(String, Role, Vec<String>, String, Option<String>)>> {
         let set = self.load()?;
         let rows = set.tokens.into_iter().map(|token| {

@@ -179,7 +179,8 @@ mod tests {
                 Some(_) => "-",
             };
             let cells: Vec<_> = Role::ALL.into_iter().map(cell).collect();
-            text += &format!("| `{} {}` | {} |\n", rule.method, rule.path, cells.join(" | "));
+            let line = format!("| `{} {}` | {} |\n", rule.method, rule.path, cells.join(" | "));
+            text.push_str(&line);
         }
         text
     }

@@ -81,7 +81,8 @@ async fn put(
             return Err(Problem::new("unsupported-media", detail).closing());
         }
     };
-    let (is_playlist, is_ts) = (name.ends_with(".m3u8"), name.ends_with(".ts"));
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    let (is_playlist, is_ts) = (extension == Some("m3u8"), extension == Some("ts"));
     // Before anything that waits for something else, or the order would be lost.
     let turns = app.intake().turns.clone();
     let turn = if is_playlist { None } else { Some(turns.take(&camera).await) };

@@ -165,6 +165,6 @@ mod tests {
         let place = lanes.enter().unwrap();
         assert_eq!(lanes.enter().unwrap_err().code(), "unavailable");
         drop(place);
-        lanes.enter().unwrap();
+        drop(lanes.enter().unwrap());
     }
 }

@@ -56,7 +56,7 @@ enum LayoutName {
 /// One playable file of all that a camera recorded in a window.
 ///
 /// It begins at the key frame before the window; gaps stay gaps; pictures and sounds are as they
-/// were recorded. Length, ETag and any range are known before the first byte. Where the camera
+/// were recorded. Length, `ETag` and any range are known before the first byte. Where the camera
 /// changed its decoder set-up the answer is 409 and says which two windows to ask for instead.
 #[utoipa::path(get, path = "/v1/cameras/{camera}/window.mp4", tag = "watch",
     params(("camera" = String, Path, description = "The camera's id"), Span, Layout),
@@ -118,7 +118,7 @@ async fn plan(
         return Ok(plan);
     }
     let turn = watch.0.planners.acquire().await;
-    let _turn = turn.map_err(|_| Problem::unavailable("the daemon stops", 5))?;
+    let _turn = turn.or(Err(Problem::unavailable("the daemon stops", 5)))?;
     // Whoever had the turn before may have asked for the same.
     if let Some(plan) = watch.0.plans.find(key) {
         return Ok(plan);

@@ -63,7 +63,7 @@ impl ExportPlan {
         duration: Duration,
     ) -> Self {
         let digest = parts.digest(digests);
-        let Parts { memory, mut parts, mut ends } = parts;
+        let Parts { memory, list: mut parts, mut ends } = parts;
         parts.shrink_to_fit();
         ends.shrink_to_fit();
         Self { memory: Bytes::from(memory), parts, ends, covered, duration, digest }
@@ -177,7 +177,7 @@ impl Part {
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     memory: Vec<u8>,
-    parts: Vec<Part>,
+    list: Vec<Part>,
     ends: Vec<u64>,
 }
 
@@ -191,7 +191,7 @@ impl Parts {
     /// Adds bytes of a clip, to the last part where they follow it.
     pub(super) fn clip(&mut self, clip: u32, offset: u64, len: u64) {
         if let (Some(Part::Clip { clip: last, range }), Some(end)) =
-            (self.parts.last_mut(), self.ends.last_mut())
+            (self.list.last_mut(), self.ends.last_mut())
             && (*last, range.end) == (clip, offset)
         {
             range.end += len;
@@ -205,7 +205,7 @@ impl Parts {
         let len = part.len();
         if len > 0 {
             self.ends.push(self.ends.last().copied().unwrap_or(0) + len);
-            self.parts.push(part);
+            self.list.push(part);
         }
     }
 
@@ -215,7 +215,7 @@ impl Parts {
         let mut hasher = blake3::Hasher::new();
         let memory_len = u64::try_from(self.memory.len()).unwrap_or(u64::MAX);
         hasher.update(&memory_len.to_le_bytes()).update(&self.memory);
-        for part in &self.parts {
+        for part in &self.list {
             // Memory parts are stretches of `memory`, one after another: their lengths say where
             // each of them stands.
             hasher.update(&part.len().to_le_bytes());

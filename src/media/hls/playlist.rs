@@ -102,7 +102,7 @@ impl Playlist {
         let mut planner = Planner { window, segments: Vec::new(), tail: None };
         for (number, clip) in in_order {
             for stretch in stretches(&clip.index.fragments, target) {
-                planner.add(number, clip, stretch);
+                planner.add(number, clip, &stretch);
             }
         }
         let segments = planner.segments;
@@ -208,7 +208,7 @@ fn segment_min(clips: &[PlaylistClip], window: Option<Window>) -> Duration {
     let stored = clips
         .iter()
         .map(|clip| clip.index.duration())
-        .fold(Duration::ZERO, |sum, one| sum.saturating_add(one));
+        .fold(Duration::ZERO, std::time::Duration::saturating_add);
     let shown = window.map_or(stored, |window| window.duration().min(stored));
     (shown / SEGMENTS_SOFT_MAX).clamp(SEGMENT_MIN.start, SEGMENT_MIN.end)
 }
@@ -269,7 +269,7 @@ struct Planner {
 
 impl Planner {
     /// Adds the segment of `stretch`, if it is wanted and can be decoded.
-    fn add(&mut self, number: usize, clip: &PlaylistClip, stretch: Stretch<'_>) {
+    fn add(&mut self, number: usize, clip: &PlaylistClip, stretch: &Stretch<'_>) {
         let (Some(first), Some(last)) = (stretch.fragments.first(), stretch.fragments.last())
         else {
             return;
