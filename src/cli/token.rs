@@ -18,7 +18,7 @@ use crate::{CameraId, SystemClock};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  clipkeep token make --dir /srv/clips --role resident --name \"Ann's telephone\"
+  clipkeep token make --dir /srv/clips --role resident --name \"hall tablet\"
   clipkeep token make --dir /srv/clips --role camera --camera front-door
   clipkeep token ls --dir /srv/clips
   clipkeep token revoke --dir /srv/clips 0f3a99c1")]

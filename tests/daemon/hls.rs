@@ -6,7 +6,10 @@ use crate::kit::{Daemon, FRONT_DOOR, front_door, pieces};
 
 fn push(daemon: &Daemon, kind: &str) {
     let ran = Command::new("ffmpeg")
-        .args(["-v", "error", "-i", FRONT_DOOR, "-c", "copy", "-f", "hls", "-hls_time", "2"])
+        // As fast as it was recorded: files of one push on connections of their own overtake one
+        // another otherwise, which docs/HTTP.md says.
+        .args(["-v", "error", "-re", "-i", FRONT_DOOR, "-c", "copy", "-f", "hls"])
+        .args(["-hls_time", "2"])
         .args(["-hls_segment_type", kind, "-method", "PUT", "-http_persistent", "0"])
         .arg(daemon.url("/v1/cameras/front/hls/index.m3u8"))
         .output()

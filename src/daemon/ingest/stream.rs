@@ -1,5 +1,7 @@
 //! `POST /v1/cameras/{camera}/stream`: one long body of fragmented MP4, durable by fragment.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -9,8 +11,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-use std::time::Duration;
 
 use crate::ingest::{Recorded, StreamRecorder};
 use crate::media::{FragmentParser, Piece};

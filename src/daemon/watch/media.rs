@@ -22,8 +22,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// The bytes of a clip, or a range of them.
 ///
-/// The `ETag` is the BLAKE3 digest that was taken as they arrived. While a clip is being recorded it
-/// becomes longer, and its `ETag` another one.
+/// The `ETag` is the BLAKE3 digest that was taken as they arrived. While a clip is being recorded
+/// it becomes longer, and its `ETag` another one.
 #[utoipa::path(get, path = "/v1/clips/{clip}/media", tag = "watch",
     params(("clip" = String, Path, description = "The clip's id, such as 42-7")),
     responses((status = 200, description = "All bytes"), (status = 206, description = "The range"),

@@ -23,7 +23,8 @@ const LAYERS: [&str; 18] = [
     "daemon",
     "cli",
 ];
-/// A leaf beside the engine: it may name `types` alone, and only those above the engine may name it.
+/// A leaf beside the engine: it may name `types` alone, and only those above the engine may name
+/// it.
 const MEDIA: &str = "media";
 
 /// The modules of the crate that a line of code names.
