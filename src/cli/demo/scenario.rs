@@ -25,9 +25,9 @@ const CLIP: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_mins(1);
 /// Between two looks at whether anything is to be done.
 const TICK: Duration = Duration::from_mins(15);
-/// A little less than from sweep to sweep, so that each seals what came since the one before: a
-/// segment's clips expire together, and half a day is how late the first of them may go.
-const SEGMENT_AGE: Duration = Duration::from_hours(11);
+/// From sweep to sweep, so that a segment has what came between two of them: a segment's clips
+/// expire together, and half a day is how late the first of them may go.
+const SEGMENT_AGE: Duration = Duration::from_hours(12);
 const SEGMENT_BYTES: u64 = 4 << 20;
 /// Enough for the evening, and not more: a demo should not fill a small disk.
 const EVIDENCE_RESERVE: u64 = 4 << 20;

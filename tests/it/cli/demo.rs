@@ -15,6 +15,12 @@ fn every_claim_of_the_demo_holds() {
 }
 
 #[test]
+fn every_claim_of_the_demo_holds_at_its_full_length() {
+    let told = Bench::new().run(&["demo", "--json"]).ok().json();
+    assert_eq!(told["failed"], json!(0));
+}
+
+#[test]
 fn the_demo_does_not_touch_the_store_of_the_environment() {
     let bench = Bench::with_clip();
     bench.run(&["demo", "--fast", "--json"]).ok();
