@@ -8,8 +8,8 @@ use std::vec;
 
 use bytes::Bytes;
 
-use crate::format::CHUNK_BYTES;
 use crate::format::footer::RecordRef;
+use crate::format::{BLOCK_BYTES, CHUNK_BYTES};
 use crate::log::{Lease, Mapping, PartRecords, Segment};
 use crate::types::{CameraId, Clip, ClipId, Error, ErrorKind, Result, Window};
 
@@ -65,7 +65,8 @@ impl Inner {
         drop(catalog);
         let mut pieces = Vec::new();
         self.open_pieces(&located, mapped, &mut pieces)?;
-        Ok(ClipReader { clip: located.clip, pieces, lease, position: 0 })
+        let ahead = Ahead::default();
+        Ok(ClipReader { clip: located.clip, pieces, lease, position: 0, ahead })
     }
 
     fn open_pieces(&self, located: &Located, mapped: bool, pieces: &mut Vec<Piece>) -> Result<()> {
@@ -125,6 +126,7 @@ pub struct ClipReader {
     pieces: Vec<Piece>,
     lease: Arc<Lease>,
     position: u64,
+    ahead: Ahead,
 }
 
 /// One record of the clip.
@@ -139,6 +141,54 @@ struct Piece {
 impl Piece {
     fn end(&self) -> u64 {
         self.record.clip_offset + u64::from(self.record.payload_bytes)
+    }
+
+    /// Says that the bytes of `range` of the clip that are here will be read soon.
+    fn will_need(&self, range: &Range<u64>) {
+        let Some(mapping) = &self.mapping else { return };
+        let offset = self.record.clip_offset;
+        let payload =
+            u64::from(self.record.block) * BLOCK_BYTES + u64::from(self.record.header_bytes);
+        let from = payload + range.start.clamp(offset, self.end()) - offset;
+        let to = payload + range.end.clamp(offset, self.end()) - offset;
+        mapping.will_need(from..to);
+    }
+}
+
+/// How far the disk is asked to read ahead of somebody who reads a clip in order.
+///
+/// A chunk at a time, each waits for the disk by itself: cold reads then take as long as there are
+/// chunks. Doubled from [`AHEAD_MIN`] with every step, so that somebody who looks at the beginning
+/// only makes the disk read little.
+#[derive(Clone, Debug, Default)]
+struct Ahead {
+    /// Up to where it was asked to.
+    to: u64,
+    step: u64,
+}
+
+const AHEAD_MIN: u64 = 256 << 10;
+const AHEAD_MAX: u64 = 4 << 20;
+
+impl Ahead {
+    /// For reading of `range`, which is wanted whole.
+    fn of(range: &Range<u64>) -> Self {
+        Self { to: range.start, step: AHEAD_MAX }
+    }
+
+    /// Somebody is about to read at `offset`: what to ask the disk for now, up to `end`.
+    fn reading(&mut self, offset: u64, end: u64) -> Option<Range<u64>> {
+        let near = self.to.saturating_sub(offset) <= self.step / 2;
+        let behind = offset > self.to || offset.saturating_add(AHEAD_MAX) < self.to;
+        if behind {
+            *self = Self { to: offset, step: 0 };
+        } else if !near {
+            return None;
+        }
+        self.step = (self.step * 2).clamp(AHEAD_MIN, AHEAD_MAX);
+        let from = self.to;
+        self.to = offset.saturating_add(self.step).min(end).max(from);
+        (from < self.to).then_some(from..self.to)
     }
 }
 
@@ -211,10 +261,12 @@ impl ClipReader {
             )));
         }
         let mut offset = range.start;
+        let mut ahead = Ahead::of(&range);
         Ok(std::iter::from_fn(move || {
             if offset >= range.end {
                 return None;
             }
+            self.will_need(ahead.reading(offset, range.end));
             let left = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
             let chunk = self.chunk_at(offset).map(|chunk| chunk.slice(..chunk.len().min(left)));
             offset = match &chunk {
@@ -223,6 +275,15 @@ impl ClipReader {
             };
             Some(chunk)
         }))
+    }
+
+    /// Has the disk begin to read `range`.
+    fn will_need(&self, range: Option<Range<u64>>) {
+        let Some(range) = range else { return };
+        let first = self.pieces.partition_point(|piece| piece.end() <= range.start);
+        let pieces = self.pieces.get(first..).unwrap_or_default();
+        let inside = pieces.iter().take_while(|piece| piece.record.clip_offset < range.end);
+        inside.for_each(|piece| piece.will_need(&range));
     }
 
     /// Where the next chunk begins behind a damaged one at `offset`.
@@ -266,6 +327,8 @@ impl Read for ClipReader {
         if buf.is_empty() || self.position >= self.clip.len {
             return Ok(0);
         }
+        let ahead = self.ahead.reading(self.position, self.clip.len);
+        self.will_need(ahead);
         let chunk = self
             .chunk_at(self.position)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -289,5 +352,34 @@ impl Seek for ClipReader {
             io::Error::new(io::ErrorKind::InvalidInput, "seek in clip: before its first byte")
         })?;
         Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_in_order_asks_for_each_byte_once_and_for_more_at_a_time() {
+        const LEN: u64 = 20 << 20;
+        let mut ahead = Ahead::default();
+        let mut asked = Vec::new();
+        for offset in (0..LEN).step_by(CHUNK_BYTES) {
+            asked.extend(ahead.reading(offset, LEN));
+            assert!(asked.last().is_some_and(|last| last.end > offset), "before it is read");
+        }
+        assert_eq!(asked.first(), Some(&(0..AHEAD_MIN)), "little, as long as little is read");
+        assert!(asked.windows(2).all(|two| two[0].end == two[1].start), "{asked:?}");
+        assert_eq!(asked.last().map(|last| last.end), Some(LEN), "and nothing behind the end");
+        assert!(asked.len() < 20, "{} times", asked.len());
+    }
+
+    #[test]
+    fn reading_elsewhere_begins_anew_with_little() {
+        let mut ahead = Ahead::of(&(0..AHEAD_MAX));
+        assert_eq!(ahead.reading(0, 99 << 20), Some(0..AHEAD_MAX));
+        assert_eq!(ahead.reading(50 << 20, 99 << 20), Some(50 << 20..(50 << 20) + AHEAD_MIN));
+        assert_eq!(ahead.reading(1 << 20, 99 << 20), Some(1 << 20..(1 << 20) + AHEAD_MIN));
+        assert_eq!(ahead.reading(98 << 20, 98 << 20), None, "there is nothing more");
     }
 }

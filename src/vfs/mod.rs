@@ -210,6 +210,10 @@ pub trait Map: Send + Sync + fmt::Debug {
     /// `Unsupported` where the system cannot; the caller then reads with [`VfsFile::read_at`].
     /// `InvalidInput` for a range outside the map; what the system says for an unreadable sector.
     fn populate(&self, range: Range<u64>) -> io::Result<()>;
+
+    /// Says that `range` will be populated soon, so that the disk can begin. A hint: it waits for
+    /// nothing and fails never, also for a range outside the map.
+    fn will_need(&self, _range: Range<u64>) {}
 }
 
 /// What every [`VfsFile::punch`] asks of its range: file systems free whole blocks only, and the

@@ -237,6 +237,10 @@ impl Map for CountingMap {
         self.tally.bytes_populated.fetch_add(range.end.saturating_sub(range.start), Relaxed);
         self.map.populate(range)
     }
+
+    fn will_need(&self, range: Range<u64>) {
+        self.map.will_need(range);
+    }
 }
 
 #[cfg(test)]

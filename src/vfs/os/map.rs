@@ -42,26 +42,30 @@ fn map_file(file: &File, len: usize) -> io::Result<Mmap> {
     unsafe { MmapOptions::new().len(len).map(file) }
 }
 
+impl OsMap {
+    /// Where `range` begins in the map, and how long it is.
+    fn inside(&self, range: Range<u64>) -> io::Result<(usize, usize)> {
+        let start = usize::try_from(range.start).ok();
+        let end = usize::try_from(range.end).ok().filter(|end| *end <= self.map.len());
+        let inside = start.zip(end).and_then(|(start, end)| Some((start, end.checked_sub(start)?)));
+        inside.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+}
+
 impl Map for OsMap {
     fn bytes(&self) -> &[u8] {
         &self.map
     }
 
     fn populate(&self, range: Range<u64>) -> io::Result<()> {
-        let (Ok(start), Ok(end)) = (usize::try_from(range.start), usize::try_from(range.end))
-        else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        if start > end || end > self.map.len() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        if start == end {
+        let (start, len) = self.inside(range)?;
+        if len == 0 {
             return Ok(());
         }
         // Starts the reading of the whole range at once; populating alone goes page by page.
-        self.map.advise_range(Advice::WillNeed, start, end - start).ok();
+        self.map.advise_range(Advice::WillNeed, start, len).ok();
         loop {
-            let Err(error) = self.map.advise_range(Advice::PopulateRead, start, end - start) else {
+            let Err(error) = self.map.advise_range(Advice::PopulateRead, start, len) else {
                 return Ok(());
             };
             return Err(match error.raw_os_error().map(Errno::from_raw_os_error) {
@@ -72,6 +76,12 @@ impl Map for OsMap {
                 Some(Errno::FAULT) => Errno::IO.into(),
                 _ => error,
             });
+        }
+    }
+
+    fn will_need(&self, range: Range<u64>) {
+        if let Ok((start, len)) = self.inside(range) {
+            self.map.advise_range(Advice::WillNeed, start, len).ok();
         }
     }
 }
