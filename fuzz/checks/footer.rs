@@ -68,7 +68,8 @@ fn use_it(footer: &Footer) {
     for found in &all {
         let clip = found.part.clip;
         assert!(found.end_offset >= found.part.clip_offset);
-        let at = parts.at(&found.camera, found.part.start);
+        let start = found.part.start;
+        let at = parts.within(&found.camera, &(start..=start));
         assert!(at.iter().any(|at| at.part == found.part), "a part that no lookup finds");
         let (of, records) = parts.of(clip).unwrap();
         assert_eq!(of.part.clip, clip);

@@ -4,6 +4,7 @@
 //! was open when the machine stopped.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::format::footer::{Footer, Part, RecordRef};
 use crate::format::record::RecordHeader;
@@ -150,10 +151,14 @@ impl Draft {
         footer
     }
 
-    /// The parts of `camera` that start exactly at `start`.
-    pub(crate) fn parts_at(&self, camera: &CameraId, start: Timestamp) -> Vec<FoundPart> {
-        let from = (camera.clone(), start, ClipId::MIN);
-        let to = (camera.clone(), start, ClipId::MAX);
+    /// The parts of `camera` that start in `starts`, in order.
+    pub(crate) fn parts_in(
+        &self,
+        camera: &CameraId,
+        starts: &RangeInclusive<Timestamp>,
+    ) -> Vec<FoundPart> {
+        let from = (camera.clone(), *starts.start(), ClipId::MIN);
+        let to = (camera.clone(), *starts.end(), ClipId::MAX);
         self.parts.range(from..=to).map(|((camera, ..), draft)| draft.found(camera)).collect()
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Owns the decoded footer, shared by all who read from it. Immutable.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::format::footer::{Footer, Part, RecordRef};
@@ -33,13 +34,17 @@ impl SealedParts {
         self.footer.parts.iter().filter_map(|part| self.found(part)).collect()
     }
 
-    /// The parts of `camera` that start exactly at `start`.
-    pub(crate) fn at(&self, camera: &CameraId, start: Timestamp) -> Vec<FoundPart> {
+    /// The parts of `camera` that start in `starts`, in order.
+    pub(crate) fn within(
+        &self,
+        camera: &CameraId,
+        starts: &RangeInclusive<Timestamp>,
+    ) -> Vec<FoundPart> {
         let Some(index) = self.index_of(camera) else { return Vec::new() };
         let key = |part: &Part| (position(part.camera), part.start);
-        let from = self.footer.parts.partition_point(|part| key(part) < (index, start));
+        let from = self.footer.parts.partition_point(|part| key(part) < (index, *starts.start()));
         let here = self.footer.parts.get(from..).unwrap_or_default().iter();
-        here.take_while(|part| key(part) == (index, start))
+        here.take_while(|part| key(part) <= (index, *starts.end()))
             .filter_map(|part| self.found(part))
             .collect()
     }
@@ -118,7 +123,7 @@ mod tests {
         let parts = SealedParts::new(footer.clone());
         for part in &footer.parts {
             let camera = &footer.cameras[position(part.camera)];
-            let found = parts.at(camera, part.start);
+            let found = parts.within(camera, &(part.start..=part.start));
             assert_eq!(found.iter().map(|found| &found.part).collect::<Vec<_>>(), [part]);
         }
     }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
@@ -245,15 +246,15 @@ impl Segment {
         Ok(found.draft.footer())
     }
 
-    /// The parts of `camera` that start exactly at `start`.
-    pub(crate) fn parts_at(
+    /// The parts of `camera` that start in `starts`, in order.
+    pub(crate) fn parts_in(
         self: &Arc<Self>,
         cache: &FooterCache,
         camera: &CameraId,
-        start: Timestamp,
+        starts: RangeInclusive<Timestamp>,
     ) -> Result<Vec<FoundPart>> {
-        let in_draft = |draft: &Draft| draft.parts_at(camera, start);
-        self.look(cache, in_draft, |parts| parts.at(camera, start))
+        let in_draft = |draft: &Draft| draft.parts_in(camera, &starts);
+        self.look(cache, in_draft, |parts| parts.within(camera, &starts))
     }
 
     /// Every part, in footer order.

@@ -203,23 +203,29 @@ impl Catalog {
         window: Window,
     ) -> Result<Vec<Located>> {
         let mut problems = Vec::new();
-        let located = self.clips_known(footers, camera, window, &mut problems);
+        let mut located = Vec::new();
+        self.each_clip(footers, camera, window, &mut problems, |clip| located.push(clip));
         problems.into_iter().next().map_or(Ok(located), Err)
     }
 
-    /// The same as far as footers can be read; `problems` gets why for the others.
-    pub(super) fn clips_known(
+    /// Hands the same to `each`, one at a time, as far as footers can be read; `problems` gets why
+    /// for the others.
+    pub(super) fn each_clip(
         &self,
         footers: &FooterCache,
         camera: &CameraId,
         window: Window,
         problems: &mut Vec<Error>,
-    ) -> Vec<Located> {
+        mut each: impl FnMut(Located),
+    ) {
         let from = window.start().saturating_sub(self.reach);
-        let mut located = Vec::new();
-        for (start, segment) in self.timelines.range(camera, from, window.end()) {
+        let mut entries = self.timelines.range(camera, from, window.end()).peekable();
+        while let Some((first, segment)) = entries.next() {
+            // Mostly the next ones stand in the same segment: its footer is searched once for all.
+            let same = || entries.next_if(|(_, next)| *next == segment);
+            let last = std::iter::from_fn(same).last().map_or(first, |(start, _)| start);
             let Some(shelved) = self.segments.get(&segment) else { continue };
-            let parts = match shelved.segment.parts_at(footers, camera, start) {
+            let parts = match shelved.segment.parts_in(footers, camera, first..=last) {
                 Ok(parts) => parts,
                 Err(error) => {
                     problems.push(error);
@@ -231,13 +237,12 @@ impl Catalog {
                     continue;
                 }
                 match self.locate(footers, &shelved.segment, &found) {
-                    Ok(clip) if clip.clip.window.meets(&window) => located.push(clip),
+                    Ok(clip) if clip.clip.window.meets(&window) => each(clip),
                     Ok(_) => {}
                     Err(error) => problems.push(error),
                 }
             }
         }
-        located
     }
 
     /// The clip that begins with the live part `first` in `segment`.
@@ -259,7 +264,7 @@ impl Catalog {
                 if !self.is_live(id, &shelved.segment) {
                     continue;
                 }
-                for found in shelved.segment.parts_at(footers, &camera, start)? {
+                for found in shelved.segment.parts_in(footers, &camera, start..=start)? {
                     if found.part.clip == id && !found.part.first {
                         parts.push((Arc::clone(&shelved.segment), found));
                     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::format::entry::{Decision, HoldPlaced};
 use crate::hold::{Hold, HoldState, NewHold, Release, ReleaseOutcome};
-use crate::types::{CameraId, ClipId, Error, ErrorKind, HoldId, Result, Timestamp, Window};
+use crate::types::{CameraId, Clip, ClipId, Error, ErrorKind, HoldId, Result, Timestamp, Window};
 
 use super::catalog::{Catalog, Located};
 use super::{Explanation, HoldReceipt, Inner, Store};
@@ -195,15 +195,21 @@ impl Inner {
         // One look at the catalog for all sums, so that a clip has one length in them.
         let catalog = self.catalog.read();
         let mut problems = Vec::new();
-        let covered = self.covered(&catalog, &placed.scope, &mut problems);
-        let newly = covered.values().map(|located| &located.clip);
-        let newly = newly.filter(|clip| !set.covers(&clip.camera, &clip.possible_window()));
-        let newly: u64 = newly.map(|clip| clip.len).sum();
+        let mut newly = 0_u64;
+        self.each_covered(&catalog, &placed.scope, &mut problems, |clip| {
+            if !set.covers(&clip.camera, &clip.possible_window()) {
+                newly = newly.saturating_add(clip.len);
+            }
+        });
         let protecting = || set.iter().filter(|hold| hold.protects());
         let mut bytes_of = |holds: &[&Hold]| -> BTreeMap<ClipId, u64> {
-            let scopes = holds.iter().map(|hold| hold.scope());
-            let clips = scopes.flat_map(|scope| self.covered(&catalog, scope, &mut problems));
-            clips.map(|(id, located)| (id, located.clip.len)).collect()
+            let mut lens = BTreeMap::new();
+            for hold in holds {
+                self.each_covered(&catalog, hold.scope(), &mut problems, |clip| {
+                    lens.insert(clip.id, clip.len);
+                });
+            }
+            lens
         };
         let all = self.options.hold_budget.map(|budget| {
             let held: u64 = bytes_of(&protecting().collect::<Vec<_>>()).values().sum();
@@ -213,8 +219,12 @@ impl Inner {
         let agency = agency.map(|budget| {
             let own: Vec<_> = protecting().filter(|hold| hold.agency() == placed.agency).collect();
             let own = bytes_of(&own);
-            let more = covered.values().filter(|located| !own.contains_key(&located.clip.id));
-            let more = more.map(|located| located.clip.len).sum();
+            let mut more = 0_u64;
+            self.each_covered(&catalog, &placed.scope, &mut Vec::new(), |clip| {
+                if !own.contains_key(&clip.id) {
+                    more = more.saturating_add(clip.len);
+                }
+            });
             (budget, own.values().sum(), more, format!("holds of agency {}", placed.agency))
         });
         for (budget, held, more, whose) in all.into_iter().chain(agency) {
@@ -226,24 +236,32 @@ impl Inner {
         Ok(newly)
     }
 
-    /// The readable clips that a hold with this scope covers; `problems` gets why others cannot be
-    /// told.
-    pub(super) fn covered(
+    /// Hands each readable clip that a hold with this scope covers to `each`, once; `problems` gets
+    /// why others cannot be told. One at a time, because a hold may cover millions.
+    pub(super) fn each_covered(
         &self,
         catalog: &Catalog,
         scope: &[(CameraId, Window)],
         problems: &mut Vec<Error>,
-    ) -> BTreeMap<ClipId, Located> {
-        let mut covered = BTreeMap::new();
-        for (camera, window) in scope {
+        mut each: impl FnMut(Clip),
+    ) {
+        for (index, (camera, window)) in scope.iter().enumerate() {
             let around = window.widened(catalog.uncertainty);
-            for located in catalog.clips_known(&self.footers, camera, around, problems) {
-                if located.clip.possible_window().meets(window) {
-                    covered.insert(located.clip.id, located);
-                }
-            }
+            let before = || scope.iter().take(index).filter(|(other, _)| other == camera);
+            catalog.each_clip(
+                &self.footers,
+                camera,
+                around,
+                problems,
+                |Located { clip, .. }| {
+                    let possible = clip.possible_window();
+                    // Two windows of one camera may both meet it.
+                    if possible.meets(window) && !before().any(|(_, other)| possible.meets(other)) {
+                        each(clip);
+                    }
+                },
+            );
         }
-        covered
     }
 }
 

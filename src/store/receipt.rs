@@ -1,7 +1,9 @@
 //! The receipt of a hold: what it covers, what it missed, and why.
 
+use std::collections::BTreeMap;
+
 use crate::hold::Hold;
-use crate::types::{CameraId, Timestamp, Window};
+use crate::types::{CameraId, Clip, Timestamp, Window};
 
 use super::history::History;
 use super::{HoldReceipt, Inner, MissedRange, MissedReason};
@@ -11,16 +13,18 @@ impl Inner {
     /// counted.
     pub(super) fn receipt(&self, hold: &Hold) -> HoldReceipt {
         let mut uncounted = Vec::new();
-        let covered = self.covered(&self.catalog.read(), hold.scope(), &mut uncounted);
+        let mut covered = Covered::default();
         let now = self.now();
         let history = self.history.read();
+        let catalog = self.catalog.read();
+        self.each_covered(&catalog, hold.scope(), &mut uncounted, |clip| {
+            let due = history.retention_of(clip.class).due(clip.received);
+            covered.add(&clip, due);
+        });
+        drop(catalog);
         let mut missed = Vec::new();
         for (camera, window) in hold.scope() {
-            let of_camera = covered.values().filter(|located| located.clip.camera == *camera);
-            let mut windows: Vec<Window> =
-                of_camera.map(|located| located.clip.possible_window()).collect();
-            windows.sort_unstable();
-            for gap in gaps(*window, &windows) {
+            for gap in gaps(*window, &covered.windows_of(camera)) {
                 explain_gap(&history, camera, gap, now, &mut missed);
             }
         }
@@ -29,22 +33,57 @@ impl Inner {
             let past = missed.iter_mut().filter(|range| range.reason != MissedReason::NotYet);
             past.for_each(|range| range.reason = MissedReason::Unreadable);
         }
-        let expiries = covered
-            .values()
-            .map(|located| history.retention_of(located.clip.class).due(located.clip.received));
         HoldReceipt {
             id: hold.id(),
             position: hold.position(),
             placed: hold.placed_at(),
             deadline: hold.deadline(),
-            clips: u64::try_from(covered.len()).unwrap_or(u64::MAX),
-            bytes: covered.values().map(|located| located.clip.len).sum(),
+            clips: covered.clips,
+            bytes: covered.bytes,
             newly_pinned_bytes: 0,
             missed,
-            kept_anyway_until: expiries.min(),
+            kept_anyway_until: covered.first_due,
             placed_before: false,
             uncounted,
         }
+    }
+}
+
+/// What a hold covers, summed: a hold may cover millions of clips.
+#[derive(Debug, Default)]
+struct Covered {
+    clips: u64,
+    bytes: u64,
+    first_due: Option<Timestamp>,
+    /// What the clips of each camera cover, with those that touch put together.
+    windows: BTreeMap<CameraId, Vec<Window>>,
+}
+
+impl Covered {
+    /// Adds a clip whose own time is over at `due`.
+    fn add(&mut self, clip: &Clip, due: Timestamp) {
+        self.clips += 1;
+        self.bytes = self.bytes.saturating_add(clip.len);
+        self.first_due = Some(self.first_due.map_or(due, |first| first.min(due)));
+        let window = clip.possible_window();
+        let Some(windows) = self.windows.get_mut(&clip.camera) else {
+            self.windows.insert(clip.camera.clone(), vec![window]);
+            return;
+        };
+        match windows.last_mut() {
+            Some(last) if last.start() <= window.start() && window.start() <= last.end() => {
+                let end = last.end().max(window.end());
+                *last = Window::new(last.start(), end).unwrap_or(*last);
+            }
+            _ => windows.push(window),
+        }
+    }
+
+    /// What is covered of `camera`, sorted.
+    fn windows_of(&self, camera: &CameraId) -> Vec<Window> {
+        let mut windows = self.windows.get(camera).cloned().unwrap_or_default();
+        windows.sort_unstable();
+        windows
     }
 }
 
