@@ -6,10 +6,11 @@
 //! The clock of the store is moved on by a minute with every sweep, so that footage expires all the
 //! time. Fails when anything is lost.
 //!
-//! Memory is told twice. As live bytes of the heap, counted at every allocation and without what this
-//! example itself writes down (what it remembers of each clip grows with time, and is no part of the
-//! store): that is what the store needs, and the example fails when it grows. And as the process has
-//! it from the kernel, which is the high-water mark of the system's allocator more than of the store.
+//! Memory is told twice. As live bytes of the heap, counted at every allocation and without what
+//! this example itself writes down (what it remembers of each clip grows with time, and is no part
+//! of the store): that is what the store needs, and the example fails when it grows. And as the
+//! process has it from the kernel, which is the high-water mark of the system's allocator more than
+//! of the store.
 
 #![expect(clippy::print_stdout, reason = "an example tells what it found")]
 #![expect(clippy::disallowed_methods, reason = "a load test paces and measures by real time")]
@@ -241,8 +242,8 @@ fn report(store: &Store, logs: &[Log], sweeps: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells memory by quarters of the time; after the first of them the footage that is kept is of full
-/// age. Fails when the store's heap grew from then on.
+/// Tells memory by quarters of the time; after the first of them what is kept is of full age. Fails
+/// when the heap of the store grew from then on.
 fn report_memory(memory: &[Memory]) -> Result<(), Failure> {
     let mut medians = Vec::new();
     for quarter in memory.chunks(memory.len().div_ceil(4).max(1)) {
