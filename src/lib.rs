@@ -89,6 +89,8 @@ mod retention;
 mod store;
 #[cfg(feature = "media")]
 pub mod media;
+#[cfg(feature = "requests")]
+pub mod requests;
 #[cfg(feature = "bench")]
 pub mod workload;
 #[cfg(any(feature = "cli", feature = "daemon"))]
@@ -110,8 +112,8 @@ pub use retention::{
 };
 pub use store::{
     CameraStats, ClipReader, Clips, Durability, Explanation, Fault, HoldReceipt, LedgerLine,
-    MissedRange, MissedReason, OpenReport, PartReport, PolicyScope, Progress, Recorder,
-    RepairReport, SegmentReport, Stats, Store, StoreOptions, SweepReport, VerifyDepth,
+    MissedRange, MissedReason, Note, OpenReport, PartReport, PolicyScope, Progress, Recorder,
+    RepairReport, SegmentReport, Stats, Store, StoreOptions, SweepReport, Transaction, VerifyDepth,
     VerifyReport,
 };
 pub use types::{

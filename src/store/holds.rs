@@ -190,7 +190,7 @@ impl Inner {
     /// Refuses a hold that would cover more than the budgets allow. Answers the bytes that it would
     /// cover and that no hold covers yet, as far as they are known: without a budget, what cannot
     /// be read is no reason not to protect it.
-    fn check_budget(&self, placed: &HoldPlaced) -> Result<u64> {
+    pub(super) fn check_budget(&self, placed: &HoldPlaced) -> Result<u64> {
         let set = self.history.read().holds.clone();
         // One look at the catalog for all sums, so that a clip has one length in them.
         let catalog = self.catalog.read();

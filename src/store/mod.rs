@@ -35,6 +35,7 @@ mod stats;
 mod sweep;
 mod threads;
 mod time;
+mod transaction;
 mod unfinished;
 mod verify;
 #[cfg(all(test, loom))]
@@ -49,6 +50,7 @@ pub use report::{
     OpenReport, PartReport, RepairReport, SegmentReport, Stats, SweepReport, VerifyDepth,
     VerifyReport,
 };
+pub use transaction::{Note, Transaction};
 pub use verify::Progress;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,318 @@
+//! The desk: everything that is decided about requests goes over it.
+//!
+//! Owns the state and its changes. What the agency, the resident and the operator may do is in
+//! files of their own, all of them methods of [`Desk`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::store::{Store, Transaction};
+use crate::sync::Mutex;
+use crate::{
+    CameraId, ClipId, Error, ErrorKind, HoldId, HoldState, Release, ReleaseCause, Timestamp,
+};
+
+use super::area::Place;
+use super::event::{Event, NOTE_KIND};
+use super::operator::Profile;
+use super::private::{Key, Records};
+use super::state::{Answer, Stage, State};
+use super::text::Text;
+use super::{HouseholdId, Refusal, RequestId, Rules};
+
+/// Requests over one store. Use one desk a store: it keeps in memory what the ledger says.
+#[derive(Debug)]
+pub struct Desk {
+    pub(super) store: Store,
+    pub(super) rules: Rules,
+    pub(super) key: Key,
+    /// Taken before anything of the store is.
+    pub(super) inside: Mutex<Inside>,
+}
+
+/// What is under the desk's lock.
+#[derive(Debug, Default)]
+pub(super) struct Inside {
+    pub(super) state: State,
+    /// Where cameras are, roughly: from the private records.
+    pub(super) places: BTreeMap<HouseholdId, Vec<(CameraId, Place)>>,
+}
+
+/// A change that is being decided: the store's transaction, and what to note in it.
+#[derive(Debug)]
+pub(super) struct Change<'a, 'b> {
+    pub(super) tx: &'a mut Transaction<'b>,
+    events: Vec<(Event, u64)>,
+}
+
+impl Change<'_, '_> {
+    pub(super) fn now(&self) -> Timestamp {
+        self.tx.now()
+    }
+
+    /// Notes what happened.
+    pub(super) fn note(&mut self, event: Event) -> Result<(), Refusal> {
+        let bytes = event.encode().map_err(|error| Refusal::Invalid(error.to_string()))?;
+        let position = self.tx.note(NOTE_KIND, bytes)?;
+        self.events.push((event, position));
+        Ok(())
+    }
+
+    /// Releases a hold of ours; one that is over already stays so.
+    pub(super) fn release(
+        &mut self,
+        hold: HoldId,
+        cause: ReleaseCause,
+        actor: &str,
+    ) -> Result<(), Refusal> {
+        Ok(self.tx.release_hold(hold, &Release::new(cause, actor))?)
+    }
+}
+
+impl Desk {
+    /// Opens the desk of `store`: reads what the ledger says of requests, destroys private records
+    /// of decisions that a crash prevented, and goes on erasing what residents had begun to erase.
+    ///
+    /// # Errors
+    ///
+    /// `Store` when the ledger or a private record cannot be read, or a note is of a later version.
+    pub fn open(store: Store, rules: Rules) -> Result<Self, Refusal> {
+        let mut state = State::default();
+        let mut wrong = None;
+        store.notes(0, |note| {
+            if note.kind != NOTE_KIND || wrong.is_some() {
+                return;
+            }
+            match Event::decode(&note.bytes) {
+                Ok(event) => state.apply(event, note.at, note.position),
+                Err(error) => {
+                    let message = format!("ledger entry {}: an unknown note", note.position);
+                    wrong = Some(Error::new(ErrorKind::Unsupported, message).caused_by(error));
+                }
+            }
+        })?;
+        if let Some(error) = wrong {
+            return Err(error.into());
+        }
+        let records = Records::open(store.vfs())?;
+        records.sweep(|name| is_named(&state, name))?;
+        let key = records.key()?;
+        let mut places = BTreeMap::new();
+        for (id, household) in &state.households {
+            let profile: Profile = records.read(&id.to_string(), household.profile)?;
+            places.insert(*id, profile.places()?);
+        }
+        let inside = Mutex::new(Inside { state, places });
+        let desk = Self { store, rules, key, inside };
+        desk.resume_erasing()?;
+        desk.settle()?;
+        Ok(desk)
+    }
+
+    /// The store underneath.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Decides something: what `decide` notes and does with holds is durable as one when this
+    /// returns, and nothing of it happened when this fails.
+    pub(super) fn change<T>(
+        &self,
+        decide: impl FnOnce(&Inside, &mut Change<'_, '_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.settle()?;
+        self.change_now(decide)
+    }
+
+    fn change_now<T>(
+        &self,
+        decide: impl FnOnce(&Inside, &mut Change<'_, '_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let mut inside = self.inside.lock();
+        let (answer, events, at) = self.store.transact(|tx| {
+            let at = tx.now();
+            let mut change = Change { tx, events: Vec::new() };
+            let answer = decide(&inside, &mut change)?;
+            Ok::<_, Refusal>((answer, change.events, at))
+        })?;
+        for (event, position) in events {
+            inside.state.apply(event, at, position);
+        }
+        Ok(answer)
+    }
+
+    /// Ends what trusted time has ended: screening, deadlines, the time to fetch. Every command
+    /// does this first; a daemon does it now and then.
+    ///
+    /// # Errors
+    ///
+    /// `Store` when the ledger cannot be written.
+    pub fn settle(&self) -> Result<(), Refusal> {
+        let now = self.store.trusted_now();
+        if self.inside.lock().state.due(now, &self.rules).is_empty() {
+            return Ok(());
+        }
+        let rules = self.rules;
+        self.change_now(|inside, change| {
+            for due in inside.state.due(change.now(), &rules) {
+                end(&inside.state, change, &due)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What does not agree between requests and holds: nothing, ever. For tests and checks.
+    #[must_use]
+    pub fn disagreements(&self) -> Vec<String> {
+        let inside = self.inside.lock();
+        let now = self.store.trusted_now();
+        let (needed, mut found) = inside.state.needed(&self.rules);
+        for (hold, until, what) in &needed {
+            // Past its time the hold may have lapsed before the request is settled.
+            let protects = self.store.hold(*hold).is_ok_and(|hold| hold.protects());
+            if !protects && now < *until {
+                found.push(format!("{what} without its hold {hold}"));
+            }
+        }
+        let mut caused: BTreeSet<HoldId> = needed.iter().map(|(hold, ..)| *hold).collect();
+        let requests = inside.state.requests.values();
+        caused.extend(requests.flat_map(|r| r.asked.values()).flat_map(|asked| &asked.orders));
+        caused.extend(inside.state.posts.values().map(|post| post.hold));
+        let ours = self.store.holds().into_iter().filter(|hold| hold.actor() == ACTOR);
+        for hold in ours.filter(|hold| hold.state() == HoldState::Active) {
+            if !caused.contains(&hold.id()) && now < hold.deadline() {
+                found.push(format!("hold {} without a request", hold.id()));
+            }
+        }
+        found
+    }
+
+    /// Erases the clips whose erasing was noted and then interrupted.
+    fn resume_erasing(&self) -> Result<(), Refusal> {
+        let erasing: Vec<ClipId> = {
+            let inside = self.inside.lock();
+            let asked = inside.state.requests.values().flat_map(|request| request.asked.values());
+            asked.flat_map(|asked| asked.erased.iter().copied()).collect()
+        };
+        erasing.into_iter().try_for_each(|clip| self.erase_noted(clip))
+    }
+
+    /// Erases a clip whose erasing is noted; one that is gone is gone.
+    pub(super) fn erase_noted(&self, clip: ClipId) -> Result<(), Refusal> {
+        match self.store.erase_clip(clip, "resident", "deny and erase") {
+            // An order came in between: the court has the last word.
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    ErrorKind::Expired | ErrorKind::NotFound | ErrorKind::Held
+                ) =>
+            {
+                Err(error.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Who places the holds of this layer, as the ledger has it.
+pub(super) const ACTOR: &str = "requests";
+
+/// Something that time has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Screening(RequestId),
+    Deadline(RequestId),
+    Fetching(RequestId, HouseholdId),
+}
+
+impl State {
+    /// The holds that requests need now, until when and for what; and what cannot be.
+    fn needed(&self, rules: &Rules) -> (Vec<(HoldId, Timestamp, String)>, Vec<String>) {
+        let (mut needed, mut wrong) = (Vec::new(), Vec::new());
+        for (id, request) in &self.requests {
+            if let Stage::Screening { holds } = &request.stage {
+                let until = request.submitted.saturating_add(rules.screening);
+                let all_left = request.asked.values().all(|asked| asked.answer == Answer::OptedOut);
+                let holds = holds.iter().filter(|_| !all_left);
+                needed.extend(holds.map(|hold| (*hold, until, format!("{id}: screening"))));
+            }
+            for (household, asked) in &request.asked {
+                let what = format!("{id} of {household}");
+                match (&asked.answer, &request.stage) {
+                    (Answer::Pending { hold }, Stage::Open { deadline }) => {
+                        needed.push((*hold, *deadline, what));
+                    }
+                    (Answer::Pending { .. }, _) => {
+                        wrong.push(format!("{what}: it is asked although that is over"));
+                    }
+                    (Answer::Accepted { hold, until, .. }, _) => {
+                        needed.push((*hold, *until, what));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        (needed, wrong)
+    }
+
+    /// What time has ended at `now`.
+    fn due(&self, now: Timestamp, rules: &Rules) -> Vec<Due> {
+        let mut due = Vec::new();
+        for id in &self.running {
+            let Some(request) = self.requests.get(id) else { continue };
+            match &request.stage {
+                Stage::Screening { .. }
+                    if request.submitted.saturating_add(rules.screening) <= now =>
+                {
+                    due.push(Due::Screening(*id));
+                }
+                Stage::Open { deadline } if *deadline <= now => due.push(Due::Deadline(*id)),
+                _ => {}
+            }
+            for (household, asked) in &request.asked {
+                if matches!(&asked.answer, Answer::Accepted { until, .. } if *until <= now) {
+                    due.push(Due::Fetching(*id, *household));
+                }
+            }
+        }
+        due
+    }
+}
+
+/// Puts on record that something has ended, with the holds that end with it.
+fn end(state: &State, change: &mut Change<'_, '_>, due: &Due) -> Result<(), Refusal> {
+    match due {
+        Due::Screening(id) => {
+            if let Some(Stage::Screening { holds }) = state.requests.get(id).map(|r| &r.stage) {
+                for hold in holds {
+                    change.release(*hold, ReleaseCause::Rejected, ACTOR)?;
+                }
+            }
+            change.note(Event::Rejected { request: Text(*id), timed_out: true })
+        }
+        Due::Deadline(id) => {
+            let asked = state.requests.get(id).into_iter().flat_map(|r| r.asked.values());
+            for asked in asked {
+                if let Answer::Pending { hold } = asked.answer {
+                    change.tx.lapse_hold(hold);
+                }
+            }
+            change.note(Event::Closed { request: Text(*id) })
+        }
+        Due::Fetching(id, household) => {
+            let asked = state.requests.get(id).and_then(|r| r.asked.get(household));
+            if let Some(Answer::Accepted { hold, .. }) = asked.map(|asked| &asked.answer) {
+                change.tx.lapse_hold(*hold);
+            }
+            change.note(Event::Unfetched { request: Text(*id), household: Text(*household) })
+        }
+    }
+}
+
+/// Whether a private record belongs to something that happened.
+fn is_named(state: &State, name: &str) -> bool {
+    let household = name.parse().is_ok_and(|id| state.households.contains_key(&id));
+    let request = name.parse().is_ok_and(|id| state.requests.contains_key(&id));
+    let agency = name.strip_prefix("agency-").and_then(|id| id.parse().ok());
+    household || request || agency.is_some_and(|id| state.agencies.contains_key(&id))
+}

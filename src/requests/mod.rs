@@ -1,0 +1,41 @@
+//! From an agency's request to the resident's answer.
+//!
+//! Owns partners, households, requests, what residents said, and who may see what of it. A request
+//! pins footage so that there is something to answer about; it gives nobody access. What happened
+//! is in the ledger as notes, in one batch with the holds that it placed or ended, and where every
+//! request stands follows from them alone; what is personal is in records beside it, which can be
+//! destroyed ([`private`]).
+//!
+//! The rules are those of the design's document on holds, requests and evidence; docs/REQUESTS.md
+//! lists each with the test that shows it.
+//!
+//! Must never: show an agency anything from which it could tell a home without a camera, a camera
+//! without clips, a resident who opted out, clips that are gone, a no, and silence from each
+//! other; take silence for consent; open again what has ended.
+
+mod agency;
+mod area;
+mod desk;
+mod event;
+mod id;
+mod operator;
+mod private;
+mod refusal;
+mod resident;
+mod rules;
+mod state;
+mod text;
+#[cfg(test)]
+mod tests;
+
+pub use agency::{AgencyView, Shared, Submission};
+pub use area::{Area, Place};
+pub use desk::Desk;
+pub use event::{Asked, Chosen, Event, NOTE_KIND};
+pub use id::{AgencyId, HouseholdId, PostId, RequestId};
+pub use operator::{NewHousehold, Partner, Screening};
+pub use private::Commitment;
+pub use refusal::Refusal;
+pub use resident::{AskedView, FeedItem};
+pub use rules::Rules;
+pub use text::{Span, Text};

@@ -1,0 +1,351 @@
+//! What the operator may do: partners, households, screening, orders. No footage.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CameraId, HoldCause, NewHold, ReleaseCause, Timestamp};
+
+use super::agency::{Submission, withdraw};
+use super::area::Place;
+use super::desk::{ACTOR, Desk};
+use super::event::Event;
+use super::private::Records;
+use super::state::{Answer, Stage};
+use super::text::Text;
+use super::{AgencyId, HouseholdId, Refusal, RequestId};
+
+/// A home with its cameras, as it is registered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewHousehold {
+    /// Its cameras, each with a place that is only as exact as the household likes.
+    pub cameras: Vec<(Text<CameraId>, Place)>,
+    /// How to reach it. Personal: kept beside the ledger.
+    pub contact: String,
+}
+
+/// What is personal about a household.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Profile(NewHousehold);
+
+impl Profile {
+    /// Where its cameras are.
+    pub(super) fn places(&self) -> Result<Vec<(CameraId, Place)>, Refusal> {
+        Ok(self.0.cameras.iter().map(|(camera, place)| (camera.0.clone(), *place)).collect())
+    }
+
+    pub(super) fn contact(self) -> String {
+        self.0.contact
+    }
+}
+
+/// A partner department, as everybody may know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Partner {
+    /// Its name.
+    pub agency: Text<AgencyId>,
+    /// When it joined.
+    pub joined: Text<Timestamp>,
+    /// Whether it may not ask at present.
+    pub suspended: bool,
+    /// How many requests it made.
+    pub requests: u64,
+}
+
+/// A request that waits for screening, as the operator sees it: the agency's words, and how many
+/// households it would ask; no footage.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Screening {
+    /// The request.
+    pub request: Text<RequestId>,
+    /// Who asks.
+    pub agency: Text<AgencyId>,
+    /// When it came.
+    pub submitted: Text<Timestamp>,
+    /// What it says.
+    pub submission: Submission,
+    /// How many households it matches.
+    pub households: usize,
+    /// The hold budget did not suffice for it: make room, then approve.
+    pub unheld: bool,
+}
+
+impl Desk {
+    /// Makes a department a partner from now on.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when it is one already; `Invalid` for a contact above 256 bytes.
+    pub fn join_agency(&self, agency: &AgencyId, contact: &str) -> Result<(), Refusal> {
+        check_contact(contact)?;
+        self.change(|inside, change| {
+            if inside.state.agencies.contains_key(agency) {
+                return Err(Refusal::Conflict(format!("agency {agency}: it joined before")));
+            }
+            let records = Records::open(self.store.vfs())?;
+            let contact = records.write(&format!("agency-{agency}"), &contact)?;
+            change.note(Event::AgencyJoined { agency: Text(agency.clone()), contact })
+        })
+    }
+
+    /// Suspends a partner: it may neither ask nor fetch, and its running requests are withdrawn.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`. Suspending twice changes nothing.
+    pub fn suspend_agency(&self, agency: &AgencyId) -> Result<(), Refusal> {
+        self.change(|inside, change| {
+            let state = &inside.state;
+            let Some(known) = state.agencies.get(agency) else { return Err(unknown(agency)) };
+            if known.suspended {
+                return Ok(());
+            }
+            change.note(Event::AgencySuspended { agency: Text(agency.clone()) })?;
+            for id in &state.running {
+                let request = state.requests.get(id).filter(|one| one.agency == *agency);
+                let running = request.filter(|request| {
+                    matches!(request.stage, Stage::Screening { .. })
+                        || request.open_until(change.now()).is_some()
+                });
+                if let Some(request) = running {
+                    withdraw(change, *id, request)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets a suspended partner ask again. What was withdrawn stays so.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`.
+    pub fn reinstate_agency(&self, agency: &AgencyId) -> Result<(), Refusal> {
+        self.change(|inside, change| match inside.state.agencies.get(agency) {
+            None => Err(unknown(agency)),
+            Some(known) if !known.suspended => Ok(()),
+            Some(_) => change.note(Event::AgencyReinstated { agency: Text(agency.clone()) }),
+        })
+    }
+
+    /// Everybody who is or was a partner. Public.
+    #[must_use]
+    pub fn partners(&self) -> Vec<Partner> {
+        let inside = self.inside.lock();
+        let agencies = inside.state.agencies.iter();
+        agencies
+            .map(|(id, agency)| Partner {
+                agency: Text(id.clone()),
+                joined: Text(agency.joined),
+                suspended: agency.suspended,
+                requests: agency.requests,
+            })
+            .collect()
+    }
+
+    /// Registers a household.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` without cameras, with more than 64, or with a place off the earth; `Conflict` for
+    /// a camera that belongs to a household already.
+    pub fn join_household(&self, new: &NewHousehold) -> Result<HouseholdId, Refusal> {
+        const CAMERAS_MAX: usize = 64;
+        check_contact(&new.contact)?;
+        if !(1..=CAMERAS_MAX).contains(&new.cameras.len()) {
+            let message = format!("household: want 1 to {CAMERAS_MAX} cameras");
+            return Err(Refusal::Invalid(message));
+        }
+        new.cameras.iter().try_for_each(|(_, place)| place.check())?;
+        let id = self.change(|inside, change| {
+            let state = &inside.state;
+            let mut seen = BTreeMap::new();
+            for (camera, _) in &new.cameras {
+                if state.cameras.contains_key(&camera.0) || seen.insert(&camera.0, ()).is_some() {
+                    let message = format!("camera {}: it belongs to a household", camera.0);
+                    return Err(Refusal::Conflict(message));
+                }
+            }
+            let id = state.households.keys().next_back().copied().unwrap_or_default().next();
+            let records = Records::open(self.store.vfs())?;
+            let profile = records.write(&id.to_string(), &Profile(new.clone()))?;
+            let cameras = new.cameras.iter().map(|(camera, _)| camera.clone()).collect();
+            change.note(Event::HouseholdJoined { household: Text(id), cameras, profile })?;
+            Ok(id)
+        })?;
+        let places = Profile(new.clone()).places()?;
+        self.inside.lock().places.insert(id, places);
+        Ok(id)
+    }
+
+    /// The requests that wait for screening, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// `Store` when a private record cannot be read.
+    pub fn screening(&self) -> Result<Vec<Screening>, Refusal> {
+        let records = Records::open(self.store.vfs())?;
+        let inside = self.inside.lock();
+        let running = inside.state.running.iter();
+        let requests = running.filter_map(|id| Some((id, inside.state.requests.get(id)?)));
+        requests
+            .filter(|(_, request)| matches!(request.stage, Stage::Screening { .. }))
+            .map(|(id, request)| {
+                Ok(Screening {
+                    request: Text(*id),
+                    agency: Text(request.agency.clone()),
+                    submitted: Text(request.submitted),
+                    submission: records.read(&id.to_string(), request.paper)?,
+                    households: request.asked.len(),
+                    unheld: request.unheld,
+                })
+            })
+            .collect()
+    }
+
+    /// Lets a request through: each household that it matches gets a hold of its own and is asked.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`; `Over` when it is not in screening any more; `Store` with `HoldBudget` when the
+    /// holds do not fit: it stays in screening.
+    pub fn approve(&self, id: RequestId) -> Result<(), Refusal> {
+        self.change(|inside, change| {
+            let Some(request) = inside.state.requests.get(&id) else { return Err(no_request(id)) };
+            let Stage::Screening { holds: provisional } = &request.stage else {
+                return Err(Refusal::Over(format!("request {id}: it was screened already")));
+            };
+            let deadline = change.now().saturating_add(self.rules.answering);
+            let mut holds = Vec::new();
+            for (household, asked) in &request.asked {
+                if asked.answer != Answer::Screening {
+                    continue;
+                }
+                let hold = NewHold::new(asked.cameras.iter().cloned(), request.window)
+                    .cause(HoldCause::Request)
+                    .reference(format!("request {id}"))
+                    .actor(ACTOR)
+                    .agency(request.agency.as_str())
+                    .for_duration(self.rules.answering);
+                holds.push((Text(*household), Text(change.tx.place_hold(hold)?)));
+            }
+            for hold in provisional {
+                change.release(*hold, ReleaseCause::Ended, ACTOR)?;
+            }
+            change.note(Event::Approved { request: Text(id), deadline: Text(deadline), holds })
+        })
+    }
+
+    /// Refuses a request: its provisional holds end at once.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`; `Over` when it is not in screening any more.
+    pub fn reject(&self, id: RequestId) -> Result<(), Refusal> {
+        self.change(|inside, change| {
+            let Some(request) = inside.state.requests.get(&id) else { return Err(no_request(id)) };
+            let Stage::Screening { holds } = &request.stage else {
+                return Err(Refusal::Over(format!("request {id}: it was screened already")));
+            };
+            for hold in holds {
+                change.release(*hold, ReleaseCause::Rejected, ACTOR)?;
+            }
+            change.note(Event::Rejected { request: Text(id), timed_out: false })
+        })
+    }
+
+    /// Serves a court order on what a household has of a request: kept for `duration`, also
+    /// against the resident. What the resident answers is not touched by it.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`; `Invalid` for a duration of nothing or above 10 years.
+    pub fn order(
+        &self,
+        id: RequestId,
+        household: HouseholdId,
+        duration: Duration,
+    ) -> Result<crate::HoldId, Refusal> {
+        self.change(|inside, change| {
+            let Some(request) = inside.state.requests.get(&id) else { return Err(no_request(id)) };
+            let Some(asked) = request.asked.get(&household) else {
+                return Err(Refusal::Unknown(format!("request {id}: it is not about {household}")));
+            };
+            let hold = NewHold::new(asked.cameras.iter().cloned(), request.window)
+                .cause(HoldCause::Order)
+                .reference(format!("order on request {id}"))
+                .actor(ACTOR)
+                .agency(request.agency.as_str())
+                .for_duration(duration);
+            let hold = change.tx.place_hold(hold)?;
+            let (request, household) = (Text(id), Text(household));
+            change.note(Event::Ordered { request, household, hold: Text(hold) })?;
+            Ok(hold)
+        })
+    }
+
+    /// Whom to tell of what, and how to reach them: pending households that were not told since
+    /// the request was opened or renewed.
+    ///
+    /// # Errors
+    ///
+    /// `Store` when a private record cannot be read.
+    pub fn notices(&self) -> Result<Vec<(RequestId, HouseholdId, String)>, Refusal> {
+        let records = Records::open(self.store.vfs())?;
+        let inside = self.inside.lock();
+        let mut notices = Vec::new();
+        for id in &inside.state.running {
+            let Some(request) = inside.state.requests.get(id) else { continue };
+            let wanted = 1 + u32::from(request.renewed);
+            for (household, asked) in &request.asked {
+                if !asked.answer.is_pending() || asked.told >= wanted {
+                    continue;
+                }
+                let Some(known) = inside.state.households.get(household) else { continue };
+                let profile: Profile = records.read(&household.to_string(), known.profile)?;
+                notices.push((*id, *household, profile.contact()));
+            }
+        }
+        Ok(notices)
+    }
+
+    /// Notes that a household was told of a request, or could not be reached. Neither is an answer.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`.
+    pub fn noticed(
+        &self,
+        id: RequestId,
+        household: HouseholdId,
+        reached: bool,
+    ) -> Result<(), Refusal> {
+        self.change(|inside, change| {
+            let request = inside.state.requests.get(&id);
+            if request.is_none_or(|request| !request.asked.contains_key(&household)) {
+                return Err(Refusal::Unknown(format!("request {id}: it is not about {household}")));
+            }
+            change.note(Event::Noticed { request: Text(id), household: Text(household), reached })
+        })
+    }
+}
+
+fn unknown(agency: &AgencyId) -> Refusal {
+    Refusal::Unknown(format!("agency {agency}: it never joined"))
+}
+
+fn no_request(id: RequestId) -> Refusal {
+    Refusal::Unknown(format!("request {id}: there is none"))
+}
+
+fn check_contact(contact: &str) -> Result<(), Refusal> {
+    const CONTACT_BYTES_MAX: usize = 256;
+    if contact.len() <= CONTACT_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Refusal::Invalid(format!("contact: want at most {CONTACT_BYTES_MAX} bytes")))
+}

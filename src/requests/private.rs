@@ -1,0 +1,272 @@
+//! What must be known and must not be kept for ever: names, places, words.
+//!
+//! Each record is one small file in the store's folder, beside the ledger and never in it. The
+//! ledger has a commitment to it: a keyed hash, whose key (the salt) is in the record itself. While
+//! the record exists, anybody who is shown it can check that it is what was committed to. Once it
+//! is destroyed, the commitment says nothing, not even to somebody who guesses the words.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::vfs::Vfs;
+use crate::{Error, Result};
+
+/// The folder of the records.
+const FOLDER: &str = "private";
+const SALT_BYTES: usize = 16;
+/// The record with the key that tells incidents and submissions apart.
+const KEY_NAME: &str = "key";
+/// No record is longer.
+const RECORD_BYTES_MAX: u64 = 64 << 10;
+
+/// A hash that says nothing about what was hashed to whoever does not have the salt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Commitment([u8; 32]);
+
+impl Commitment {
+    /// The commitment to `value` under `salt`.
+    fn of(salt: &[u8; SALT_BYTES], value: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("clipkeep 2026-11 commitment of a record");
+        hasher.update(salt).update(value);
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
+impl fmt::Display for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+impl From<Commitment> for String {
+    fn from(commitment: Commitment) -> Self {
+        commitment.to_string()
+    }
+}
+
+impl TryFrom<String> for Commitment {
+    type Error = blake3::HexError;
+
+    fn try_from(text: String) -> std::result::Result<Self, Self::Error> {
+        blake3::Hash::from_str(&text).map(|hash| Self(*hash.as_bytes()))
+    }
+}
+
+/// The records of one store.
+#[derive(Debug)]
+pub(super) struct Records<'a> {
+    vfs: &'a dyn Vfs,
+}
+
+/// A record as it is in its file.
+#[derive(Serialize, Deserialize)]
+struct Stored<T> {
+    salt: String,
+    value: T,
+}
+
+impl<'a> Records<'a> {
+    /// The records in the folder of `vfs`, which is made if need be.
+    pub(super) fn open(vfs: &'a dyn Vfs) -> Result<Self> {
+        let records = Self { vfs };
+        vfs.create_dir(FOLDER)
+            .and_then(|()| vfs.sync_dir(FOLDER))
+            .map_err(|error| records.io("open private records", FOLDER, error))?;
+        Ok(records)
+    }
+
+    /// Writes a record that is not there yet, and answers the commitment to it.
+    ///
+    /// # Durability
+    ///
+    /// On disk when this returns; until the ledger names its commitment it is nobody's, and
+    /// [`Records::sweep`] takes it away.
+    pub(super) fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<Commitment> {
+        let mut salt = [0; SALT_BYTES];
+        let fail = |error| self.io("write private record", name, error);
+        self.vfs.random(&mut salt).map_err(fail)?;
+        let text = |error: serde_json::Error| Error::invalid(format!("private record: {error}"));
+        let plain = serde_json::to_vec(value).map_err(text)?;
+        let stored = Stored { salt: hex(&salt), value };
+        let bytes = serde_json::to_vec(&stored).map_err(text)?;
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if len > RECORD_BYTES_MAX {
+            let message = format!("private record: {len} bytes, want at most {RECORD_BYTES_MAX}");
+            return Err(Error::invalid(message));
+        }
+        let (path, unfinished) = (path_of(name), format!("{FOLDER}/{name}.new"));
+        // What is there was written for a decision that was never made.
+        self.remove(&unfinished).and_then(|()| self.remove(&path)).map_err(fail)?;
+        let file = self.vfs.create(&unfinished, len).map_err(fail)?;
+        file.write_at(0, &[&bytes])
+            .and_then(|()| file.sync())
+            .and_then(|()| self.vfs.rename(&unfinished, &path))
+            .and_then(|()| self.vfs.sync_dir(FOLDER))
+            .map_err(fail)?;
+        Ok(Commitment::of(&salt, &plain))
+    }
+
+    /// The record called `name`, if it is what `commitment` was made of.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when it was destroyed; `Corrupt` when it is something else.
+    pub(super) fn read<T: Serialize + for<'de> Deserialize<'de>>(
+        &self,
+        name: &str,
+        commitment: Commitment,
+    ) -> Result<T> {
+        let stored: Stored<T> = self.load(name)?;
+        let wrong = || Error::corrupt(format!("private record {name}: not what was committed to"));
+        let salt = unhex(&stored.salt).ok_or_else(wrong)?;
+        let plain = serde_json::to_vec(&stored.value).map_err(|_| wrong())?;
+        if Commitment::of(&salt, &plain) == commitment { Ok(stored.value) } else { Err(wrong()) }
+    }
+
+    fn load<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<T> {
+        let fail = |error| self.io("read private record", name, error);
+        let file = self.vfs.open(&path_of(name), false).map_err(fail)?;
+        let len = file.len().map_err(fail)?.min(RECORD_BYTES_MAX);
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+        file.read_at(0, &mut bytes).map_err(fail)?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Error::corrupt(format!("private record {name}: it cannot be read")).caused_by(error)
+        })
+    }
+
+    /// Destroys a record: with its salt goes what its commitment could be checked against.
+    ///
+    /// # Durability
+    ///
+    /// Its name is gone from the disk when this returns.
+    pub(super) fn destroy(&self, name: &str) -> Result<()> {
+        let fail = |error| self.io("destroy private record", name, error);
+        self.remove(&path_of(name)).and_then(|()| self.vfs.sync_dir(FOLDER)).map_err(fail)
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        match self.vfs.remove(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Destroys the records that the ledger does not name: their decision was never made.
+    pub(super) fn sweep(&self, is_named: impl Fn(&str) -> bool) -> Result<()> {
+        let names = self
+            .vfs
+            .list(FOLDER)
+            .map_err(|error| self.io("list private records", FOLDER, error))?;
+        let orphans = names.iter().filter_map(|name| name.strip_suffix(".json"));
+        orphans
+            .filter(|name| *name != KEY_NAME && !is_named(name))
+            .try_for_each(|name| self.destroy(name))
+    }
+
+    /// The key that tells incidents and submissions apart; made when there is none.
+    pub(super) fn key(&self) -> Result<Key> {
+        match self.load::<Stored<()>>(KEY_NAME) {
+            Ok(stored) => unhex(&stored.salt)
+                .map(Key)
+                .ok_or_else(|| Error::corrupt("private key: it cannot be read")),
+            Err(error) if error.kind() == crate::ErrorKind::Io && self.is_missing() => {
+                self.write(KEY_NAME, &())?;
+                self.key()
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_missing(&self) -> bool {
+        let names = self.vfs.list(FOLDER);
+        names.is_ok_and(|names| !names.iter().any(|name| *name == format!("{KEY_NAME}.json")))
+    }
+
+    fn io(&self, operation: &str, name: &str, error: io::Error) -> Error {
+        if error.kind() == io::ErrorKind::NotFound && name != KEY_NAME {
+            let message = format!("{operation} {name}: it was destroyed");
+            return Error::new(crate::ErrorKind::NotFound, message);
+        }
+        Error::io(operation, &self.vfs.display_path(&path_of(name)), error)
+    }
+}
+
+/// What tells incidents and submissions apart without saying what they are.
+#[derive(Clone)]
+pub(super) struct Key([u8; SALT_BYTES]);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").finish_non_exhaustive()
+    }
+}
+
+impl Key {
+    /// The token of `parts`, which only equal parts have.
+    pub(super) fn token(&self, parts: &[&str]) -> Commitment {
+        let mut value = Vec::new();
+        for part in parts {
+            value.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+            value.extend(part.as_bytes());
+        }
+        Commitment::of(&self.0, &value)
+    }
+}
+
+fn path_of(name: &str) -> String {
+    format!("{FOLDER}/{name}.json")
+}
+
+fn hex(bytes: &[u8; SALT_BYTES]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<[u8; SALT_BYTES]> {
+    if text.len() != 2 * SALT_BYTES || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; SALT_BYTES];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vfs::sim::SimVfs;
+
+    #[test]
+    fn a_record_is_what_was_committed_to_or_an_error() {
+        let disk = SimVfs::new(1);
+        let records = Records::open(&disk).unwrap();
+        let commitment = records.write("h1", &"12 Oak Street".to_owned()).unwrap();
+        assert_eq!(records.read::<String>("h1", commitment).unwrap(), "12 Oak Street");
+        let other = records.write("h2", &"12 Oak Street".to_owned()).unwrap();
+        assert_ne!(commitment, other, "the same words say nothing of each other");
+        let wrong = records.read::<String>("h2", commitment).unwrap_err();
+        assert_eq!(wrong.kind(), crate::ErrorKind::Corrupt);
+        records.destroy("h1").unwrap();
+        records.destroy("h1").unwrap();
+        let gone = records.read::<String>("h1", commitment).unwrap_err();
+        assert_eq!(gone.kind(), crate::ErrorKind::NotFound);
+        records.sweep(|_| false).unwrap();
+        assert!(records.read::<String>("h2", other).is_err());
+    }
+
+    #[test]
+    fn the_key_stays_and_tokens_tell_parts_apart() {
+        let disk = SimVfs::new(1);
+        let records = Records::open(&disk).unwrap();
+        let key = records.key().unwrap();
+        records.sweep(|_| false).unwrap();
+        let again = Records::open(&disk).unwrap().key().unwrap();
+        assert_eq!(key.token(&["a", "b"]), again.token(&["a", "b"]));
+        assert_ne!(key.token(&["a", "b"]), key.token(&["ab", ""]));
+    }
+}

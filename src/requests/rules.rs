@@ -1,0 +1,152 @@
+//! The bounds of a request.
+//!
+//! The defaults are the published rules of the programme that this workflow answers, as the design
+//! states them: a window of 15 minutes to 12 hours, wholly in the past and of the last 45 days; an
+//! area of 0.025 to 0.5 square miles; at most two requests an incident.
+
+use std::time::Duration;
+
+use crate::{Timestamp, Window};
+
+use super::Refusal;
+
+/// Square metres in a square mile.
+const SQUARE_MILE_M2: u64 = 2_589_988;
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// What a request must keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rules {
+    /// The shortest and the longest window.
+    pub window: (Duration, Duration),
+    /// How far back a window may begin.
+    pub reach: Duration,
+    /// The smallest and the largest area, in square metres.
+    pub area_m2: (u64, u64),
+    /// How many requests there may be about one incident.
+    pub per_incident: usize,
+    /// What all requests about one incident may cover together: square metres x minutes. One
+    /// request may be large or long; tiling an incident with many must not reach further.
+    pub incident_budget: u64,
+    /// The same for all requests of one agency in one day of trusted time.
+    pub agency_day_budget: u64,
+    /// How long screening may take.
+    pub screening: Duration,
+    /// How long residents have to answer.
+    pub answering: Duration,
+    /// How long shared clips can be fetched.
+    pub fetching: Duration,
+    /// How long a resident can take a denial back.
+    pub undo: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let largest = SQUARE_MILE_M2 / 2 * 12 * 60;
+        Self {
+            window: (15 * MINUTE, Duration::from_hours(12)),
+            reach: Duration::from_hours(45 * 24),
+            area_m2: (SQUARE_MILE_M2 / 40, SQUARE_MILE_M2 / 2),
+            per_incident: 2,
+            incident_budget: largest,
+            agency_day_budget: 10 * largest,
+            screening: Duration::from_hours(24),
+            answering: Duration::from_hours(14 * 24),
+            fetching: Duration::from_hours(30 * 24),
+            undo: Duration::from_hours(24),
+        }
+    }
+}
+
+impl Rules {
+    /// Checks a request's window against trusted time `now`.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, with the bound that it breaks.
+    pub fn check_window(&self, window: Window, now: Timestamp) -> Result<(), Refusal> {
+        let (shortest, longest) = self.window;
+        let length = window.duration();
+        if length < shortest || length > longest {
+            return Err(Refusal::Invalid(format!(
+                "window of {} minutes: want {} minutes to {} hours",
+                length.as_secs() / 60,
+                shortest.as_secs() / 60,
+                longest.as_secs() / 3600
+            )));
+        }
+        if window.end() > now {
+            return Err(Refusal::Invalid(format!(
+                "window: it ends at {}, and it is {now}; a request is about the past",
+                window.end()
+            )));
+        }
+        if window.start() < now.saturating_sub(self.reach) {
+            return Err(Refusal::Invalid(format!(
+                "window: it begins more than {} days ago",
+                self.reach.as_secs() / 86_400
+            )));
+        }
+        Ok(())
+    }
+
+    /// Checks the size of a request's area.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, with the bound that it breaks.
+    pub fn check_area(&self, square_metres: u64) -> Result<(), Refusal> {
+        let (smallest, largest) = self.area_m2;
+        if (smallest..=largest).contains(&square_metres) {
+            return Ok(());
+        }
+        Err(Refusal::Invalid(format!(
+            "area of {square_metres} square metres: want {smallest} to {largest}"
+        )))
+    }
+
+    /// What a request counts against the budgets: square metres x begun minutes.
+    #[must_use]
+    pub fn cost(square_metres: u64, window: Window) -> u64 {
+        square_metres.saturating_mul(window.duration().as_secs().div_ceil(60))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(from_min: i64, to_min: i64) -> Window {
+        let at = |minutes: i64| Timestamp::from_micros(minutes * 60_000_000);
+        Window::new(at(from_min), at(to_min)).unwrap()
+    }
+
+    #[test]
+    fn a_window_is_short_past_and_recent() {
+        let rules = Rules::default();
+        let now = Timestamp::from_micros(100_000 * 60_000_000);
+        let ok = |from, to| rules.check_window(window(from, to), now).is_ok();
+        assert!(ok(99_000, 99_015) && ok(99_000, 99_720) && ok(99_985, 100_000));
+        assert!(!ok(99_000, 99_014) && !ok(99_000, 99_721), "too short, too long");
+        assert!(!ok(99_990, 100_010), "live access by parts");
+        assert!(ok(100_000 - 45 * 1440, 100_000 - 45 * 1440 + 60));
+        assert!(!ok(100_000 - 45 * 1440 - 1, 100_000 - 45 * 1440 + 60));
+    }
+
+    #[test]
+    fn an_area_is_neither_a_house_nor_a_town() {
+        let rules = Rules::default();
+        let ok = |size| rules.check_area(size).is_ok();
+        assert!(ok(64_749) && ok(1_294_994));
+        assert!(!ok(64_748) && !ok(1_294_995) && !ok(0));
+    }
+
+    #[test]
+    fn the_largest_single_request_is_within_every_budget() {
+        let rules = Rules::default();
+        let cost = Rules::cost(rules.area_m2.1, window(0, 720));
+        assert!(cost <= rules.incident_budget && cost <= rules.agency_day_budget);
+        assert_eq!(Rules::cost(100, window(0, 15)), 1500);
+    }
+}

@@ -1,0 +1,375 @@
+//! Where every request stands, as the notes in the ledger tell it.
+//!
+//! Built by [`State::apply`] alone, in the order of the ledger, so that it is the same on any day
+//! and after any crash. It decides nothing and knows no time: [`super::decide`] does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{CameraId, ClipId, HoldId, Timestamp, Window};
+
+use super::event::{Chosen, Event};
+use super::private::Commitment;
+use super::{AgencyId, HouseholdId, PostId, RequestId};
+
+/// Everything that the notes say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) agencies: BTreeMap<AgencyId, Agency>,
+    pub(super) households: BTreeMap<HouseholdId, Household>,
+    pub(super) cameras: BTreeMap<CameraId, HouseholdId>,
+    pub(super) requests: BTreeMap<RequestId, Request>,
+    /// Submissions by agency and key, with their fingerprints.
+    pub(super) submissions: BTreeMap<(AgencyId, Commitment), (RequestId, Commitment)>,
+    pub(super) posts: BTreeMap<PostId, Post>,
+    /// What was asked for about each incident; an incident is one agency's.
+    pub(super) incidents: BTreeMap<Commitment, Spent>,
+    /// What each agency asked for on each day of trusted time, in square metre minutes.
+    pub(super) days: BTreeMap<(AgencyId, i64), u64>,
+    /// The requests that time can change.
+    pub(super) running: BTreeSet<RequestId>,
+}
+
+/// What was asked for about an incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spent {
+    pub(super) requests: usize,
+    /// Square metre minutes.
+    pub(super) cost: u64,
+}
+
+/// The day of trusted time that `at` is in.
+pub(super) fn day(at: Timestamp) -> i64 {
+    at.as_micros().div_euclid(86_400_000_000)
+}
+
+/// A partner department.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Agency {
+    pub(super) joined: Timestamp,
+    pub(super) contact: Commitment,
+    pub(super) suspended: bool,
+    pub(super) requests: u64,
+}
+
+/// A home with its cameras.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Household {
+    pub(super) cameras: Vec<CameraId>,
+    pub(super) profile: Commitment,
+    pub(super) opted_out: bool,
+}
+
+/// A request and what became of it with each household.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) agency: AgencyId,
+    pub(super) window: Window,
+    pub(super) paper: Commitment,
+    pub(super) incident: Commitment,
+    pub(super) cost: u64,
+    pub(super) submitted: Timestamp,
+    /// Position of its submission in the ledger.
+    pub(super) position: u64,
+    pub(super) stage: Stage,
+    pub(super) unheld: bool,
+    pub(super) renewed: bool,
+    pub(super) asked: BTreeMap<HouseholdId, Asked>,
+}
+
+/// Where a request stands as a whole: all that its agency is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Screening, under provisional holds.
+    Screening {
+        holds: Vec<HoldId>,
+    },
+    Rejected,
+    /// Residents may answer until the deadline.
+    Open {
+        deadline: Timestamp,
+    },
+    Withdrawn,
+    Closed,
+}
+
+/// One household of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) cameras: Vec<CameraId>,
+    pub(super) answer: Answer,
+    /// Clips that the resident erased meanwhile.
+    pub(super) erased: BTreeSet<ClipId>,
+    /// Holds of court orders on it.
+    pub(super) orders: Vec<HoldId>,
+    /// How often it was told, and how often that failed.
+    pub(super) told: u32,
+    pub(super) unreached: u32,
+}
+
+/// What a household said, or what became of it instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Not asked yet.
+    Screening,
+    /// Has not answered.
+    Pending {
+        hold: HoldId,
+    },
+    Accepted {
+        hold: HoldId,
+        chosen: Vec<Chosen>,
+        until: Timestamp,
+    },
+    Denied {
+        undo_until: Timestamp,
+    },
+    OptedOut,
+    Lapsed,
+    Withdrawn,
+    Rejected,
+    Disclosed {
+        chosen: Vec<Chosen>,
+    },
+    Unfetched,
+}
+
+/// A clip in the neighbourhood feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Post {
+    pub(super) household: HouseholdId,
+    pub(super) clip: ClipId,
+    pub(super) hold: HoldId,
+    pub(super) posted: Timestamp,
+    pub(super) withdrawn: bool,
+}
+
+impl Answer {
+    /// Whether the resident can still say something.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self, Self::Pending { .. })
+    }
+}
+
+impl State {
+    /// Takes in what happened at trusted time `at`, noted at `position`. Tolerant of events that
+    /// should not be there: one about something unknown changes nothing.
+    pub(super) fn apply(&mut self, event: Event, at: Timestamp, position: u64) {
+        match event {
+            Event::AgencyJoined { agency, contact } => {
+                let new = Agency { joined: at, contact, suspended: false, requests: 0 };
+                self.agencies.insert(agency.0, new);
+            }
+            Event::AgencySuspended { agency } => self.suspend(&agency.0, true),
+            Event::AgencyReinstated { agency } => self.suspend(&agency.0, false),
+            Event::HouseholdJoined { household, cameras, profile } => {
+                let cameras: Vec<CameraId> = cameras.into_iter().map(|camera| camera.0).collect();
+                self.cameras.extend(cameras.iter().map(|camera| (camera.clone(), household.0)));
+                let new = Household { cameras, profile, opted_out: false };
+                self.households.insert(household.0, new);
+            }
+            Event::HouseholdOptedOut { household } => self.opt_out(household.0),
+            Event::HouseholdOptedIn { household } => {
+                if let Some(household) = self.households.get_mut(&household.0) {
+                    household.opted_out = false;
+                }
+            }
+            event @ Event::Submitted { .. } => self.submit(event, at, position),
+            Event::Posted { post, household, clip, hold } => {
+                let (household, clip, hold) = (household.0, clip.0, hold.0);
+                let new = Post { household, clip, hold, posted: at, withdrawn: false };
+                self.posts.insert(post.0, new);
+            }
+            Event::PostWithdrawn { post } => {
+                if let Some(post) = self.posts.get_mut(&post.0) {
+                    post.withdrawn = true;
+                }
+            }
+            Event::Rejected { request, .. } => self.end(request.0, &Stage::Rejected),
+            Event::Withdrawn { request } => self.end(request.0, &Stage::Withdrawn),
+            Event::Closed { request } => self.end(request.0, &Stage::Closed),
+            Event::Approved { request, deadline, holds } => {
+                let Some(request) = self.requests.get_mut(&request.0) else { return };
+                request.stage = Stage::Open { deadline: deadline.0 };
+                request.unheld = false;
+                for (household, hold) in holds {
+                    if let Some(asked) = request.asked.get_mut(&household.0) {
+                        asked.answer = Answer::Pending { hold: hold.0 };
+                    }
+                }
+            }
+            Event::Renewed { request, deadline } => {
+                let Some(request) = self.requests.get_mut(&request.0) else { return };
+                request.stage = Stage::Open { deadline: deadline.0 };
+                request.renewed = true;
+            }
+            other => self.answer(other),
+        }
+    }
+
+    fn suspend(&mut self, agency: &AgencyId, suspended: bool) {
+        if let Some(agency) = self.agencies.get_mut(agency) {
+            agency.suspended = suspended;
+        }
+    }
+
+    /// Whatever waits for this household is over.
+    fn opt_out(&mut self, household: HouseholdId) {
+        if let Some(household) = self.households.get_mut(&household) {
+            household.opted_out = true;
+        }
+        for id in &self.running {
+            let Some(request) = self.requests.get_mut(id) else { continue };
+            let asked = request.asked.get_mut(&household);
+            let waiting = asked
+                .filter(|asked| asked.answer.is_pending() || asked.answer == Answer::Screening);
+            if let Some(asked) = waiting {
+                asked.answer = Answer::OptedOut;
+            }
+        }
+    }
+
+    fn submit(&mut self, event: Event, at: Timestamp, position: u64) {
+        let Event::Submitted {
+            request,
+            agency,
+            window,
+            paper,
+            incident,
+            key,
+            fingerprint,
+            cost,
+            asked,
+            holds,
+            unheld,
+        } = event
+        else {
+            return;
+        };
+        if let Some(agency) = self.agencies.get_mut(&agency.0) {
+            agency.requests += 1;
+        }
+        let asked = asked.into_iter().map(|asked| {
+            let cameras = asked.cameras.into_iter().map(|camera| camera.0).collect();
+            (asked.household.0, Asked::new(cameras))
+        });
+        let holds = holds.into_iter().map(|hold| hold.0).collect();
+        self.submissions.insert((agency.0.clone(), key), (request.0, fingerprint));
+        self.running.insert(request.0);
+        let about = self.incidents.entry(incident).or_default();
+        about.requests += 1;
+        about.cost = about.cost.saturating_add(cost);
+        let today = self.days.entry((agency.0.clone(), day(at))).or_default();
+        *today = today.saturating_add(cost);
+        let new = Request {
+            agency: agency.0,
+            window: window.window(),
+            paper,
+            incident,
+            cost,
+            submitted: at,
+            position,
+            stage: Stage::Screening { holds },
+            unheld,
+            renewed: false,
+            asked: asked.collect(),
+        };
+        self.requests.insert(request.0, new);
+    }
+
+    /// A request is over as a whole; who had not answered is not asked any more. What was accepted
+    /// can be fetched on after the deadline, and not after a withdrawal.
+    fn end(&mut self, id: RequestId, stage: &Stage) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        for asked in request.asked.values_mut() {
+            let over = match (&asked.answer, stage) {
+                (Answer::Pending { .. }, Stage::Closed) => Answer::Lapsed,
+                (Answer::Pending { .. } | Answer::Screening, Stage::Withdrawn) => Answer::Withdrawn,
+                (Answer::Accepted { .. }, Stage::Withdrawn) => Answer::Withdrawn,
+                (Answer::Screening, Stage::Rejected) => Answer::Rejected,
+                _ => continue,
+            };
+            asked.answer = over;
+        }
+        request.stage = stage.clone();
+        self.note_running(id);
+    }
+
+    /// What one household said, or what became of it.
+    fn answer(&mut self, event: Event) {
+        let Some((id, household)) = about(&event) else { return };
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let Some(asked) = request.asked.get_mut(&household) else { return };
+        match event {
+            Event::Accepted { chosen, hold, until, .. } => {
+                asked.answer = Answer::Accepted { hold: hold.0, chosen, until: until.0 };
+            }
+            Event::Denied { undo_until, .. } => {
+                asked.answer = Answer::Denied { undo_until: undo_until.0 };
+            }
+            Event::DenialUndone { hold, .. } => asked.answer = Answer::Pending { hold: hold.0 },
+            Event::Revoked { .. } => {
+                // Too late to be taken back once more.
+                asked.answer = Answer::Denied { undo_until: Timestamp::MIN };
+            }
+            Event::Disclosed { .. } => {
+                if let Answer::Accepted { chosen, .. } = &asked.answer {
+                    asked.answer = Answer::Disclosed { chosen: chosen.clone() };
+                }
+            }
+            Event::Unfetched { .. } => asked.answer = Answer::Unfetched,
+            Event::Erasing { clip, .. } => {
+                asked.erased.insert(clip.0);
+                if let Answer::Accepted { chosen, .. } = &mut asked.answer {
+                    chosen.retain(|chosen| chosen.clip != clip);
+                }
+            }
+            Event::Ordered { hold, .. } => asked.orders.push(hold.0),
+            Event::Noticed { reached: true, .. } => asked.told += 1,
+            Event::Noticed { reached: false, .. } => asked.unreached += 1,
+            _ => {}
+        }
+        self.note_running(id);
+    }
+
+    /// Keeps `running` right: screening and deadlines run out, and so does what waits to be
+    /// fetched.
+    fn note_running(&mut self, id: RequestId) {
+        let Some(request) = self.requests.get(&id) else { return };
+        let stage_runs = matches!(request.stage, Stage::Screening { .. } | Stage::Open { .. });
+        let waits = |asked: &Asked| matches!(asked.answer, Answer::Accepted { .. });
+        if stage_runs || request.asked.values().any(waits) {
+            self.running.insert(id);
+        } else {
+            self.running.remove(&id);
+        }
+    }
+}
+
+impl Asked {
+    fn new(cameras: Vec<CameraId>) -> Self {
+        Self {
+            cameras,
+            answer: Answer::Screening,
+            erased: BTreeSet::new(),
+            orders: Vec::new(),
+            told: 0,
+            unreached: 0,
+        }
+    }
+}
+
+/// The request and household that an answer is about.
+fn about(event: &Event) -> Option<(RequestId, HouseholdId)> {
+    match event {
+        Event::Accepted { request, household, .. }
+        | Event::Denied { request, household, .. }
+        | Event::DenialUndone { request, household, .. }
+        | Event::Revoked { request, household }
+        | Event::Disclosed { request, household }
+        | Event::Unfetched { request, household }
+        | Event::Erasing { request, household, .. }
+        | Event::Ordered { request, household, .. }
+        | Event::Noticed { request, household, .. } => Some((request.0, household.0)),
+        _ => None,
+    }
+}
