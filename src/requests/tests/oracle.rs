@@ -1,0 +1,204 @@
+//! What an agency is told does not depend on what there is: bytes and sizes, over all causes of
+//! silence and at every moment of a request's life.
+
+use super::street::{DAY, HOUR, Street, agency, camera, submission};
+use crate::requests::{AgencyView, HouseholdId, Refusal, RequestId};
+
+/// Why nothing comes from the one home that an area has, or might have.
+#[derive(Clone, Copy, Debug)]
+enum Silence {
+    NoCamera,
+    NoClips,
+    OptedOut,
+    Expired,
+    Denied,
+    Unanswered,
+    Unreachable,
+    OptedOutLater,
+    Erased,
+    NoRoom,
+}
+
+const ALL: [Silence; 10] = [
+    Silence::NoCamera,
+    Silence::NoClips,
+    Silence::OptedOut,
+    Silence::Expired,
+    Silence::Denied,
+    Silence::Unanswered,
+    Silence::Unreachable,
+    Silence::OptedOutLater,
+    Silence::Erased,
+    Silence::NoRoom,
+];
+
+/// A street on the day after the theft with one home, and footage where there is some.
+fn street(silence: Silence) -> Street {
+    let street = Street::empty();
+    if !matches!(silence, Silence::NoCamera) {
+        street.home(1);
+    }
+    match silence {
+        Silence::NoCamera | Silence::NoClips => {}
+        Silence::Expired => {
+            let clip = street.record(1, 18);
+            street.desk.store().delete_clip(clip.id(), "test", "as if it had expired").unwrap();
+        }
+        _ => drop(street.record(1, 18)),
+    }
+    if matches!(silence, Silence::OptedOut) {
+        street.desk.opt_out(HouseholdId(1)).unwrap();
+    }
+    street.clock.advance(DAY);
+    street
+}
+
+/// The resident's side, once the request is open.
+fn live(street: &Street, silence: Silence, request: RequestId) {
+    let home = HouseholdId(1);
+    match silence {
+        Silence::Denied => street.desk.deny(home, request).unwrap(),
+        Silence::Unreachable => street.desk.noticed(request, home, false).unwrap(),
+        Silence::OptedOutLater => street.desk.opt_out(home).unwrap(),
+        Silence::Erased => street.desk.erase(home, street.clip(1, 18).id()).unwrap(),
+        _ => {}
+    }
+}
+
+/// All that the agency ever hears: every answer and every view, in bytes.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Heard(Vec<Vec<u8>>);
+
+impl Heard {
+    fn view(&mut self, heard: Result<AgencyView, Refusal>) {
+        let text = match heard {
+            Ok(view) => serde_json::to_string(&view).unwrap(),
+            Err(refusal) => format!("{}: {refusal}", refusal.name()),
+        };
+        self.0.push(text.into_bytes());
+    }
+
+    fn all(&mut self, street: &Street, request: RequestId) {
+        self.view(street.desk.agency_view(&agency(), request));
+        for view in street.desk.agency_views(&agency()).unwrap() {
+            self.view(Ok(view));
+        }
+        let clip = crate::ClipId::new(crate::SegmentId(1), 1);
+        self.view(street.desk.acknowledge(&agency(), request, &[clip]));
+        let partners = serde_json::to_vec(&street.desk.partners()).unwrap();
+        self.0.push(partners);
+        self.0.push(serde_json::to_vec(&street.desk.feed()).unwrap());
+    }
+}
+
+/// How a request goes on, as far as the agency and the operator have it in their hands.
+#[derive(Clone, Copy, Debug)]
+enum Course {
+    Approved,
+    Renewed,
+    Withdrawn,
+    Rejected,
+    NotScreened,
+    Suspended,
+}
+
+fn hear(silence: Silence, course: Course) -> Heard {
+    let street = street(silence);
+    let mut heard = Heard::default();
+    heard.view(street.desk.submit(&agency(), &submission("k1")));
+    let request = RequestId(1);
+    heard.all(&street, request);
+    // The same again, and an altered one.
+    heard.view(street.desk.submit(&agency(), &submission("k1")));
+    let mut altered = submission("k1");
+    altered.words.clear();
+    heard.view(street.desk.submit(&agency(), &altered));
+    match course {
+        Course::Rejected => street.desk.reject(request).unwrap(),
+        Course::NotScreened => street.clock.advance(25 * HOUR),
+        _ => {
+            street.desk.approve(request).unwrap();
+            heard.all(&street, request);
+            live(&street, silence, request);
+        }
+    }
+    heard.all(&street, request);
+    for day in 1..=40 {
+        street.clock.advance(DAY);
+        street.desk.store().sweep().unwrap();
+        match (course, day) {
+            (Course::Renewed, 13 | 14) => heard.view(street.desk.renew(&agency(), request)),
+            (Course::Withdrawn, 5 | 6) => heard.view(street.desk.withdraw(&agency(), request)),
+            (Course::Suspended, 4) => street.desk.suspend_agency(&agency()).unwrap(),
+            (Course::Suspended, 8) => street.desk.reinstate_agency(&agency()).unwrap(),
+            _ => {}
+        }
+        heard.all(&street, request);
+    }
+    assert_eq!(street.desk.disagreements(), Vec::<String>::new());
+    heard
+}
+
+#[test]
+fn the_agency_hears_the_same_bytes_whatever_there_is_or_is_not() {
+    let courses = [
+        Course::Approved,
+        Course::Renewed,
+        Course::Withdrawn,
+        Course::Rejected,
+        Course::NotScreened,
+        Course::Suspended,
+    ];
+    for course in courses {
+        let unanswered = hear(Silence::Unanswered, course);
+        assert!(unanswered.0.len() > 150, "{} answers", unanswered.0.len());
+        for silence in ALL {
+            let heard = hear(silence, course);
+            let differs = heard.0.iter().zip(&unanswered.0).position(|(one, two)| one != two);
+            assert_eq!(differs, None, "{silence:?} is told apart in {course:?}");
+            assert_eq!(heard, unanswered);
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_no_silence_is_heard() {
+    // Otherwise the test above could not fail.
+    let street = street(Silence::Unanswered);
+    let request = street.open();
+    let before = street.bytes(request);
+    street.accept(1, request).unwrap();
+    assert_ne!(street.bytes(request), before);
+}
+
+#[test]
+fn a_request_that_the_hold_budget_cannot_cover_is_received_like_any_other() {
+    let street = street(Silence::Unanswered);
+    let (disk, clock) = (street.disk.clone(), street.clock.clone());
+    drop(street);
+    let options = super::street::options(&disk, &clock).hold_budget(1);
+    let store = options.open("store").unwrap();
+    let desk = crate::requests::Desk::open(store, crate::requests::Rules::default()).unwrap();
+    let view = desk.submit(&agency(), &submission("k1")).unwrap();
+    assert_eq!(view.status, "received");
+    assert!(desk.store().holds().is_empty());
+    let screening = desk.screening().unwrap();
+    assert!(screening[0].unheld && screening[0].households == 1, "the operator is told");
+    let refused = desk.approve(view.request.0).unwrap_err();
+    assert_eq!(refused.name(), "hold-budget");
+    assert_eq!(desk.agency_view(&agency(), view.request.0).unwrap(), view);
+    assert_eq!(desk.disagreements(), Vec::<String>::new());
+}
+
+#[test]
+fn no_view_of_an_agency_names_a_camera_a_household_or_a_number_of_them() {
+    let street = Street::of(5);
+    let request = street.open();
+    let text = String::from_utf8(street.bytes(request)).unwrap();
+    for home in 1..=5 {
+        assert!(!text.contains(camera(home).as_str()) && !text.contains(&format!("\"h{home}\"")));
+    }
+    let fields: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let names: Vec<&String> = fields.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["deadline", "request", "shared", "status", "submitted", "window"]);
+}

@@ -1,0 +1,47 @@
+//! What is personal is in private records alone, and can be destroyed.
+
+use super::street::{SECRETS, Street, submission};
+use crate::requests::HouseholdId;
+
+/// The files in which one of the secrets stands.
+fn files_with_secrets(street: &Street) -> Vec<String> {
+    let has = |bytes: &[u8]| {
+        SECRETS.iter().any(|secret| {
+            bytes.windows(secret.len()).any(|part| part.eq_ignore_ascii_case(secret.as_bytes()))
+        })
+    };
+    let files = street.disk.files().into_iter();
+    files.filter(|path| street.disk.contents(path).is_some_and(|bytes| has(&bytes))).collect()
+}
+
+#[test]
+fn names_words_and_places_are_in_no_file_but_private_records() {
+    let street = Street::of(3);
+    let request = street.open();
+    street.accept(1, request).unwrap();
+    street.desk.deny(HouseholdId(2), request).unwrap();
+    street.desk.erase(HouseholdId(3), street.clip(3, 18).id()).unwrap();
+    street.desk.store().seal().unwrap();
+    let found = files_with_secrets(&street);
+    assert_eq!(found.len(), 5, "an agency, three homes, a request: {found:?}");
+    assert!(found.iter().all(|path| path.starts_with("private/")), "{found:?}");
+    // Where the homes are: as text or as a number.
+    let lat = 40.000_1_f64;
+    for path in street.disk.files() {
+        let bytes = street.disk.contents(&path).unwrap();
+        let numbers = [lat.to_le_bytes(), lat.to_be_bytes()];
+        let there = bytes.windows(7).any(|part| part == b"40.0001")
+            || numbers.iter().any(|number| bytes.windows(8).any(|part| part == number));
+        assert_eq!(there, path == "private/h1.json", "{path}");
+    }
+}
+
+#[test]
+fn what_is_shown_to_people_about_trouble_names_nobody() {
+    let street = Street::of(1);
+    let mut bad = submission("k1");
+    bad.key.clear();
+    let refusal = street.desk.submit(&super::street::agency(), &bad).unwrap_err();
+    let debug = format!("{refusal:?} {refusal} {:?}", street.desk);
+    assert!(SECRETS.iter().all(|secret| !debug.contains(secret)), "{debug}");
+}
