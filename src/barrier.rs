@@ -181,6 +181,19 @@ barriers! {
     DeleteOrders: Hold in "src/store/delete.rs",
     /// A clip that was deleted while it was copied does not live on in its copy.
     MoveDeleted: Hold in "src/store/relocate.rs",
+
+    /// A private record, before it gets its name.
+    #[cfg_attr(not(feature = "requests"), expect(dead_code, reason = "of that feature"))]
+    RecordSync: Sync in "src/requests/private.rs",
+    /// Its name, before the ledger commits to it.
+    #[cfg_attr(not(feature = "requests"), expect(dead_code, reason = "of that feature"))]
+    RecordNameSync: Sync in "src/requests/private.rs",
+    /// That a destroyed record is gone, before anybody is told so.
+    #[cfg_attr(not(feature = "requests"), expect(dead_code, reason = "of that feature"))]
+    RecordGoneSync: Sync in "src/requests/private.rs",
+    /// A private record is what the ledger committed to.
+    #[cfg_attr(not(feature = "requests"), expect(dead_code, reason = "of that feature"))]
+    RecordCommitment: Checksum in "src/requests/private.rs",
 }
 
 impl Barrier {

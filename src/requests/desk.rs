@@ -97,9 +97,9 @@ impl Desk {
         records.sweep(|name| is_named(&state, name))?;
         let key = records.key()?;
         let mut places = BTreeMap::new();
-        for (id, household) in &state.households {
+        for (id, household) in state.households.iter().filter(|(_, home)| !home.left) {
             let profile: Profile = records.read(&id.to_string(), household.profile)?;
-            places.insert(*id, profile.places()?);
+            places.insert(*id, profile.places());
         }
         let inside = Mutex::new(Inside { state, places });
         let desk = Self { store, rules, key, inside };
@@ -311,7 +311,8 @@ fn end(state: &State, change: &mut Change<'_, '_>, due: &Due) -> Result<(), Refu
 
 /// Whether a private record belongs to something that happened.
 fn is_named(state: &State, name: &str) -> bool {
-    let household = name.parse().is_ok_and(|id| state.households.contains_key(&id));
+    let household =
+        name.parse().is_ok_and(|id| state.households.get(&id).is_some_and(|home| !home.left));
     let request = name.parse().is_ok_and(|id| state.requests.contains_key(&id));
     let agency = name.strip_prefix("agency-").and_then(|id| id.parse().ok());
     household || request || agency.is_some_and(|id| state.agencies.contains_key(&id))

@@ -39,6 +39,8 @@ pub enum Event {
     HouseholdOptedOut { household: Text<HouseholdId> },
     /// It may be asked again.
     HouseholdOptedIn { household: Text<HouseholdId> },
+    /// It is gone: what was personal is destroyed, its cameras may join another household.
+    HouseholdLeft { household: Text<HouseholdId> },
     /// A request came in and waits for screening, with provisional holds on what it matches.
     Submitted {
         request: Text<RequestId>,

@@ -1,6 +1,6 @@
 //! What the operator may do: partners, households, screening, orders. No footage.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,8 +32,8 @@ pub(super) struct Profile(NewHousehold);
 
 impl Profile {
     /// Where its cameras are.
-    pub(super) fn places(&self) -> Result<Vec<(CameraId, Place)>, Refusal> {
-        Ok(self.0.cameras.iter().map(|(camera, place)| (camera.0.clone(), *place)).collect())
+    pub(super) fn places(&self) -> Vec<(CameraId, Place)> {
+        self.0.cameras.iter().map(|(camera, place)| (camera.0.clone(), *place)).collect()
     }
 
     pub(super) fn contact(self) -> String {
@@ -163,9 +163,9 @@ impl Desk {
         new.cameras.iter().try_for_each(|(_, place)| place.check())?;
         let id = self.change(|inside, change| {
             let state = &inside.state;
-            let mut seen = BTreeMap::new();
+            let mut seen = BTreeSet::new();
             for (camera, _) in &new.cameras {
-                if state.cameras.contains_key(&camera.0) || seen.insert(&camera.0, ()).is_some() {
+                if state.cameras.contains_key(&camera.0) || !seen.insert(&camera.0) {
                     let message = format!("camera {}: it belongs to a household", camera.0);
                     return Err(Refusal::Conflict(message));
                 }
@@ -177,7 +177,7 @@ impl Desk {
             change.note(Event::HouseholdJoined { household: Text(id), cameras, profile })?;
             Ok(id)
         })?;
-        let places = Profile(new.clone()).places()?;
+        let places = Profile(new.clone()).places();
         self.inside.lock().places.insert(id, places);
         Ok(id)
     }

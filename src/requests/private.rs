@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::barrier::Barrier;
 use crate::vfs::Vfs;
 use crate::{Error, Result};
 
@@ -73,8 +74,8 @@ impl<'a> Records<'a> {
     /// The records in the folder of `vfs`, which is made if need be.
     pub(super) fn open(vfs: &'a dyn Vfs) -> Result<Self> {
         let records = Self { vfs };
+        // Its name becomes durable with that of its first record.
         vfs.create_dir(FOLDER)
-            .and_then(|()| vfs.sync_dir(FOLDER))
             .map_err(|error| records.io("open private records", FOLDER, error))?;
         Ok(records)
     }
@@ -103,9 +104,9 @@ impl<'a> Records<'a> {
         self.remove(&unfinished).and_then(|()| self.remove(&path)).map_err(fail)?;
         let file = self.vfs.create(&unfinished, len).map_err(fail)?;
         file.write_at(0, &[&bytes])
-            .and_then(|()| file.sync())
+            .and_then(|()| Barrier::RecordSync.sync(|| file.sync()))
             .and_then(|()| self.vfs.rename(&unfinished, &path))
-            .and_then(|()| self.vfs.sync_dir(FOLDER))
+            .and_then(|()| Barrier::RecordNameSync.sync(|| self.vfs.sync_dir(FOLDER)))
             .map_err(fail)?;
         Ok(Commitment::of(&salt, &plain))
     }
@@ -123,8 +124,9 @@ impl<'a> Records<'a> {
         let stored: Stored<T> = self.load(name)?;
         let wrong = || Error::corrupt(format!("private record {name}: not what was committed to"));
         let salt = unhex(&stored.salt).ok_or_else(wrong)?;
-        let plain = serde_json::to_vec(&stored.value).map_err(|_| wrong())?;
-        if Commitment::of(&salt, &plain) == commitment { Ok(stored.value) } else { Err(wrong()) }
+        let plain = serde_json::to_vec(&stored.value).map_err(|error| wrong().caused_by(error))?;
+        let committed = Commitment::of(&salt, &plain) == commitment;
+        if Barrier::RecordCommitment.test(committed) { Ok(stored.value) } else { Err(wrong()) }
     }
 
     fn load<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<T> {
@@ -145,7 +147,12 @@ impl<'a> Records<'a> {
     /// Its name is gone from the disk when this returns.
     pub(super) fn destroy(&self, name: &str) -> Result<()> {
         let fail = |error| self.io("destroy private record", name, error);
-        self.remove(&path_of(name)).and_then(|()| self.vfs.sync_dir(FOLDER)).map_err(fail)
+        self.remove_for_good(&path_of(name)).map_err(fail)
+    }
+
+    fn remove_for_good(&self, path: &str) -> io::Result<()> {
+        self.remove(path)?;
+        Barrier::RecordGoneSync.sync(|| self.vfs.sync_dir(FOLDER))
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
@@ -155,16 +162,25 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Destroys the records that the ledger does not name: their decision was never made.
+    /// Destroys the records that the ledger does not name, whole or half written: their decision
+    /// was never made.
     pub(super) fn sweep(&self, is_named: impl Fn(&str) -> bool) -> Result<()> {
         let names = self
             .vfs
             .list(FOLDER)
             .map_err(|error| self.io("list private records", FOLDER, error))?;
-        let orphans = names.iter().filter_map(|name| name.strip_suffix(".json"));
-        orphans
-            .filter(|name| *name != KEY_NAME && !is_named(name))
-            .try_for_each(|name| self.destroy(name))
+        for name in names {
+            let unfinished = name.strip_suffix(".new").is_some();
+            let orphan = name
+                .strip_suffix(".json")
+                .is_some_and(|record| record != KEY_NAME && !is_named(record));
+            if unfinished || orphan {
+                let path = format!("{FOLDER}/{name}");
+                self.remove_for_good(&path)
+                    .map_err(|error| self.io("destroy private record", &name, error))?;
+            }
+        }
+        Ok(())
     }
 
     /// The key that tells incidents and submissions apart; made when there is none.
@@ -222,7 +238,11 @@ fn path_of(name: &str) -> String {
 }
 
 fn hex(bytes: &[u8; SALT_BYTES]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").ok();
+        text
+    })
 }
 
 fn unhex(text: &str) -> Option<[u8; SALT_BYTES]> {

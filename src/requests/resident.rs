@@ -238,21 +238,35 @@ impl Desk {
             if self::household(&inside.state, household)?.opted_out {
                 return Ok(());
             }
-            for id in &inside.state.running {
-                let Some(request) = inside.state.requests.get(id) else { continue };
-                let Some(asked) = request.asked.get(&household) else { continue };
-                match (&asked.answer, &request.stage) {
-                    (Answer::Pending { hold }, _) => {
-                        change.release(*hold, ReleaseCause::Owner, ACTOR)?;
-                    }
-                    (Answer::Screening, Stage::Screening { holds }) => {
-                        leave_holds(change, holds, asked)?;
-                    }
-                    _ => {}
-                }
-            }
+            let_go(&inside.state, change, household)?;
             change.note(Event::HouseholdOptedOut { household: Text(household) })
         })
+    }
+
+    /// Leaves altogether: as if it opted out, and then what is personal about it is destroyed. Its
+    /// clips stay its cameras' and die on their own day; its posts are taken out.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`. Leaving twice changes nothing.
+    pub fn leave(&self, household: HouseholdId) -> Result<(), Refusal> {
+        self.change(|inside, change| {
+            if self::household(&inside.state, household)?.left {
+                return Ok(());
+            }
+            let_go(&inside.state, change, household)?;
+            let posts = inside.state.posts.iter();
+            for (id, post) in posts.filter(|(_, post)| post.household == household) {
+                if !post.withdrawn {
+                    change.release(post.hold, ReleaseCause::Owner, ACTOR)?;
+                    change.note(Event::PostWithdrawn { post: Text(*id) })?;
+                }
+            }
+            change.note(Event::HouseholdLeft { household: Text(household) })
+        })?;
+        self.inside.lock().places.remove(&household);
+        // If this is cut off, the next opening does it.
+        Ok(Records::open(self.store.vfs())?.destroy(&household.to_string())?)
     }
 
     /// May be asked again, by requests that come from now on.
@@ -424,6 +438,24 @@ impl Request {
             holds: holds.into_iter().map(Text).collect(),
         }
     }
+}
+
+/// Lets go of all that waits for an answer of `household`.
+fn let_go(
+    state: &State,
+    change: &mut Change<'_, '_>,
+    household: HouseholdId,
+) -> Result<(), Refusal> {
+    for id in &state.running {
+        let Some(request) = state.requests.get(id) else { continue };
+        let Some(asked) = request.asked.get(&household) else { continue };
+        match (&asked.answer, &request.stage) {
+            (Answer::Pending { hold }, _) => change.release(*hold, ReleaseCause::Owner, ACTOR)?,
+            (Answer::Screening, Stage::Screening { holds }) => leave_holds(change, holds, asked)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn household(state: &State, id: HouseholdId) -> Result<&Household, Refusal> {

@@ -57,6 +57,8 @@ pub(super) struct Household {
     pub(super) cameras: Vec<CameraId>,
     pub(super) profile: Commitment,
     pub(super) opted_out: bool,
+    /// Its profile is destroyed.
+    pub(super) left: bool,
 }
 
 /// A request and what became of it with each household.
@@ -164,10 +166,11 @@ impl State {
             Event::HouseholdJoined { household, cameras, profile } => {
                 let cameras: Vec<CameraId> = cameras.into_iter().map(|camera| camera.0).collect();
                 self.cameras.extend(cameras.iter().map(|camera| (camera.clone(), household.0)));
-                let new = Household { cameras, profile, opted_out: false };
+                let new = Household { cameras, profile, opted_out: false, left: false };
                 self.households.insert(household.0, new);
             }
             Event::HouseholdOptedOut { household } => self.opt_out(household.0),
+            Event::HouseholdLeft { household } => self.leave(household.0),
             Event::HouseholdOptedIn { household } => {
                 if let Some(household) = self.households.get_mut(&household.0) {
                     household.opted_out = false;
@@ -209,6 +212,15 @@ impl State {
     fn suspend(&mut self, agency: &AgencyId, suspended: bool) {
         if let Some(agency) = self.agencies.get_mut(agency) {
             agency.suspended = suspended;
+        }
+    }
+
+    fn leave(&mut self, id: HouseholdId) {
+        self.opt_out(id);
+        self.cameras.retain(|_, household| *household != id);
+        if let Some(household) = self.households.get_mut(&id) {
+            household.left = true;
+            household.cameras.clear();
         }
     }
 
@@ -283,8 +295,10 @@ impl State {
         for asked in request.asked.values_mut() {
             let over = match (&asked.answer, stage) {
                 (Answer::Pending { .. }, Stage::Closed) => Answer::Lapsed,
-                (Answer::Pending { .. } | Answer::Screening, Stage::Withdrawn) => Answer::Withdrawn,
-                (Answer::Accepted { .. }, Stage::Withdrawn) => Answer::Withdrawn,
+                (
+                    Answer::Pending { .. } | Answer::Screening | Answer::Accepted { .. },
+                    Stage::Withdrawn,
+                ) => Answer::Withdrawn,
                 (Answer::Screening, Stage::Rejected) => Answer::Rejected,
                 _ => continue,
             };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::format::entry::{Decision, HoldPlaced};
 use crate::hold::{Hold, HoldSet, HoldState, NewHold, Release, ReleaseOutcome};
-use crate::types::{CameraId, ErrorKind, HoldId, Result, Timestamp, Window};
+use crate::types::{CameraId, Error, ErrorKind, HoldId, Result, Timestamp, Window};
 
 use super::{Inner, Store};
 
@@ -54,7 +54,7 @@ impl Store {
     /// # Durability
     ///
     /// One batch of ledger entries, on disk when this returns. Works on a full disk.
-    pub fn transact<T, E: From<crate::Error>>(
+    pub fn transact<T, E: From<Error>>(
         &self,
         decide: impl FnOnce(&mut Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
@@ -221,7 +221,7 @@ impl Transaction<'_> {
         if bytes.len() > NOTE_BYTES_MAX {
             let message =
                 format!("write note: {} bytes, want at most {NOTE_BYTES_MAX}", bytes.len());
-            return Err(crate::Error::new(ErrorKind::InvalidInput, message));
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         let before = u64::try_from(self.decisions.len()).unwrap_or(u64::MAX);
         self.decisions.push(Decision::Application { kind, bytes });

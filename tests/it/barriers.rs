@@ -16,6 +16,7 @@ mod holds;
 mod kit;
 mod ledger;
 mod meddler;
+mod requests;
 mod table;
 
 use std::cell::Cell;

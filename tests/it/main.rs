@@ -36,6 +36,8 @@ mod record;
 mod record_stream;
 mod reopen;
 mod repair;
+#[cfg(feature = "requests")]
+mod requests;
 mod retention;
 mod say;
 mod scenarios;

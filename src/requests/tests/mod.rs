@@ -1,4 +1,5 @@
 //! The workflow over a store on a simulated disk.
+#![expect(clippy::similar_names, reason = "a desk and a disk are the words of the trade")]
 
 mod life;
 mod oracle;

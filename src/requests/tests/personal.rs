@@ -45,3 +45,25 @@ fn what_is_shown_to_people_about_trouble_names_nobody() {
     let debug = format!("{refusal:?} {refusal} {:?}", street.desk);
     assert!(SECRETS.iter().all(|secret| !debug.contains(secret)), "{debug}");
 }
+
+#[test]
+fn a_household_that_leaves_takes_what_is_personal_with_it() {
+    let street = Street::of(2);
+    let request = street.open();
+    street.desk.post(HouseholdId(1), street.clip(1, 18).id()).unwrap();
+    street.desk.leave(HouseholdId(1)).unwrap();
+    street.desk.leave(HouseholdId(1)).unwrap();
+    assert!(!street.disk.files().contains(&"private/h1.json".to_owned()));
+    assert!(!street.is_held(&street.clip(1, 18)) && street.desk.feed().is_empty());
+    assert_eq!(street.desk.disagreements(), Vec::<String>::new());
+    let street = street.reopened();
+    assert_eq!((street.answer(1), street.view(request).status), ("opted-out", "open"));
+    let profile = crate::requests::NewHousehold {
+        cameras: vec![(
+            crate::requests::Text(super::street::camera(1)),
+            crate::requests::Place { lat: 40.0, lon: -75.0 },
+        )],
+        contact: String::new(),
+    };
+    assert_eq!(street.desk.join_household(&profile).unwrap(), HouseholdId(3), "a new one");
+}

@@ -2,7 +2,7 @@
 
 use clipkeep::barrier::Barrier;
 
-use super::{Catcher, crashes, damage, disk, holds, ledger};
+use super::{Catcher, crashes, damage, disk, holds, ledger, requests};
 
 /// A directed test as a catcher.
 macro_rules! test {
@@ -86,5 +86,9 @@ pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
         B::DeleteHolds => test!(holds::an_owner_cannot_delete_what_is_held),
         B::DeleteOrders => test!(holds::an_owner_cannot_end_an_order),
         B::MoveDeleted => test!(holds::a_clip_erased_while_it_moves_is_gone),
+
+        B::RecordSync | B::RecordNameSync => test!(requests::a_home_that_joined_is_known),
+        B::RecordGoneSync => test!(requests::a_home_that_left_has_taken_its_record),
+        B::RecordCommitment => test!(requests::another_record_is_not_taken_for_it),
     }
 }

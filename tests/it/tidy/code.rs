@@ -44,7 +44,9 @@ fn may_name(layer: &str, other: &str) -> bool {
         (Some(own), Some(its)) => its < own,
         (Some(_), None) if other == MEDIA => matches!(layer, "ingest" | "cli" | "daemon"),
         // What lib.rs exports: for those above the engine.
-        (Some(_), None) => matches!(layer, "ingest" | "cli" | "daemon" | "workload"),
+        (Some(_), None) => {
+            matches!(layer, "evidence" | "requests" | "ingest" | "cli" | "daemon" | "workload")
+        }
         (None, _) => false,
     }
 }

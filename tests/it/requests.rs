@@ -1,0 +1,257 @@
+//! Requests and power cuts: at any point of any transition, state and holds agree, and what was
+//! answered stays answered.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clipkeep::requests::{
+    AgencyId, Area, Chosen, Desk, HouseholdId, NewHousehold, Place, PostId, Refusal, RequestId,
+    Rules, Submission, Text,
+};
+use clipkeep::vfs::Vfs;
+use clipkeep::vfs::sim::SimVfs;
+use clipkeep::{CameraId, ClipId, ManualClock, NewClip, Store, Timestamp, Window};
+
+use crate::plug::Plug;
+use crate::store_kit::{DAY, SEGMENT_BYTES, at, minutes};
+
+/// Only so many ways of losing power are tried at each moment; the first ones drop, keep and tear
+/// each pending item alone.
+const PATTERNS_MAX: u64 = 24;
+
+fn agency() -> AgencyId {
+    "springfield-pd".parse().unwrap()
+}
+
+fn camera(home: u32) -> CameraId {
+    format!("door-{home}").parse().unwrap()
+}
+
+fn open(disk: impl Vfs + 'static, clock: &ManualClock) -> Result<Desk, Refusal> {
+    let options = Store::options()
+        .segment_bytes(SEGMENT_BYTES)
+        .free_space_floor(0)
+        .evidence_reserve(SEGMENT_BYTES)
+        .vfs(disk)
+        .clock(clock.clone());
+    Desk::open(options.open("store")?, Rules::default())
+}
+
+fn submission(key: &str) -> Submission {
+    Submission {
+        key: key.to_owned(),
+        window: minutes(600, 660).into(),
+        area: Area::Circle { center: Place { lat: 40.0, lon: -75.0 }, radius_m: 300.0 },
+        incident: format!("incident of {key}"),
+        kind: "theft".to_owned(),
+        contact: "officer".to_owned(),
+        words: String::new(),
+    }
+}
+
+/// The story, a step at a time: each is acknowledged before the next one begins.
+struct Story {
+    clock: ManualClock,
+    clips: Vec<ClipId>,
+}
+
+type Step = fn(&mut Story, &Desk) -> Result<(), Refusal>;
+
+const REQUEST: RequestId = RequestId(1);
+
+/// Every transition of a request's life at least once.
+const STEPS: [(&str, Step); 25] = [
+    ("an agency joins", |_, desk| desk.join_agency(&agency(), "desk")),
+    ("four homes join", |_, desk| {
+        for home in 1..=4 {
+            let lat = 40.0 + f64::from(home) * 0.000_1;
+            let cameras = vec![(Text(camera(home)), Place { lat, lon: -75.0 })];
+            desk.join_household(&NewHousehold { cameras, contact: "resident".to_owned() })?;
+        }
+        Ok(())
+    }),
+    ("clips come", |story, desk| {
+        for home in 1..=4 {
+            let window = Window::starting(at(610), Duration::from_mins(1))?;
+            let clip = desk.store().append(NewClip::new(&camera(home), window), &b"a clip"[..])?;
+            story.clips.push(clip.id());
+        }
+        story.clock.advance(DAY);
+        Ok(())
+    }),
+    ("a request comes", |_, desk| desk.submit(&agency(), &submission("k1")).map(drop)),
+    ("a home opts out", |_, desk| desk.opt_out(HouseholdId(4))),
+    ("it is approved", |_, desk| desk.approve(REQUEST)),
+    ("a home is told", |_, desk| desk.noticed(REQUEST, HouseholdId(1), true)),
+    ("one accepts", |story, desk| desk.accept(HouseholdId(1), REQUEST, &story.chosen(0))),
+    ("one denies", |_, desk| desk.deny(HouseholdId(2), REQUEST)),
+    ("it takes that back", |_, desk| desk.undo_denial(HouseholdId(2), REQUEST)),
+    ("and denies again", |_, desk| desk.deny(HouseholdId(2), REQUEST)),
+    ("an order comes", |_, desk| desk.order(REQUEST, HouseholdId(3), 20 * DAY).map(drop)),
+    ("it is renewed", |_, desk| desk.renew(&agency(), REQUEST).map(drop)),
+    ("one is fetched", |story, desk| {
+        desk.acknowledge(&agency(), REQUEST, &story.clips[..1]).map(drop)
+    }),
+    ("one is posted", |story, desk| desk.post(HouseholdId(1), story.clips[0]).map(drop)),
+    ("one is erased", |story, desk| desk.erase(HouseholdId(2), story.clips[1])),
+    ("the deadline passes", |story, desk| {
+        story.clock.advance(28 * DAY);
+        desk.settle()
+    }),
+    ("the post is taken out", |_, desk| desk.withdraw_post(HouseholdId(1), PostId(1))),
+    ("another comes", |_, desk| desk.submit(&agency(), &submission_late("k2")).map(drop)),
+    ("it is rejected", |_, desk| desk.reject(RequestId(2))),
+    ("another comes", |_, desk| desk.submit(&agency(), &submission_late("k3")).map(drop)),
+    ("a home opts in", |_, desk| desk.opt_in(HouseholdId(4))),
+    ("the agency is suspended", |_, desk| desk.suspend_agency(&agency())),
+    ("and reinstated", |_, desk| desk.reinstate_agency(&agency())),
+    ("a home leaves", |_, desk| desk.leave(HouseholdId(3))),
+];
+
+/// A request about a later day, when the first one is over.
+fn submission_late(key: &str) -> Submission {
+    let start = at(0).saturating_add(20 * DAY);
+    let window = Window::starting(start, Duration::from_hours(1)).unwrap();
+    Submission { window: window.into(), ..submission(key) }
+}
+
+impl Story {
+    fn chosen(&self, index: usize) -> Vec<Chosen> {
+        vec![Chosen { clip: Text(self.clips[index]), part: None }]
+    }
+}
+
+/// Everything that anybody is told.
+fn told(desk: &Desk) -> String {
+    let views = desk.agency_views(&agency()).unwrap_or_default();
+    let homes = (1..=4).map(|home| desk.asked(HouseholdId(home)).unwrap_or_default());
+    let homes: Vec<_> = homes.collect();
+    let (screening, notices) = (desk.screening().unwrap(), desk.notices().unwrap());
+    let all = (views, homes, desk.feed(), desk.partners(), screening);
+    format!("{} {notices:?}", serde_json::to_string(&all).unwrap())
+}
+
+/// A disk in the middle of the story.
+struct Moment {
+    disk: SimVfs,
+    wall: Timestamp,
+    acknowledged: usize,
+    change: String,
+}
+
+/// Runs the story, and keeps the disk before each of its changes, and what is told after each step.
+fn run() -> (Vec<Moment>, Vec<String>) {
+    let disk = SimVfs::new(7);
+    let clock = ManualClock::at(at(0));
+    let moments: Arc<Mutex<Vec<Moment>>> = Arc::default();
+    let done = Arc::new(AtomicUsize::new(0));
+    let desk = {
+        let outer = clock.clone();
+        let (disk, clock) = (disk.clone(), clock.clone());
+        let (moments, done) = (Arc::clone(&moments), Arc::clone(&done));
+        let plug = Plug::observed(&disk.clone(), move |change| {
+            moments.lock().unwrap().push(Moment {
+                disk: disk.fork(1),
+                wall: clipkeep::Clock::wall(&clock),
+                acknowledged: done.load(Ordering::SeqCst),
+                change: change.to_string(),
+            });
+        });
+        open(plug, &outer).unwrap()
+    };
+    let mut story = Story { clock, clips: Vec::new() };
+    let mut after = vec![told(&desk)];
+    for (name, step) in STEPS {
+        step(&mut story, &desk).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+        assert_eq!(desk.disagreements(), Vec::<String>::new(), "{name}");
+        done.fetch_add(1, Ordering::SeqCst);
+        after.push(told(&desk));
+    }
+    drop(desk);
+    let mut moments = std::mem::take(&mut *moments.lock().unwrap());
+    moments.push(Moment {
+        disk: disk.fork(1),
+        wall: clipkeep::Clock::wall(&story.clock),
+        acknowledged: STEPS.len(),
+        change: "nothing more".to_owned(),
+    });
+    (moments, after)
+}
+
+/// Opens what a power cut left, and checks it against what was acknowledged.
+fn check(disk: &SimVfs, moment: &Moment, after: &[String]) -> Result<(), String> {
+    let clock = ManualClock::at(moment.wall);
+    let desk = open(disk.clone(), &clock).map_err(|refusal| format!("opening: {refusal}"))?;
+    let disagreements = desk.disagreements();
+    if !disagreements.is_empty() {
+        return Err(disagreements.join("; "));
+    }
+    let now = told(&desk);
+    let allowed = &after[moment.acknowledged..(moment.acknowledged + 2).min(after.len())];
+    // Four homes join in one step, one after the other.
+    let joining = STEPS.get(moment.acknowledged).is_some_and(|step| step.0 == "four homes join");
+    if !allowed.contains(&now) && !joining {
+        return Err(format!("told {now}\n  want one of {allowed:#?}"));
+    }
+    let records = disk.files().into_iter().filter(|path| path.starts_with("private/"));
+    let named = |path: &String| {
+        let id = path.trim_start_matches("private/").trim_end_matches(".json");
+        let left = moment.acknowledged == STEPS.len() && id == "h3";
+        let home = !left && id.parse().is_ok_and(|home| desk.asked(home).is_ok());
+        let request = id.parse().is_ok_and(|id| desk.agency_view(&agency(), id).is_ok());
+        let agency = id == "agency-springfield-pd" && !desk.partners().is_empty();
+        id == "key" || home || request || agency
+    };
+    let orphans: Vec<String> = records.filter(|path| !named(path)).collect();
+    if orphans.is_empty() { Ok(()) } else { Err(format!("left behind: {orphans:?}")) }
+}
+
+#[test]
+fn after_a_power_cut_at_any_point_of_any_transition_state_and_holds_agree() {
+    let (moments, after) = run();
+    assert!(moments.len() > 120, "{} changes", moments.len());
+    let mut seen = HashSet::new();
+    let mut opened = 0_u64;
+    for moment in moments.iter().filter(|moment| moment.acknowledged > 0) {
+        let patterns = moment.disk.crash_patterns().min(PATTERNS_MAX);
+        for pattern in 0..=patterns {
+            // The last one kills the process alone.
+            let fallen = if pattern == patterns {
+                moment.disk.fork(2)
+            } else {
+                moment.disk.fork(2).crash_pattern(pattern)
+            };
+            if pattern < patterns && !seen.insert((fallen.fingerprint(), moment.acknowledged)) {
+                continue;
+            }
+            opened += 1;
+            // Opening may be cut off too.
+            if opened.is_multiple_of(16) {
+                for allowed in 0..6 {
+                    let again = fallen.fork(3);
+                    let clock = ManualClock::at(moment.wall);
+                    drop(open(Plug::new(&again, allowed), &clock));
+                    let left = again.crash();
+                    if let Err(what) = check(&left, moment, &after) {
+                        panic!("{what}\n  opening cut off, before: {}", moment.change);
+                    }
+                }
+            }
+            if let Err(what) = check(&fallen, moment, &after) {
+                panic!(
+                    "{what}\n  after step {} ({:?}), before: {}, pattern {pattern}",
+                    moment.acknowledged,
+                    STEPS.get(moment.acknowledged).map(|step| step.0),
+                    moment.change
+                );
+            }
+        }
+    }
+    println!(
+        "REQUESTS crash states: {opened} opened, {} distinct, {} changes",
+        seen.len(),
+        moments.len()
+    );
+}
