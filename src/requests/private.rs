@@ -65,9 +65,11 @@ pub(super) struct Records<'a> {
 
 /// A record as it is in its file.
 #[derive(Serialize, Deserialize)]
-struct Stored<T> {
+struct Stored {
     salt: String,
-    value: T,
+    /// JSON, as text: what was committed to is these bytes. Read and written again, a number with a
+    /// fraction may come out as another text.
+    value: String,
 }
 
 impl<'a> Records<'a> {
@@ -91,8 +93,9 @@ impl<'a> Records<'a> {
         let fail = |error| self.io("write private record", name, error);
         self.vfs.random(&mut salt).map_err(fail)?;
         let text = |error: serde_json::Error| Error::invalid(format!("private record: {error}"));
-        let plain = serde_json::to_vec(value).map_err(text)?;
-        let stored = Stored { salt: hex(&salt), value };
+        let plain = serde_json::to_string(value).map_err(text)?;
+        let commitment = Commitment::of(&salt, plain.as_bytes());
+        let stored = Stored { salt: hex(&salt), value: plain };
         let bytes = serde_json::to_vec(&stored).map_err(text)?;
         let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if len > RECORD_BYTES_MAX {
@@ -108,7 +111,7 @@ impl<'a> Records<'a> {
             .and_then(|()| self.vfs.rename(&unfinished, &path))
             .and_then(|()| Barrier::RecordNameSync.sync(|| self.vfs.sync_dir(FOLDER)))
             .map_err(fail)?;
-        Ok(Commitment::of(&salt, &plain))
+        Ok(commitment)
     }
 
     /// The record called `name`, if it is what `commitment` was made of.
@@ -116,20 +119,28 @@ impl<'a> Records<'a> {
     /// # Errors
     ///
     /// `NotFound` when it was destroyed; `Corrupt` when it is something else.
-    pub(super) fn read<T: Serialize + for<'de> Deserialize<'de>>(
+    pub(super) fn read<T: for<'de> Deserialize<'de>>(
         &self,
         name: &str,
         commitment: Commitment,
     ) -> Result<T> {
-        let stored: Stored<T> = self.load(name)?;
+        let stored = self.load(name)?;
         let wrong = || Error::corrupt(format!("private record {name}: not what was committed to"));
         let salt = unhex(&stored.salt).ok_or_else(wrong)?;
-        let plain = serde_json::to_vec(&stored.value).map_err(|error| wrong().caused_by(error))?;
-        let committed = Commitment::of(&salt, &plain) == commitment;
-        if Barrier::RecordCommitment.test(committed) { Ok(stored.value) } else { Err(wrong()) }
+        let committed = Commitment::of(&salt, stored.value.as_bytes()) == commitment;
+        if !Barrier::RecordCommitment.test(committed) {
+            return Err(wrong());
+        }
+        serde_json::from_str(&stored.value).map_err(|error| wrong().caused_by(error))
     }
 
-    fn load<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<T> {
+    /// The text of a record with its salt, in hexadecimal: what it takes to check a commitment.
+    pub(super) fn opened(&self, name: &str) -> Result<(String, String)> {
+        let stored = self.load(name)?;
+        Ok((stored.salt, stored.value))
+    }
+
+    fn load(&self, name: &str) -> Result<Stored> {
         let fail = |error| self.io("read private record", name, error);
         let file = self.vfs.open(&path_of(name), false).map_err(fail)?;
         let len = file.len().map_err(fail)?.min(RECORD_BYTES_MAX);
@@ -185,7 +196,7 @@ impl<'a> Records<'a> {
 
     /// The key that tells incidents and submissions apart; made when there is none.
     pub(super) fn key(&self) -> Result<Key> {
-        match self.load::<Stored<()>>(KEY_NAME) {
+        match self.load(KEY_NAME) {
             Ok(stored) => unhex(&stored.salt)
                 .map(Key)
                 .ok_or_else(|| Error::corrupt("private key: it cannot be read")),
@@ -277,6 +288,17 @@ mod tests {
         assert_eq!(gone.kind(), crate::ErrorKind::NotFound);
         records.sweep(|_| false).unwrap();
         assert!(records.read::<String>("h2", other).is_err());
+    }
+
+    #[test]
+    fn a_number_that_another_text_could_stand_for_is_what_was_committed_to() {
+        let disk = SimVfs::new(1);
+        let records = Records::open(&disk).unwrap();
+        for n in 0..2_000_u32 {
+            let place = (40.0 + f64::from(n) * 60.0 / 111_195.0, -75.0 - f64::from(n) / 3.0);
+            let commitment = records.write("h1", &place).unwrap();
+            records.read::<(f64, f64)>("h1", commitment).unwrap();
+        }
     }
 
     #[test]
