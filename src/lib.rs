@@ -89,6 +89,8 @@ mod retention;
 mod store;
 #[cfg(feature = "media")]
 pub mod media;
+#[cfg(feature = "evidence")]
+pub mod evidence;
 #[cfg(feature = "requests")]
 pub mod requests;
 #[cfg(feature = "bench")]
@@ -111,10 +113,10 @@ pub use retention::{
     ClockStatus, KeptItem, KeptReason, PlanAction, PlanItem, Retention, SweepPlan, WhenFull,
 };
 pub use store::{
-    CameraStats, ClipReader, Clips, Durability, Explanation, Fault, HoldReceipt, LedgerLine,
-    MissedRange, MissedReason, Note, OpenReport, PartReport, PolicyScope, Progress, Recorder,
-    RepairReport, SegmentReport, Stats, Store, StoreOptions, SweepReport, Transaction, VerifyDepth,
-    VerifyReport,
+    CameraStats, ClipProof, ClipReader, Clips, Durability, Explanation, Fault, HoldReceipt,
+    LedgerEntry, LedgerLine, MissedRange, MissedReason, Note, OpenReport, PartReport, PolicyScope,
+    Progress, Recorder, RepairReport, SegmentReport, Stats, Store, StoreOptions, SweepReport,
+    Transaction, VerifyDepth, VerifyReport,
 };
 pub use types::{
     CAMERA_ID_BYTES_MAX, CameraId, ClassId, Clip, ClipId, ClipState, Clock, Error, ErrorKind,

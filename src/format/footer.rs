@@ -268,7 +268,8 @@ impl Footer {
         self.parts.iter().map(|part| merkle::leaf(&self.leaf_bytes(part))).collect()
     }
 
-    fn leaf_bytes(&self, part: &Part) -> Vec<u8> {
+    /// What the Merkle leaf of `part` is made of; the table above has it field by field.
+    pub(crate) fn leaf_bytes(&self, part: &Part) -> Vec<u8> {
         let camera = self.cameras.get(to_usize(part.camera));
         let mut leaf = Writer::with_capacity(256);
         leaf.put_slice(&LEAF_TAG);

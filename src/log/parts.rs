@@ -6,9 +6,13 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::format::footer::{Footer, Part, RecordRef};
+use crate::format::merkle;
 use crate::types::{CameraId, ClipId, Timestamp};
 
 use super::FoundPart;
+
+/// The bytes of a leaf, which of how many it is, and the hashes beside its way to the root.
+pub(crate) type LeafProof = (Vec<u8>, (u64, u64), Vec<[u8; 32]>);
 
 /// A footer with what it takes to find a clip in it.
 #[derive(Debug)]
@@ -57,6 +61,16 @@ impl SealedParts {
         let records = self.footer.records_of(part).unwrap_or_default().to_vec();
         let records = PartRecords { records, crcs: ChunkCrcs::OfSegment(Arc::clone(self)) };
         Some((self.found(part)?, records))
+    }
+
+    /// The Merkle leaf of the part of `clip`, its place among the leaves, and the way to the root.
+    pub(crate) fn leaf_of(&self, clip: ClipId) -> Option<LeafProof> {
+        let index = self.footer.parts.iter().position(|part| part.clip == clip)?;
+        let leaf = self.footer.leaf_bytes(self.footer.parts.get(index)?);
+        let leaves = self.footer.leaves();
+        let number = |index: usize| u64::try_from(index).unwrap_or(u64::MAX);
+        let place = (number(index), number(leaves.len()));
+        Some((leaf, place, merkle::path(index, &leaves)))
     }
 
     fn index_of(&self, camera: &CameraId) -> Option<usize> {

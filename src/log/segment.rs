@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 
 use super::handle::SegmentFile;
+use super::parts::LeafProof;
 use super::{
     Draft, FoundPart, Handles, Known, Lease, Leases, Mapping, PartRecords, Scan, SealedParts, scan,
 };
@@ -255,6 +256,15 @@ impl Segment {
     ) -> Result<Vec<FoundPart>> {
         let in_draft = |draft: &Draft| draft.parts_in(camera, &starts);
         self.look(cache, in_draft, |parts| parts.within(camera, &starts))
+    }
+
+    /// The Merkle leaf of the part of `clip`; `None` while it is not sealed.
+    pub(crate) fn leaf_of(
+        self: &Arc<Self>,
+        cache: &FooterCache,
+        clip: ClipId,
+    ) -> Result<Option<LeafProof>> {
+        self.look(cache, |_| None, |parts| parts.leaf_of(clip))
     }
 
     /// Every part, in footer order.

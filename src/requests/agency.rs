@@ -157,6 +157,9 @@ impl Desk {
             key,
             fingerprint,
             cost,
+        })?;
+        change.note(Event::Matched {
+            request: Text(request),
             asked: asked
                 .into_iter()
                 .map(|(household, cameras)| event::Asked {

@@ -41,7 +41,8 @@ pub enum Event {
     HouseholdOptedIn { household: Text<HouseholdId> },
     /// It is gone: what was personal is destroyed, its cameras may join another household.
     HouseholdLeft { household: Text<HouseholdId> },
-    /// A request came in and waits for screening, with provisional holds on what it matches.
+    /// A request came in and waits for screening. Says nothing of what it matches: its agency is
+    /// shown this entry with its evidence.
     Submitted {
         request: Text<RequestId>,
         agency: Text<AgencyId>,
@@ -55,11 +56,17 @@ pub enum Event {
         /// Tells whether a repeated submission is the same, and nothing else.
         fingerprint: Commitment,
         cost: u64,
+    },
+    /// Whom a request would ask, under which provisional holds. Noted with its submission.
+    Matched {
+        request: Text<RequestId>,
         asked: Vec<Asked>,
         holds: Vec<Text<HoldId>>,
         /// The hold budget did not suffice: the operator must make room before approving.
         unheld: bool,
     },
+    /// The log had so many entries, with this root: what was signed is never taken back.
+    Checkpointed { size: u64, root: String },
     /// Screening refused it, or took too long.
     Rejected { request: Text<RequestId>, timed_out: bool },
     /// Screening let it through: each household that is asked has a hold of its own now.

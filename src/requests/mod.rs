@@ -17,6 +17,7 @@ mod agency;
 mod area;
 mod desk;
 mod event;
+pub mod evidence;
 mod id;
 mod operator;
 mod private;

@@ -20,6 +20,8 @@ const FOLDER: &str = "private";
 const SALT_BYTES: usize = 16;
 /// The record with the key that tells incidents and submissions apart.
 const KEY_NAME: &str = "key";
+/// The record that the signing key follows from.
+const SEED_NAME: &str = "signing-key";
 /// No record is longer.
 const RECORD_BYTES_MAX: u64 = 64 << 10;
 
@@ -29,6 +31,11 @@ const RECORD_BYTES_MAX: u64 = 64 << 10;
 pub struct Commitment([u8; 32]);
 
 impl Commitment {
+    /// The commitment to the text of a record under its salt in hexadecimal.
+    pub(super) fn over(salt: &str, value: &str) -> Option<Self> {
+        unhex(salt).map(|salt| Self::of(&salt, value.as_bytes()))
+    }
+
     /// The commitment to `value` under `salt`.
     fn of(salt: &[u8; SALT_BYTES], value: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("clipkeep 2026-11 commitment of a record");
@@ -182,9 +189,9 @@ impl<'a> Records<'a> {
             .map_err(|error| self.io("list private records", FOLDER, error))?;
         for name in names {
             let unfinished = name.strip_suffix(".new").is_some();
-            let orphan = name
-                .strip_suffix(".json")
-                .is_some_and(|record| record != KEY_NAME && !is_named(record));
+            let orphan = name.strip_suffix(".json").is_some_and(|record| {
+                ![KEY_NAME, SEED_NAME].contains(&record) && !is_named(record)
+            });
             if unfinished || orphan {
                 let path = format!("{FOLDER}/{name}");
                 self.remove_for_good(&path)
@@ -196,21 +203,33 @@ impl<'a> Records<'a> {
 
     /// The key that tells incidents and submissions apart; made when there is none.
     pub(super) fn key(&self) -> Result<Key> {
-        match self.load(KEY_NAME) {
-            Ok(stored) => unhex(&stored.salt)
-                .map(Key)
-                .ok_or_else(|| Error::corrupt("private key: it cannot be read")),
-            Err(error) if error.kind() == crate::ErrorKind::Io && self.is_missing() => {
-                self.write(KEY_NAME, &())?;
-                self.key()
-            }
-            Err(error) => Err(error),
-        }
+        let stored = self.made_once(KEY_NAME, || Ok(String::new()))?;
+        let key = unhex(&stored.salt);
+        key.map(Key).ok_or_else(|| Error::corrupt("private key: it cannot be read"))
     }
 
-    fn is_missing(&self) -> bool {
+    /// What the key of the log follows from; made when there is none, and never again.
+    pub(super) fn seed(&self) -> Result<[u8; 32]> {
+        let random = || {
+            let mut seed = [0; SALT_BYTES];
+            self.vfs.random(&mut seed).map_err(|error| self.io("make key", SEED_NAME, error))?;
+            Ok(hex(&seed))
+        };
+        let stored = self.made_once(SEED_NAME, random)?;
+        // The salt is as random as the value: together they are 256 bits.
+        let value: String = serde_json::from_str(&stored.value)
+            .map_err(|error| Error::corrupt("signing key: it cannot be read").caused_by(error))?;
+        let secret = format!("{} {value}", stored.salt);
+        Ok(blake3::derive_key("clipkeep 2026-11 key of the log", secret.as_bytes()))
+    }
+
+    fn made_once(&self, name: &str, make: impl FnOnce() -> Result<String>) -> Result<Stored> {
         let names = self.vfs.list(FOLDER);
-        names.is_ok_and(|names| !names.iter().any(|name| *name == format!("{KEY_NAME}.json")))
+        let names = names.map_err(|error| self.io("list private records", FOLDER, error))?;
+        if !names.iter().any(|there| *there == format!("{name}.json")) {
+            self.write(name, &make()?)?;
+        }
+        self.load(name)
     }
 
     fn io(&self, operation: &str, name: &str, error: io::Error) -> Error {

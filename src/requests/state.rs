@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) incidents: BTreeMap<Commitment, Spent>,
     /// What each agency asked for on each day of trusted time, in square metre minutes.
     pub(super) days: BTreeMap<(AgencyId, i64), u64>,
+    /// What was signed of the log: size and root.
+    pub(super) checkpoints: BTreeMap<u64, String>,
     /// The requests that time can change.
     pub(super) running: BTreeSet<RequestId>,
 }
@@ -177,6 +179,20 @@ impl State {
                 }
             }
             event @ Event::Submitted { .. } => self.submit(event, at, position),
+            Event::Matched { request, asked, holds, unheld } => {
+                let Some(request) = self.requests.get_mut(&request.0) else { return };
+                let asked = asked.into_iter().map(|asked| {
+                    let cameras = asked.cameras.into_iter().map(|camera| camera.0).collect();
+                    (asked.household.0, Asked::new(cameras))
+                });
+                request.asked = asked.collect();
+                request.unheld = unheld;
+                let holds = holds.into_iter().map(|hold| hold.0).collect();
+                request.stage = Stage::Screening { holds };
+            }
+            Event::Checkpointed { size, root } => {
+                self.checkpoints.insert(size, root);
+            }
             Event::Posted { post, household, clip, hold } => {
                 let (household, clip, hold) = (household.0, clip.0, hold.0);
                 let new = Post { household, clip, hold, posted: at, withdrawn: false };
@@ -241,30 +257,14 @@ impl State {
     }
 
     fn submit(&mut self, event: Event, at: Timestamp, position: u64) {
-        let Event::Submitted {
-            request,
-            agency,
-            window,
-            paper,
-            incident,
-            key,
-            fingerprint,
-            cost,
-            asked,
-            holds,
-            unheld,
-        } = event
+        let Event::Submitted { request, agency, window, paper, incident, key, fingerprint, cost } =
+            event
         else {
             return;
         };
         if let Some(agency) = self.agencies.get_mut(&agency.0) {
             agency.requests += 1;
         }
-        let asked = asked.into_iter().map(|asked| {
-            let cameras = asked.cameras.into_iter().map(|camera| camera.0).collect();
-            (asked.household.0, Asked::new(cameras))
-        });
-        let holds = holds.into_iter().map(|hold| hold.0).collect();
         self.submissions.insert((agency.0.clone(), key), (request.0, fingerprint));
         self.running.insert(request.0);
         let about = self.incidents.entry(incident).or_default();
@@ -280,10 +280,10 @@ impl State {
             cost,
             submitted: at,
             position,
-            stage: Stage::Screening { holds },
-            unheld,
+            stage: Stage::Screening { holds: Vec::new() },
+            unheld: false,
             renewed: false,
-            asked: asked.collect(),
+            asked: BTreeMap::new(),
         };
         self.requests.insert(request.0, new);
     }

@@ -24,6 +24,7 @@ mod missing;
 mod open;
 mod options;
 mod policy;
+mod proof;
 mod read;
 mod receipt;
 mod record;
@@ -43,6 +44,7 @@ mod loom_tests;
 
 pub use options::{Durability, StoreOptions};
 pub use policy::PolicyScope;
+pub use proof::{ClipProof, LedgerEntry};
 pub use read::{ClipReader, Clips};
 pub use record::Recorder;
 pub use report::{

@@ -1,6 +1,7 @@
 //! The workflow over a store on a simulated disk.
 #![expect(clippy::similar_names, reason = "a desk and a disk are the words of the trade")]
 
+mod evidence;
 mod life;
 mod oracle;
 mod personal;
