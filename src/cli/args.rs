@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "requests")]
+use super::{agency, household, request};
 use super::{
     bench, camera, clock, completions, delete, demo, exit, get, hold, import, init, inspect, keep,
     ls, man, plan, policy, record, repair, show, stats, sweep, verify,
@@ -39,6 +41,12 @@ pub(super) enum Command {
     Ls(ls::Args),
     Show(show::Args),
     Get(get::Args),
+    #[cfg(feature = "requests")]
+    Agency(agency::Args),
+    #[cfg(feature = "requests")]
+    Household(household::Args),
+    #[cfg(feature = "requests")]
+    Request(request::Args),
     Keep(keep::Args),
     Hold(hold::Args),
     Plan(plan::Args),

@@ -23,6 +23,8 @@ Exit codes:
   6  the disk is full and nothing may be dropped
   7  bytes are damaged, or are not the media they should be, or of a later version
 
+`clipkeep verify FILE` has codes of its own: see its help.
+
 Errors are one line on standard error, then their causes. With --json they are one object:
   {\"error\": {\"kind\": \"held\", \"message\": \"..\", \"causes\": [], \"path\": null, \
 \"offset\": null}}
@@ -52,6 +54,9 @@ pub(super) enum Exit {
     Full,
     /// Bytes are not what they should be.
     Damaged,
+    /// What was found about a bundle of evidence, which has codes of its own.
+    #[cfg(feature = "requests")]
+    Evidence(u8),
 }
 
 impl Exit {
@@ -66,6 +71,8 @@ impl Exit {
             Self::Unavailable => 5,
             Self::Full => 6,
             Self::Damaged => 7,
+            #[cfg(feature = "requests")]
+            Self::Evidence(code) => code,
         }
     }
 

@@ -205,6 +205,20 @@ pub(super) fn plan_export(
     Export::plan(&parts, window, format)
 }
 
+/// Cuts `part` out of a clip, as an MP4 of its own: whole pictures, at the next key pictures.
+#[cfg(feature = "requests")]
+pub(super) fn cut(
+    clip: &ClipReader,
+    part: Window,
+) -> std::result::Result<Vec<u8>, crate::requests::evidence::TrimError> {
+    let (start, name) = (clip.clip().window().start(), clip.clip().id().to_string());
+    let parts = [ExportClip::new(start, name, Arc::new(Stored(clip.clone())))];
+    let export = Export::plan(&parts, Some(part), Format::Mp4)?;
+    let mut bytes = Vec::new();
+    export.write_to(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// A stored clip, as the export reads it.
 #[derive(Debug)]
 struct Stored(ClipReader);

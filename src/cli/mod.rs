@@ -4,6 +4,8 @@
 //! or read is the store's to say. Nothing here panics on a closed pipe, and nothing is printed
 //! except through `output::Out`.
 
+#[cfg(feature = "requests")]
+mod agency;
 mod args;
 mod bench;
 mod camera;
@@ -15,6 +17,8 @@ mod exit;
 mod files;
 mod get;
 mod hold;
+#[cfg(feature = "requests")]
+mod household;
 mod import;
 mod init;
 mod inspect;
@@ -27,6 +31,8 @@ mod policy;
 mod progress;
 mod record;
 mod repair;
+#[cfg(feature = "requests")]
+mod request;
 #[cfg(feature = "daemon")]
 mod serve;
 mod show;
@@ -82,6 +88,12 @@ fn dispatch(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
         Command::Ls(args) => ls::run(&args, out),
         Command::Show(args) => show::run(&args, out),
         Command::Get(args) => get::run(&args, out),
+        #[cfg(feature = "requests")]
+        Command::Agency(args) => agency::run(&args, out),
+        #[cfg(feature = "requests")]
+        Command::Household(args) => household::run(args, out),
+        #[cfg(feature = "requests")]
+        Command::Request(args) => request::run(args, out),
         Command::Keep(args) => keep::run(args, out),
         Command::Hold(args) => hold::run(args, out),
         Command::Plan(args) => plan::run(&args, out),

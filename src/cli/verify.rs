@@ -1,13 +1,30 @@
-//! `clipkeep verify`: checks a store against its own records.
+//! `clipkeep verify`: checks a store against its own records, or a bundle of evidence with nothing
+//! but the file and a key.
+
+use std::path::PathBuf;
+#[cfg(feature = "requests")]
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    path::Path,
+};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit};
+#[cfg(feature = "requests")]
+use super::files;
 use super::output::Out;
 use super::progress::Bar;
 use super::size;
 use super::store_args::Dir;
+#[cfg(feature = "requests")]
+use crate::Timestamp;
+#[cfg(feature = "requests")]
+use crate::evidence::VerifyingKey;
+#[cfg(feature = "requests")]
+use crate::requests::evidence::{Finding, check, check_certificate};
+use crate::types::Error;
 use crate::{Fault, VerifyDepth, VerifyReport};
 
 /// Check that everything that must exist does, and is as it was written
@@ -17,10 +34,29 @@ Examples:
   clipkeep verify --dir /srv/clips
   clipkeep verify --dir /srv/clips --depth headers --json
 
-Exit code 1 when there are faults. Nothing is changed.")]
+  clipkeep verify evidence.zip --key \"$(cat street.key)\"
+
+Exit code 1 when there are faults. Nothing is changed. For a file: 0 whole, 1 altered, 2
+incomplete, 3 signed by a key that you did not name, 4 a proof is missing or wrong, 5 genuine, but
+not as it should have been handed out (nobody agreed, the consent ran out, no partner, another
+time), 7 the file cannot be read.")]
 pub(super) struct Args {
-    #[command(flatten)]
-    dir: Dir,
+    /// A bundle of evidence: checked offline, with no store
+    #[cfg(feature = "requests")]
+    file: Option<PathBuf>,
+
+    /// A key that you trust, of a store or of a witness: name+hash+base64. Once for each
+    #[cfg(feature = "requests")]
+    #[arg(long = "key", value_name = "KEY")]
+    keys: Vec<VerifyingKey>,
+
+    /// The store's folder
+    #[arg(long = "dir", env = "CLIPKEEP_DIR", value_name = "DIR", help_heading = "Store")]
+    dir: Option<PathBuf>,
+
+    /// Print JSON, for scripts
+    #[arg(long, help_heading = "Store")]
+    json: bool,
 
     /// How deep to look
     #[arg(long, default_value = "bytes")]
@@ -49,7 +85,14 @@ impl From<Depth> for VerifyDepth {
 }
 
 pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
-    let store = args.dir.read()?;
+    #[cfg(feature = "requests")]
+    if let Some(file) = &args.file {
+        return bundle(file, &args.keys, out);
+    }
+    let Some(path) = args.dir.clone() else {
+        return Err(Error::invalid("verify: want --dir DIR, or a file").into());
+    };
+    let store = Dir { path, json: args.json }.read()?;
     let bar = Bar::bytes("verify", 0);
     let mut progress = |at: crate::Progress| bar.at(at.done_bytes, at.total_bytes);
     let report = store.verify(args.depth.into(), &mut progress)?;
@@ -60,6 +103,79 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
         print(&report, out)?;
     }
     Ok(if report.faults.is_empty() { Exit::Done } else { Exit::Faults })
+}
+
+/// No certificate is longer.
+#[cfg(feature = "requests")]
+const CERTIFICATE_BYTES_MAX: u64 = 16 << 20;
+
+/// Checks a bundle of evidence, or a certificate.
+#[cfg(feature = "requests")]
+fn bundle(file: &Path, keys: &[VerifyingKey], out: &mut Out) -> anyhow::Result<Exit> {
+    let opened = files::open(file).and_then(|opened| {
+        let mut opened = BufReader::new(opened);
+        let first = opened.fill_buf().map_err(|error| Error::io("read", file, error))?;
+        let is_certificate = first.first() == Some(&b'{');
+        Ok((opened, is_certificate))
+    });
+    let (mut opened, is_certificate) = match opened {
+        Ok(opened) => opened,
+        // The codes below 6 say something of a bundle.
+        Err(error) => {
+            exit::report(&error.into(), out.wants_json());
+            return Ok(Exit::Damaged);
+        }
+    };
+    let report = if is_certificate {
+        let mut bytes = Vec::new();
+        opened.by_ref().take(CERTIFICATE_BYTES_MAX).read_to_end(&mut bytes)?;
+        let (report, why) = check_certificate(&bytes, keys);
+        if let (Some(why), Some(clip), false) = (why, report.clips.first(), out.wants_json()) {
+            out.line(format_args!("Clip {clip} {why}, and its bytes were removed."))?;
+        }
+        report
+    } else {
+        check(opened, keys)
+    };
+    if out.wants_json() {
+        let finding = |found: &Finding| {
+            json!({
+                "class": found.class.to_string(),
+                "clip": found.clip.map(|id| id.to_string()),
+                "what": found.what,
+            })
+        };
+        out.json(&json!({
+            "exit": report.exit_code(),
+            "request": report.request,
+            "key": report.key,
+            "clips": report.clips.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "witnesses": report.witnesses.iter().map(|w| json!({"name": w.name, "at": w.at}))
+                .collect::<Vec<_>>(),
+            "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        }))?;
+        return Ok(Exit::Evidence(report.exit_code()));
+    }
+    if let Some(request) = &report.request {
+        out.line(format_args!("Provided for request {request}."))?;
+    }
+    for clip in report.clips.iter().filter(|_| !is_certificate) {
+        let faults = report.findings.iter().filter(|found| found.clip == Some(*clip)).count();
+        let state = if faults == 0 { "as it was recorded" } else { "NOT in order" };
+        out.line(format_args!("clip {clip}: {state}"))?;
+    }
+    for found in &report.findings {
+        let clip = found.clip.map(|id| format!("clip {id}: ")).unwrap_or_default();
+        out.line(format_args!("{}: {clip}{}", found.class.to_string().to_uppercase(), found.what))?;
+    }
+    for witness in &report.witnesses {
+        let at = Timestamp::from_micros(i64::try_from(witness.at)?.saturating_mul(1_000_000));
+        out.line(format_args!("Witness {} saw this state of the ledger {at}.", witness.name))?;
+    }
+    if report.findings.is_empty() {
+        out.line("Every byte is as it was signed, and every proof holds.")?;
+    }
+    Ok(Exit::Evidence(report.exit_code()))
 }
 
 fn print(report: &VerifyReport, out: &mut Out) -> anyhow::Result<()> {

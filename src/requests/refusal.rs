@@ -3,7 +3,7 @@
 use std::error;
 use std::fmt;
 
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 /// Why a command changed nothing.
 #[derive(Clone, Debug)]
@@ -67,5 +67,19 @@ impl error::Error for Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<Refusal> for Error {
+    /// For callers who have one kind of error.
+    fn from(refusal: Refusal) -> Self {
+        let kind = match &refusal {
+            Refusal::Store(error) => return error.clone(),
+            Refusal::Invalid(_) => ErrorKind::InvalidInput,
+            Refusal::Unknown(_) => ErrorKind::NotFound,
+            Refusal::OverBudget(_) => ErrorKind::HoldBudget,
+            Refusal::NotPartner(_) | Refusal::Over(_) | Refusal::Conflict(_) => ErrorKind::Conflict,
+        };
+        Self::new(kind, refusal.to_string())
     }
 }

@@ -16,7 +16,7 @@ use crate::requests::{AgencyId, Desk, Refusal, RequestId, Shared};
 use super::log::Log;
 use super::manifest::{
     BEFORE, Base64, CHECKPOINT, CLIPS, ENTRIES, Entries, Envelope, FORMAT, Hex, MANIFEST, Manifest,
-    Opened, PAYLOAD_TYPE, ProvedClip, ProvedEntry, Provided, REQUEST, SUMS, Signed, sums,
+    Opened, PAYLOAD_TYPE, ProvedClip, ProvedEntry, Provided, REQUEST, SUMS, sums,
 };
 
 /// Why a part could not be cut.
@@ -95,13 +95,7 @@ impl Desk {
             window: view.window,
         };
         let payload = to_json(&manifest)?;
-        let sig = key.sign(&Envelope::signed_bytes(PAYLOAD_TYPE, &payload)).to_vec();
-        let keyid = manifest.key;
-        let envelope = Envelope {
-            payload: Base64(payload),
-            payload_type: PAYLOAD_TYPE.to_owned(),
-            signatures: vec![Signed { keyid, sig: Base64(sig) }],
-        };
+        let envelope = Envelope::signed(PAYLOAD_TYPE, payload, &key);
         archive.add(MANIFEST, to_json(&envelope)?).map_err(refused)?;
         let hashes = archive.hashes();
         let text = sums(hashes.iter().map(|(name, hash)| (name, *hash)));
@@ -196,7 +190,7 @@ impl Desk {
     }
 }
 
-fn prove_entry(log: &Log, index: usize) -> ProvedEntry {
+pub(super) fn prove_entry(log: &Log, index: usize) -> ProvedEntry {
     let path = log.tree.inclusion(index, log.size).unwrap_or_default();
     ProvedEntry {
         entry: Base64(log.entries.get(index).cloned().unwrap_or_default()),

@@ -21,7 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Hash, VerifyingKey};
+use crate::evidence::{Hash, SigningKey, VerifyingKey};
 use crate::{CameraId, ClipId, SegmentId, Timestamp};
 
 use crate::requests::text::{Span, Text};
@@ -145,9 +145,16 @@ pub(super) struct Signed {
 
 impl Envelope {
     /// The bytes that are signed: the pre-authentication encoding of DSSE.
-    pub(super) fn signed_bytes(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+    fn signed_bytes(payload_type: &str, payload: &[u8]) -> Vec<u8> {
         let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
         [head.as_bytes(), payload].concat()
+    }
+
+    /// The payload, signed by `key`.
+    pub(super) fn signed(payload_type: &str, payload: Vec<u8>, key: &SigningKey) -> Self {
+        let sig = Base64(key.sign(&Self::signed_bytes(payload_type, &payload)).to_vec());
+        let signatures = vec![Signed { keyid: key.verifying_key().to_string(), sig }];
+        Self { payload: Base64(payload), payload_type: payload_type.to_owned(), signatures }
     }
 
     /// Whether `key` signed the payload.

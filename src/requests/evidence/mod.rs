@@ -5,9 +5,11 @@
 //! not claimed.
 
 mod check;
+mod death;
 mod log;
 mod make;
 mod manifest;
 
 pub use check::{Class, Finding, Report, check};
+pub use death::check_certificate;
 pub use make::{Trim, TrimError};

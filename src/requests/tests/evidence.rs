@@ -322,3 +322,41 @@ fn what_is_genuine_and_not_proved_or_not_allowed_is_told_apart() {
         code(resigned(&street, &bytes, |m| m["clips"][0]["blake3"] = another.clone().into(), ""));
     assert_eq!(exit, 1, "{what:?}");
 }
+
+#[test]
+fn a_clip_that_died_has_a_certificate_and_one_that_lives_has_none() {
+    let street = Street::of(2);
+    let request = street.open();
+    street.desk.deny(HouseholdId(2), request).unwrap();
+    let (silent, denied) = (street.clip(1, 18), street.clip(2, 18));
+    let alive = street.desk.deletion_certificate(denied.id()).unwrap_err();
+    assert!(matches!(alive, Refusal::Over(_)));
+    street.desk.store().seal().unwrap();
+    street.days(11);
+    let bytes = street.desk.deletion_certificate(denied.id()).unwrap();
+    let keys = [street.desk.verifying_key().unwrap()];
+    let (report, why) = crate::requests::evidence::check_certificate(&bytes, &keys);
+    assert_eq!(report.exit_code(), 0, "{:?}", report.findings);
+    assert!(why.unwrap().starts_with("expired (due)"));
+    assert!(street.desk.deletion_certificate(silent.id()).is_err(), "it is held yet");
+    let (stranger, _) = crate::requests::evidence::check_certificate(&bytes, &[]);
+    assert_eq!(stranger.exit_code(), 3);
+    for at in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        let (report, _) = crate::requests::evidence::check_certificate(&flipped, &keys);
+        assert_ne!(report.exit_code(), 0, "byte {at}");
+    }
+    street.days(20);
+    let bytes = street.desk.deletion_certificate(silent.id()).unwrap();
+    let (report, why) = crate::requests::evidence::check_certificate(&bytes, &keys);
+    assert_eq!(report.exit_code(), 0, "moved, and then gone: {:?}", report.findings);
+    assert!(why.is_some());
+    let erased = street.record(1, 19);
+    street.desk.erase(HouseholdId(1), erased.id()).unwrap();
+    street.desk.store().seal().unwrap();
+    street.days(1);
+    let bytes = street.desk.deletion_certificate(erased.id()).unwrap();
+    let (_, why) = crate::requests::evidence::check_certificate(&bytes, &keys);
+    assert!(why.unwrap().starts_with("deleted (deny and erase)"));
+}

@@ -1,0 +1,113 @@
+//! `clipkeep agency`: the departments that may ask.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::exit::Exit;
+use super::output::Out;
+use super::store_args::StoreArgs;
+use crate::requests::{AgencyId, Desk, Rules};
+use crate::types::Error;
+
+/// Say which departments may ask residents for footage, and show the public list
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  clipkeep agency join springfield-pd --contact desk@springfield.example --dir /srv/clips
+  clipkeep agency list --dir /srv/clips
+  clipkeep agency suspend springfield-pd --dir /srv/clips")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done with agencies.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everybody who is or was a partner, since when, and how often they asked: public
+    List {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Make a department a partner from now on
+    Join {
+        #[command(flatten)]
+        store: StoreArgs,
+
+        /// Its name: lower-case letters, digits and '-'
+        agency: AgencyId,
+
+        /// How to reach it; kept beside the ledger
+        #[arg(long, default_value = "")]
+        contact: String,
+    },
+    /// It may neither ask nor fetch, and what it asked is withdrawn
+    Suspend {
+        #[command(flatten)]
+        store: StoreArgs,
+
+        /// Its name
+        agency: AgencyId,
+    },
+    /// It may ask again
+    Reinstate {
+        #[command(flatten)]
+        store: StoreArgs,
+
+        /// Its name
+        agency: AgencyId,
+    },
+}
+
+pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
+    match &args.command {
+        Command::List { store } => list(&desk(store)?, out)?,
+        Command::Join { store, agency, contact } => {
+            desk(store)?.join_agency(agency, contact).map_err(Error::from)?;
+            done(agency, "joined", out)?;
+        }
+        Command::Suspend { store, agency } => {
+            desk(store)?.suspend_agency(agency).map_err(Error::from)?;
+            done(agency, "suspended", out)?;
+        }
+        Command::Reinstate { store, agency } => {
+            desk(store)?.reinstate_agency(agency).map_err(Error::from)?;
+            done(agency, "reinstated", out)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The desk of a store that may be written.
+pub(super) fn desk(store: &StoreArgs) -> anyhow::Result<Desk> {
+    Ok(Desk::open(store.write()?, Rules::default()).map_err(Error::from)?)
+}
+
+fn done(agency: &AgencyId, what: &str, out: &mut Out) -> anyhow::Result<()> {
+    if out.wants_json() {
+        return out.json(&json!({"agency": agency.as_str(), "done": what}));
+    }
+    out.line(format_args!("Agency {agency} {what}."))
+}
+
+fn list(desk: &Desk, out: &mut Out) -> anyhow::Result<()> {
+    let partners = desk.partners();
+    if out.wants_json() {
+        let partners: Result<Vec<_>, _> = partners.iter().map(serde_json::to_value).collect();
+        return out.json_list("agencies", partners?.into_iter());
+    }
+    let row = |partner: &crate::requests::Partner| {
+        vec![
+            partner.agency.0.to_string(),
+            out.time(partner.joined.0),
+            partner.requests.to_string(),
+            if partner.suspended { "suspended".to_owned() } else { String::new() },
+        ]
+    };
+    let rows: Vec<_> = partners.iter().map(row).collect();
+    if !rows.is_empty() {
+        out.table(&["AGENCY", "PARTNER SINCE", "REQUESTS", ""], &[2], rows)?;
+    }
+    let count = u64::try_from(partners.len())?;
+    out.line(if count == 1 { "1 agency".to_owned() } else { format!("{count} agencies") })
+}

@@ -1,0 +1,377 @@
+//! `clipkeep request`: a request's life, and the bundle of what was shared.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use serde_json::json;
+
+use super::agency::desk;
+use super::exit::Exit;
+use super::files;
+use super::get::cut;
+use super::output::Out;
+use super::store_args::StoreArgs;
+use super::when::Span as Duration;
+use crate::ClipId;
+use crate::requests::{
+    AgencyId, AgencyView, Chosen, HouseholdId, RequestId, Span, Submission, Text,
+};
+use crate::types::{Error, Window};
+
+/// Take in a request, screen it, answer it, and hand over what was shared
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  clipkeep request submit springfield-pd --file request.json --dir /srv/clips
+  clipkeep request screening --dir /srv/clips
+  clipkeep request approve r1 --dir /srv/clips
+  clipkeep request accept r1 --household h3 --clip 12-4 --dir /srv/clips
+  clipkeep request deny r1 --household h4 --dir /srv/clips
+  clipkeep request bundle r1 --agency springfield-pd --output evidence.zip --dir /srv/clips
+  clipkeep verify evidence.zip --key \"$(cat street.key)\"
+
+FILE of submit is one JSON object: key, window {from, to}, area {circle {center {lat, lon},
+radius_m}} or {polygon {corners [..]}}, incident, kind, contact, words.")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done with requests. Who may do what is the daemon's to say; whoever has the store's
+/// folder may do all of it.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Agency: ask
+    Submit {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Who asks
+        agency: AgencyId,
+        /// What: a JSON file
+        #[arg(long)]
+        file: PathBuf,
+    },
+    /// Agency: see what it asked
+    List {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Who asked
+        agency: AgencyId,
+    },
+    /// Agency: take a request back
+    Withdraw(OfAgency),
+    /// Agency: give residents more time, once
+    Renew(OfAgency),
+    /// Agency: write what was shared to one file that can be checked
+    Bundle {
+        #[command(flatten)]
+        of: OfAgency,
+        /// The file
+        #[arg(long, short)]
+        output: PathBuf,
+        /// Replace it
+        #[arg(long)]
+        force: bool,
+    },
+    /// Agency: say that these clips were fetched
+    Acknowledge {
+        #[command(flatten)]
+        of: OfAgency,
+        /// A clip; once for each
+        #[arg(long = "clip", required = true)]
+        clips: Vec<ClipId>,
+    },
+    /// Operator: what waits for screening
+    Screening {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Operator: let a request through
+    Approve(OfOperator),
+    /// Operator: refuse a request
+    Reject(OfOperator),
+    /// Operator: keep what a court ordered, also against the resident
+    Order {
+        #[command(flatten)]
+        of: OfResident,
+        /// For how long
+        #[arg(long = "for", value_name = "DURATION")]
+        duration: Duration,
+    },
+    /// Operator: whom to tell of what
+    Notices {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Operator: note that a resident was told, or could not be reached
+    Noticed {
+        #[command(flatten)]
+        of: OfResident,
+        /// Could not be reached: that is no answer
+        #[arg(long)]
+        unreached: bool,
+    },
+    /// Resident: share clips, or parts of them
+    Accept {
+        #[command(flatten)]
+        of: OfResident,
+        /// ID, or ID@FROM/TO for a part; once for each
+        #[arg(long = "clip", required = true)]
+        clips: Vec<Choice>,
+    },
+    /// Resident: say no
+    Deny(OfResident),
+    /// Resident: take the no back, within a day
+    Undo(OfResident),
+    /// Resident: take back what was shared, before it is fetched
+    Revoke(OfResident),
+    /// Print the key that bundles and checkpoints are checked with
+    Key {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Write the certificate that a clip has ended and its bytes were removed
+    Certificate {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// The clip
+        clip: ClipId,
+        /// The file
+        #[arg(long, short)]
+        output: PathBuf,
+    },
+    /// Sign what the ledger is now, for witnesses
+    Checkpoint {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+/// A request and its agency.
+#[derive(Debug, clap::Args)]
+struct OfAgency {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The request
+    request: RequestId,
+    /// Who asked
+    #[arg(long)]
+    agency: AgencyId,
+}
+
+/// A request.
+#[derive(Debug, clap::Args)]
+struct OfOperator {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The request
+    request: RequestId,
+}
+
+/// A request and one household of it.
+#[derive(Debug, clap::Args)]
+struct OfResident {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The request
+    request: RequestId,
+    /// The home
+    #[arg(long)]
+    household: HouseholdId,
+}
+
+/// A clip, or a part of it.
+#[derive(Clone, Debug)]
+struct Choice(ClipId, Option<Span>);
+
+impl FromStr for Choice {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let Some((clip, part)) = text.split_once('@') else {
+            return Ok(Self(text.parse()?, None));
+        };
+        let (from, to) = part.split_once('/').context("want ID@FROM/TO")?;
+        Ok(Self(clip.parse()?, Some(Window::parse(from, to)?.into())))
+    }
+}
+
+pub(super) fn run(args: Args, out: &mut Out) -> anyhow::Result<Exit> {
+    match args.command {
+        Command::Submit { store, agency, file } => {
+            let text = std::io::read_to_string(files::open(&file)?)?;
+            let submission: Submission = serde_json::from_str(&text)
+                .map_err(|error| Error::invalid(format!("{}: {error}", file.display())))?;
+            let view = desk(&store)?.submit(&agency, &submission).map_err(Error::from)?;
+            show(&[view], out)?;
+        }
+        Command::List { store, agency } => {
+            show(&desk(&store)?.agency_views(&agency).map_err(Error::from)?, out)?;
+        }
+        Command::Withdraw(of) => {
+            let view = desk(&of.store)?.withdraw(&of.agency, of.request).map_err(Error::from)?;
+            show(&[view], out)?;
+        }
+        Command::Renew(of) => {
+            let view = desk(&of.store)?.renew(&of.agency, of.request).map_err(Error::from)?;
+            show(&[view], out)?;
+        }
+        Command::Acknowledge { of, clips } => {
+            let desk = desk(&of.store)?;
+            let view = desk.acknowledge(&of.agency, of.request, &clips).map_err(Error::from)?;
+            show(&[view], out)?;
+        }
+        Command::Bundle { of, output, force } => {
+            let desk = desk(&of.store)?;
+            files::write(&output, force, |file| {
+                desk.bundle(&of.agency, of.request, &cut, file).map_err(Error::from)?;
+                Ok(())
+            })?;
+            let key = desk.verifying_key().map_err(Error::from)?;
+            done(of.request, "bundled", out)?;
+            if !out.wants_json() {
+                out.line(format_args!("Check it anywhere, without this store:"))?;
+                let file = output.display();
+                out.line(format_args!("  clipkeep verify {file} --key '{key}'"))?;
+            }
+        }
+        other => return operator_or_resident(other, out),
+    }
+    Ok(Exit::Done)
+}
+
+fn operator_or_resident(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
+    match command {
+        Command::Screening { store } => screening(&store, out)?,
+        Command::Notices { store } => notices(&store, out)?,
+        Command::Key { store } => {
+            let key = desk(&store)?.verifying_key().map_err(Error::from)?.to_string();
+            if out.wants_json() {
+                out.json(&json!({"key": key}))?;
+            } else {
+                out.line(key)?;
+            }
+        }
+        Command::Certificate { store, clip, output } => {
+            let certificate = desk(&store)?.deletion_certificate(clip).map_err(Error::from)?;
+            files::write(&output, false, |file| Ok(file.write_all(&certificate)?))?;
+            if out.wants_json() {
+                out.json(&json!({"clip": clip.to_string(), "done": "certified"}))?;
+            } else {
+                let file = output.display();
+                out.line(format_args!("Clip {clip} has ended: clipkeep verify {file}"))?;
+            }
+        }
+        Command::Checkpoint { store } => {
+            let note = desk(&store)?.checkpoint().map_err(Error::from)?;
+            if out.wants_json() {
+                out.json(&json!({"checkpoint": note}))?;
+            } else {
+                out.line(note.trim_end())?;
+            }
+        }
+        Command::Approve(of) => {
+            desk(&of.store)?.approve(of.request).map_err(Error::from)?;
+            done(of.request, "approved", out)?;
+        }
+        Command::Reject(of) => {
+            desk(&of.store)?.reject(of.request).map_err(Error::from)?;
+            done(of.request, "rejected", out)?;
+        }
+        Command::Order { of, duration } => {
+            let desk = desk(&of.store)?;
+            let hold = desk.order(of.request, of.household, duration.0).map_err(Error::from)?;
+            done(of.request, &format!("ordered: hold {hold}"), out)?;
+        }
+        Command::Noticed { of, unreached } => {
+            let desk = desk(&of.store)?;
+            desk.noticed(of.request, of.household, !unreached).map_err(Error::from)?;
+            done(of.request, "noted", out)?;
+        }
+        Command::Accept { of, clips } => {
+            let chosen: Vec<Chosen> = clips
+                .into_iter()
+                .map(|choice| Chosen { clip: Text(choice.0), part: choice.1 })
+                .collect();
+            desk(&of.store)?.accept(of.household, of.request, &chosen).map_err(Error::from)?;
+            done(of.request, "accepted", out)?;
+        }
+        Command::Deny(of) => {
+            desk(&of.store)?.deny(of.household, of.request).map_err(Error::from)?;
+            done(of.request, "denied", out)?;
+        }
+        Command::Undo(of) => {
+            desk(&of.store)?.undo_denial(of.household, of.request).map_err(Error::from)?;
+            done(of.request, "waiting for an answer again", out)?;
+        }
+        Command::Revoke(of) => {
+            desk(&of.store)?.revoke(of.household, of.request).map_err(Error::from)?;
+            done(of.request, "not shared any more", out)?;
+        }
+        _ => {}
+    }
+    Ok(Exit::Done)
+}
+
+fn done(request: RequestId, what: &str, out: &mut Out) -> anyhow::Result<()> {
+    if out.wants_json() {
+        return out.json(&json!({"request": request.to_string(), "done": what}));
+    }
+    out.line(format_args!("Request {request} {what}."))
+}
+
+fn show(views: &[AgencyView], out: &mut Out) -> anyhow::Result<()> {
+    if out.wants_json() {
+        let views: Result<Vec<_>, _> = views.iter().map(serde_json::to_value).collect();
+        return out.json_list("requests", views?.into_iter());
+    }
+    let row = |view: &AgencyView| {
+        let shared: Vec<String> = view.shared.iter().map(|one| one.clip.0.to_string()).collect();
+        vec![
+            view.request.0.to_string(),
+            view.status.to_owned(),
+            out.time(view.submitted.0),
+            view.deadline.map_or_else(String::new, |at| out.time(at.0)),
+            shared.join(" "),
+        ]
+    };
+    let rows: Vec<_> = views.iter().map(row).collect();
+    if rows.is_empty() {
+        return out.line("0 requests");
+    }
+    out.table(&["REQUEST", "STATUS", "SUBMITTED", "ANSWERS UNTIL", "SHARED CLIPS"], &[], rows)
+}
+
+fn screening(store: &StoreArgs, out: &mut Out) -> anyhow::Result<()> {
+    let waiting = desk(store)?.screening().map_err(Error::from)?;
+    if out.wants_json() {
+        let waiting: Result<Vec<_>, _> = waiting.iter().map(serde_json::to_value).collect();
+        return out.json_list("screening", waiting?.into_iter());
+    }
+    for one in &waiting {
+        let (kind, words) = (&one.submission.kind, &one.submission.words);
+        out.line(format_args!("{} of {}: {kind}. {words}", one.request.0, one.agency.0))?;
+        out.line(format_args!("  would ask {} households", one.households))?;
+        if one.unheld {
+            out.line("  NOT HELD: the hold budget does not suffice; make room, then approve")?;
+        }
+    }
+    out.line(format_args!("{} waiting for screening", waiting.len()))
+}
+
+fn notices(store: &StoreArgs, out: &mut Out) -> anyhow::Result<()> {
+    let notices = desk(store)?.notices().map_err(Error::from)?;
+    if out.wants_json() {
+        let notices = notices.iter().map(|(request, household, contact)| {
+            json!({"request": request.to_string(), "household": household.to_string(),
+                "contact": contact})
+        });
+        return out.json_list("notices", notices);
+    }
+    for (request, household, contact) in &notices {
+        out.line(format_args!("{request}: tell {household} ({contact})"))?;
+    }
+    out.line(format_args!("{} to tell", notices.len()))
+}
