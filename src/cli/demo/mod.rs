@@ -1,5 +1,5 @@
-//! `clipkeep demo`: twelve days of four cameras in a few seconds, told to somebody who knows
-//! nothing of the project.
+//! `clipkeep demo`: twelve days of four cameras in a few seconds, and then a street of twelve homes
+//! that the police ask, told to somebody who knows nothing of the project.
 //!
 //! Real H.264 clips go through the real store on a clock that we turn by hand. Every claim of the
 //! story is checked against the store as it is made; a claim that fails ends the demo with an
@@ -11,6 +11,8 @@
 
 mod export;
 mod marks;
+#[cfg(feature = "requests")]
+mod neighbours;
 mod scenario;
 mod story;
 mod timeline;
@@ -64,6 +66,8 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     let mut story = Story::new(out);
     let scenario = Scenario::open(&dir, args.fast)?;
     let timeline = play(scenario, temporary.path(), &mut story)?;
+    #[cfg(feature = "requests")]
+    neighbours::play(temporary.path(), &mut story)?;
     let (passed, failed) = story.count();
     if args.json {
         let checks = story.into_checks();
