@@ -91,6 +91,7 @@ impl StreamRecorder {
 
     /// Leaves the clip as it is: truncated at its last durable fragment, because its sender
     /// vanished.
+    #[cfg(feature = "daemon")]
     pub(crate) fn abandon(&mut self) {
         if self.recorder.take().is_some() {
             self.recorded.clips += 1;

@@ -2,8 +2,8 @@
 //!
 //! It claims what the log shows and no more: that the store put on record why the clip ended and
 //! that it removed its bytes. The entries are shown to be in the log; that none was left out (one
-//! that moved the clip elsewhere, say) is the word of the store's key, which signs the whole. What a
-//! disk keeps of overwritten blocks, and what copies somebody made before, no log can show.
+//! that moved the clip elsewhere, say) is the word of the store's key, which signs the whole. What
+//! a disk keeps of overwritten blocks, and what copies somebody made before, no log can show.
 
 use std::collections::BTreeMap;
 

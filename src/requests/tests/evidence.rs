@@ -266,14 +266,13 @@ fn resigned(
     let kind = "application/vnd.clipkeep.evidence+json";
     let signed =
         [format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).as_bytes(), &payload].concat();
-    let envelope = format!(
-        "{{\"payload\":\"{}\",\"payloadType\":\"{kind}\",\"signatures\":[{{\"keyid\":\"{}\",\"sig\":\
-         \"{}\"}}]}}",
-        engine.encode(&payload),
-        key.verifying_key(),
-        engine.encode(key.sign(&signed))
-    );
-    archive.add("manifest.json", envelope.into_bytes()).unwrap();
+    let sig = engine.encode(key.sign(&signed));
+    let envelope = serde_json::json!({
+        "payload": engine.encode(&payload),
+        "payloadType": kind,
+        "signatures": [{"keyid": key.verifying_key().to_string(), "sig": sig}],
+    });
+    archive.add("manifest.json", serde_json::to_vec(&envelope).unwrap()).unwrap();
     let mut bytes = Vec::new();
     archive.add("SHA256SUMS", Vec::new()).unwrap();
     archive.write_to(&mut bytes).unwrap();

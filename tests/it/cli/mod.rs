@@ -3,6 +3,8 @@
 mod basics;
 mod damage;
 mod demo;
+#[cfg(feature = "requests")]
+mod evidence;
 mod export;
 mod holds;
 mod import;
