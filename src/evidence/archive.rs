@@ -328,7 +328,9 @@ mod tests {
         bytes
     }
 
-    fn read(bytes: &[u8]) -> Result<Vec<(String, Option<Vec<u8>>)>, ArchiveError> {
+    type Named = (String, Option<Vec<u8>>);
+
+    fn read(bytes: &[u8]) -> Result<Vec<Named>, ArchiveError> {
         let mut reader = ArchiveReader::new(bytes);
         let mut members = Vec::new();
         while let Some(member) = reader.next_member(10)? {

@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn hex(hash: &Hash) -> String {
-        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        blake3::Hash::from_bytes(*hash).to_hex().to_string()
     }
 
     #[test]
@@ -214,7 +214,9 @@ mod tests {
             b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
         ];
         let mut tree = Tree::default();
-        inputs.iter().for_each(|input| tree.push(input));
+        for input in inputs {
+            tree.push(input);
+        }
         let root = |size| hex(&tree.root(size).unwrap());
         assert_eq!(root(0), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(root(1), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");

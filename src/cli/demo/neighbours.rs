@@ -3,12 +3,13 @@
 //! Two streets live side by side that differ in one thing: in the first a resident says no, in the
 //! second the same resident says nothing. What the department hears must be the same bytes.
 
-use std::fs::File;
+use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::scenario::CAMERAS;
 use super::story::Story;
+use crate::cli::files;
 use crate::cli::get::cut;
 use crate::requests::evidence::{check, check_certificate};
 use crate::requests::{
@@ -231,10 +232,11 @@ fn answer(
 fn hand_over(street: &Street, work: &Path, story: &mut Story<'_>) -> anyhow::Result<PathBuf> {
     story.act("The department fetches what was shared")?;
     let path = work.join("evidence.zip");
-    let mut file = File::create(&path).map_err(|error| Error::io("write", &path, error))?;
-    street.desk.bundle(&agency()?, REQUEST, &cut, &mut file).map_err(Error::from)?;
+    files::write(&path, true, |file| {
+        Ok(street.desk.bundle(&agency()?, REQUEST, &cut, file).map_err(Error::from)?)
+    })?;
     let key = street.desk.verifying_key().map_err(Error::from)?;
-    let report = check(std::io::BufReader::new(File::open(&path)?), &[key]);
+    let report = check(BufReader::new(files::open(&path)?), &[key]);
     story.say(
         "One zip file: the video, who agreed to what, and the proof of each step against the \
          signed ledger. It is checked by `clipkeep verify evidence.zip` with no store at hand.",
@@ -245,7 +247,8 @@ fn hand_over(street: &Street, work: &Path, story: &mut Story<'_>) -> anyhow::Res
 
 /// One byte.
 fn forge(bundle: &Path, street: &Street, story: &mut Story<'_>) -> anyhow::Result<()> {
-    let mut bytes = std::fs::read(bundle)?;
+    let mut bytes = Vec::new();
+    files::open(bundle)?.read_to_end(&mut bytes)?;
     let middle = bytes.len() / 2;
     if let Some(byte) = bytes.get_mut(middle) {
         *byte ^= 1;

@@ -259,28 +259,27 @@ impl Story {
         keys: &[VerifyingKey],
         report: &mut Report,
     ) -> Self {
-        let mut story = Self::default();
-        story.clips = json(members, CLIPS, report).unwrap_or_default();
+        let clips = json(members, CLIPS, report).unwrap_or_default();
+        let mut story = Self { clips, ..Self::default() };
         let Some(entries) = json::<Entries>(members, ENTRIES, report) else { return story };
         let Some(log) = checkpoint(members, CHECKPOINT, manifest, keys, report) else {
             return story;
         };
         check_beginning(members, &entries, &log, manifest, keys, report);
-        let store: Option<[u8; 16]> = store_id(&manifest.store);
+        let salt: Option<[u8; 16]> = store_id(&manifest.store);
         for proved in &entries.entries {
             let path: Option<Vec<Hash>> = proved.path.iter().map(hash_of).collect();
             let leaf = leaf_hash(&proved.entry.0);
             let holds = path.is_some_and(|path| {
                 verify_inclusion(&leaf, proved.index, log.size, &path, &log.root)
             });
-            let decoded = store.and_then(|store| Entry::decode(&proved.entry.0, &store).ok());
-            match decoded.filter(|(_, len)| holds && *len == proved.entry.0.len()) {
-                Some((entry, _)) => story.take(entry, manifest),
-                None => {
-                    let what =
-                        format!("entry {} is not in the log of the checkpoint", proved.index);
-                    report.find(Class::Unproved, None, what);
-                }
+            let decoded = salt.and_then(|salt| Entry::decode(&proved.entry.0, &salt).ok());
+            let whole = decoded.filter(|(_, len)| holds && *len == proved.entry.0.len());
+            if let Some((entry, _)) = whole {
+                story.take(entry, manifest);
+            } else {
+                let what = format!("entry {} is not in the log of the checkpoint", proved.index);
+                report.find(Class::Unproved, None, what);
             }
         }
         story

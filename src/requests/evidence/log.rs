@@ -24,6 +24,9 @@ pub(super) struct Log {
     pub(super) at: Timestamp,
 }
 
+/// A log, its checkpoint, and the size and text of the one before.
+type SignedLog = (Log, String, Option<(u64, String)>);
+
 impl Desk {
     /// The key that the checkpoints and bundles of this store are checked with.
     ///
@@ -58,8 +61,8 @@ impl Desk {
         Ok(self.sign_log()?.1)
     }
 
-    /// The log, the checkpoint over all of it, and the one that was signed before.
-    pub(super) fn sign_log(&self) -> Result<(Log, String, Option<(u64, String)>), Refusal> {
+    /// The log, the checkpoint over all of it, and the one that was signed before with its size.
+    pub(super) fn sign_log(&self) -> Result<SignedLog, Refusal> {
         let key = self.signing_key()?;
         let log = self.read_log()?;
         let size = u64::try_from(log.tree.len()).unwrap_or(u64::MAX);

@@ -48,7 +48,7 @@ fn changed(bundle: &[u8], name: &str, change: impl FnOnce(Vec<u8>) -> Option<Vec
         }
     }
     let line = |(name, hash): (&String, &[u8; 32])| {
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = blake3::Hash::from_bytes(*hash).to_hex();
         format!("{hex}  {name}\n")
     };
     let sums: String = archive.hashes().iter().map(line).collect();
@@ -259,7 +259,7 @@ fn resigned(
     }
     change(&mut payload);
     for (name, hash) in archive.hashes() {
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = blake3::Hash::from_bytes(hash).to_hex().to_string();
         payload["files"][&name] = hex.into();
     }
     let payload = serde_json::to_vec(&payload).unwrap();

@@ -72,8 +72,8 @@ fn members(bundle: &[u8]) -> Vec<(String, Vec<u8>)> {
     members
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn hex(hash: &[u8; 32]) -> String {
+    blake3::Hash::from_bytes(*hash).to_hex().to_string()
 }
 
 /// The bundle signed again with its manifest changed, and without the entries that `without` is in.
