@@ -10,6 +10,7 @@ use crate::format::footer::{Footer, Part, RecordRef};
 use crate::format::record::RecordHeader;
 use crate::types::{CameraId, ClipId, Timestamp};
 
+use super::parts::fragments_of;
 use super::{FoundPart, PartRecords};
 
 /// The parts of one open segment.
@@ -255,6 +256,7 @@ impl DraftPart {
             part: Part { records_count: count(self.records.len()), ..self.part.clone() },
             camera: camera.clone(),
             end_offset,
+            fragments: count(fragments_of(&self.records)),
         }
     }
 }

@@ -35,4 +35,6 @@ pub(crate) struct FoundPart {
     pub(crate) camera: CameraId,
     /// Where the part's last payload byte ends in the clip.
     pub(crate) end_offset: u64,
+    /// How many of its records have bytes of the clip: the last one may only end it.
+    pub(crate) fragments: u32,
 }

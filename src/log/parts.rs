@@ -81,9 +81,11 @@ impl SealedParts {
 
     fn found(&self, part: &Part) -> Option<FoundPart> {
         let camera = self.footer.cameras.get(position(part.camera))?.clone();
-        let last = self.footer.records_of(part)?.last()?;
+        let records = self.footer.records_of(part)?;
+        let last = records.last()?;
         let end_offset = last.clip_offset + u64::from(last.payload_bytes);
-        Some(FoundPart { part: part.clone(), camera, end_offset })
+        let fragments = u32::try_from(fragments_of(records)).unwrap_or(u32::MAX);
+        Some(FoundPart { part: part.clone(), camera, end_offset, fragments })
     }
 }
 
@@ -119,6 +121,12 @@ impl PartRecords {
         let chunks = crate::format::record::chunk_count(record.payload_bytes);
         crcs.get(start..start.saturating_add(position(chunks))).unwrap_or_default()
     }
+}
+
+/// How many of the records of a part have bytes: all but one behind them that only ends the clip.
+pub(super) fn fragments_of(records: &[RecordRef]) -> usize {
+    let ends_only = records.last().is_some_and(|last| last.payload_bytes == 0);
+    records.len() - usize::from(ends_only)
 }
 
 fn position(number: u32) -> usize {

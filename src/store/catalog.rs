@@ -302,7 +302,7 @@ impl Catalog {
             digest: last.part.digest,
             uncertainty: Duration::from_micros(first.part.uncertainty_us),
             class: first.part.class,
-            fragments: found().map(|part| part.records_count).sum(),
+            fragments: parts.iter().map(|(_, found)| found.fragments).sum(),
         }
     }
 

@@ -348,6 +348,8 @@ struct OpenClip {
     slot: Arc<ClipSlot>,
     hasher: blake3::Hasher,
     sequence: u32,
+    /// The records so far that have bytes.
+    fragments: u32,
     len: u64,
     start: Timestamp,
     position: Timestamp,
@@ -369,6 +371,7 @@ impl OpenClip {
             slot: Arc::default(),
             hasher: blake3::Hasher::new(),
             sequence: 0,
+            fragments: 0,
             len: 0,
             start: clip.start,
             position: clip.start,
@@ -437,6 +440,7 @@ impl OpenClip {
             durable_block: 0,
         };
         self.sequence += 1;
+        self.fragments += u32::from(!payload.is_empty());
         self.len += u64::from(header.payload_bytes);
         let chunk_crcs = record::chunk_crcs(&payload);
         Submission { slot: Arc::clone(&self.slot), header, chunk_crcs, payload }
@@ -472,7 +476,7 @@ impl OpenClip {
             digest: *self.hasher.finalize().as_bytes(),
             uncertainty: self.clip.uncertainty,
             class: self.class,
-            fragments: self.sequence,
+            fragments: self.fragments,
         })
     }
 

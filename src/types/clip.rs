@@ -175,7 +175,8 @@ impl Clip {
         self.class
     }
 
-    /// How many fragments it is stored as.
+    /// How many fragments it is stored as: one for each [`crate::Recorder::write`], and of one that
+    /// is longer than 1 MiB each begun MiB. The record that only ends a clip is none.
     #[must_use]
     pub fn fragments(&self) -> u32 {
         self.fragments

@@ -258,7 +258,7 @@ impl Closed {
     }
 }
 
-/// A recording has a record for each fragment, besides the one that ends it.
+/// A recording has a record for each fragment; what comes at once has one for each MiB.
 fn record_bytes(clip: &Clip) -> usize {
     if clip.fragments() > 2 { FRAGMENT } else { RECORD }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use clipkeep::{Clip, ClipState, ErrorKind, Media, NewClip, Recorder};
 
-use crate::store_kit::{MINUTE, SEGMENT_BYTES, TestStore, at, camera, kind_of, minutes, noise};
+use crate::store_kit::{
+    DAY, MINUTE, SEGMENT_BYTES, TestStore, at, camera, kind_of, minutes, noise,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -41,6 +43,38 @@ fn fragments_are_readable_and_durable_as_they_come() {
     assert_eq!((cut.state(), cut.window()), (ClipState::Truncated, clip.window()));
     assert_eq!(store.read(clip.id()).unwrap().to_vec().unwrap(), b"init-one;one;two;");
     assert_eq!(store.opening().clips_truncated, 1);
+}
+
+#[test]
+fn the_record_that_only_ends_a_clip_is_no_fragment() {
+    const MIB: usize = 1 << 20;
+    let t = TestStore::new();
+    let mut recorder = recorder(&t);
+    for len in [5, MIB, 3, 4, MIB + MIB / 2] {
+        recorder.write(noise(1, len), SECOND).unwrap();
+    }
+    assert_eq!(clips(&t)[0].fragments(), 6, "while it is recorded");
+    // One a write, and the last is longer than 1 MiB.
+    let ended = recorder.finish().unwrap();
+    let cut = {
+        let mut recorder = self::recorder(&t);
+        recorder.write(&b"cut off"[..], SECOND).unwrap();
+        recorder.clips()[0]
+    };
+    // Here the last record has bytes.
+    let whole = t.clip("yard", 10, "whole");
+    let held = t.keep("door", minutes(0, 1));
+    let counted = |t: &TestStore| {
+        [ended.id(), cut, whole.id()].map(|id| t.store.clip(id).map(|clip| clip.fragments()).ok())
+    };
+    assert_eq!((ended.fragments(), whole.fragments()), (6, 1));
+    assert_eq!(counted(&t), [Some(6), Some(1), Some(1)], "in an open segment");
+    t.store.seal().unwrap();
+    assert_eq!(counted(&t), [Some(6), Some(1), Some(1)], "in a sealed one");
+    t.pass(11 * DAY);
+    t.sweep();
+    assert!(t.store.hold(held).unwrap().protects());
+    assert_eq!(counted(&t.reopen()), [Some(6), Some(1), None], "moved");
 }
 
 #[test]
