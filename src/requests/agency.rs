@@ -157,6 +157,7 @@ impl Desk {
             key,
             fingerprint,
             cost,
+            screened_by: Text(change.now().saturating_add(self.rules.screening)),
         })?;
         change.note(Event::Matched {
             request: Text(request),
@@ -285,7 +286,7 @@ impl Desk {
         let inside = self.inside.lock();
         let request = own(&inside.state, agency, id)?;
         let suspended = partner(&inside.state, agency).is_err();
-        Ok(request.view(id, now, &self.rules, suspended))
+        Ok(request.view(id, now, suspended))
     }
 
     /// The requests of an agency, oldest first.
@@ -301,7 +302,7 @@ impl Desk {
         }
         let suspended = partner(&inside.state, agency).is_err();
         let own = inside.state.requests.iter().filter(|(_, request)| request.agency == *agency);
-        Ok(own.map(|(id, request)| request.view(*id, now, &self.rules, suspended)).collect())
+        Ok(own.map(|(id, request)| request.view(*id, now, suspended)).collect())
     }
 }
 
@@ -333,11 +334,9 @@ impl Request {
         shared
     }
 
-    fn view(&self, id: RequestId, now: Timestamp, rules: &Rules, suspended: bool) -> AgencyView {
+    fn view(&self, id: RequestId, now: Timestamp, suspended: bool) -> AgencyView {
         let (status, deadline) = match &self.stage {
-            Stage::Screening { .. } if self.submitted.saturating_add(rules.screening) <= now => {
-                ("rejected", None)
-            }
+            Stage::Screening { .. } if self.screened_by <= now => ("rejected", None),
             Stage::Screening { .. } => ("received", None),
             Stage::Rejected => ("rejected", None),
             Stage::Open { deadline } if now < *deadline => ("open", Some(*deadline)),

@@ -149,12 +149,11 @@ impl Desk {
     /// `Store` when the ledger cannot be written.
     pub fn settle(&self) -> Result<(), Refusal> {
         let now = self.store.trusted_now();
-        if self.inside.lock().state.due(now, &self.rules).is_empty() {
+        if self.inside.lock().state.ended(now).is_empty() {
             return Ok(());
         }
-        let rules = self.rules;
         self.change_now(|inside, change| {
-            for due in inside.state.due(change.now(), &rules) {
+            for due in inside.state.ended(change.now()) {
                 end(&inside.state, change, &due)?;
             }
             Ok(())
@@ -166,7 +165,7 @@ impl Desk {
     pub fn disagreements(&self) -> Vec<String> {
         let inside = self.inside.lock();
         let now = self.store.trusted_now();
-        let (needed, mut found) = inside.state.needed(&self.rules);
+        let (needed, mut found) = inside.state.needed();
         for (hold, until, what) in &needed {
             // Past its time the hold may have lapsed before the request is settled.
             let protects = self.store.hold(*hold).is_ok_and(|hold| hold.protects());
@@ -227,11 +226,11 @@ pub(super) enum Due {
 
 impl State {
     /// The holds that requests need now, until when and for what; and what cannot be.
-    fn needed(&self, rules: &Rules) -> (Vec<(HoldId, Timestamp, String)>, Vec<String>) {
+    fn needed(&self) -> (Vec<(HoldId, Timestamp, String)>, Vec<String>) {
         let (mut needed, mut wrong) = (Vec::new(), Vec::new());
         for (id, request) in &self.requests {
             if let Stage::Screening { holds } = &request.stage {
-                let until = request.submitted.saturating_add(rules.screening);
+                let until = request.screened_by;
                 let all_left = request.asked.values().all(|asked| asked.answer == Answer::OptedOut);
                 let holds = holds.iter().filter(|_| !all_left);
                 needed.extend(holds.map(|hold| (*hold, until, format!("{id}: screening"))));
@@ -256,26 +255,24 @@ impl State {
     }
 
     /// What time has ended at `now`.
-    fn due(&self, now: Timestamp, rules: &Rules) -> Vec<Due> {
-        let mut due = Vec::new();
-        for id in &self.running {
+    fn ended(&self, now: Timestamp) -> Vec<Due> {
+        let mut ended = Vec::new();
+        for (_, id) in self.due.range(..=(now, RequestId(u32::MAX))) {
             let Some(request) = self.requests.get(id) else { continue };
             match &request.stage {
-                Stage::Screening { .. }
-                    if request.submitted.saturating_add(rules.screening) <= now =>
-                {
-                    due.push(Due::Screening(*id));
+                Stage::Screening { .. } if request.screened_by <= now => {
+                    ended.push(Due::Screening(*id));
                 }
-                Stage::Open { deadline } if *deadline <= now => due.push(Due::Deadline(*id)),
+                Stage::Open { deadline } if *deadline <= now => ended.push(Due::Deadline(*id)),
                 _ => {}
             }
             for (household, asked) in &request.asked {
                 if matches!(&asked.answer, Answer::Accepted { until, .. } if *until <= now) {
-                    due.push(Due::Fetching(*id, *household));
+                    ended.push(Due::Fetching(*id, *household));
                 }
             }
         }
-        due
+        ended
     }
 }
 

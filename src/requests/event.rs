@@ -4,7 +4,7 @@
 //! Each is one JSON object, `event` naming its kind. They hold ids, times and commitments, and
 //! nothing that says who somebody is, where somebody lives, or what somebody wrote: the ledger is
 //! kept for ever and is shown to those who check it. What a commitment stands for is in the
-//! [`super::private`] records, and can be destroyed.
+//! `private` records, and can be destroyed.
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,8 @@ pub enum Event {
         /// Tells whether a repeated submission is the same, and nothing else.
         fingerprint: Commitment,
         cost: u64,
+        /// When screening is over at the latest.
+        screened_by: Text<Timestamp>,
     },
     /// Whom a request would ask, under which provisional holds. Noted with its submission.
     Matched {

@@ -4,7 +4,7 @@
 //! pins footage so that there is something to answer about; it gives nobody access. What happened
 //! is in the ledger as notes, in one batch with the holds that it placed or ended, and where every
 //! request stands follows from them alone; what is personal is in records beside it, which can be
-//! destroyed ([`private`]).
+//! destroyed (`private`).
 //!
 //! The rules are those of the design's document on holds, requests and evidence; docs/REQUESTS.md
 //! lists each with the test that shows it.

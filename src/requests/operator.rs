@@ -105,7 +105,7 @@ impl Desk {
                 return Ok(());
             }
             change.note(Event::AgencySuspended { agency: Text(agency.clone()) })?;
-            for id in &state.running {
+            for id in state.running.keys() {
                 let request = state.requests.get(id).filter(|one| one.agency == *agency);
                 let running = request.filter(|request| {
                     matches!(request.stage, Stage::Screening { .. })
@@ -190,7 +190,7 @@ impl Desk {
     pub fn screening(&self) -> Result<Vec<Screening>, Refusal> {
         let records = Records::open(self.store.vfs())?;
         let inside = self.inside.lock();
-        let running = inside.state.running.iter();
+        let running = inside.state.running.keys();
         let requests = running.filter_map(|id| Some((id, inside.state.requests.get(id)?)));
         requests
             .filter(|(_, request)| matches!(request.stage, Stage::Screening { .. }))
@@ -298,7 +298,7 @@ impl Desk {
         let records = Records::open(self.store.vfs())?;
         let inside = self.inside.lock();
         let mut notices = Vec::new();
-        for id in &inside.state.running {
+        for id in inside.state.running.keys() {
             let Some(request) = inside.state.requests.get(id) else { continue };
             let wanted = 1 + u32::from(request.renewed);
             for (household, asked) in &request.asked {

@@ -207,7 +207,7 @@ impl Desk {
                 let message = format!("erase clip {clip}: a court order covers it");
                 return Err(crate::Error::new(ErrorKind::Held, message).into());
             }
-            for id in &inside.state.running {
+            for id in inside.state.running.keys() {
                 let Some(request) = inside.state.requests.get(id) else { continue };
                 let Some(asked) = request.asked.get(&household) else { continue };
                 if !asked.is_about(request, &found) {
@@ -446,7 +446,7 @@ fn let_go(
     change: &mut Change<'_, '_>,
     household: HouseholdId,
 ) -> Result<(), Refusal> {
-    for id in &state.running {
+    for id in state.running.keys() {
         let Some(request) = state.requests.get(id) else { continue };
         let Some(asked) = request.asked.get(&household) else { continue };
         match (&asked.answer, &request.stage) {

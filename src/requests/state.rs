@@ -9,6 +9,7 @@ use crate::{CameraId, ClipId, HoldId, Timestamp, Window};
 
 use super::event::{Chosen, Event};
 use super::private::Commitment;
+use super::text::Text;
 use super::{AgencyId, HouseholdId, PostId, RequestId};
 
 /// Everything that the notes say.
@@ -27,8 +28,10 @@ pub(super) struct State {
     pub(super) days: BTreeMap<(AgencyId, i64), u64>,
     /// What was signed of the log: size and root.
     pub(super) checkpoints: BTreeMap<u64, String>,
-    /// The requests that time can change.
-    pub(super) running: BTreeSet<RequestId>,
+    /// The requests that time can change, with when it does next.
+    pub(super) running: BTreeMap<RequestId, Timestamp>,
+    /// The same by time.
+    pub(super) due: BTreeSet<(Timestamp, RequestId)>,
 }
 
 /// What was asked for about an incident.
@@ -72,6 +75,8 @@ pub(super) struct Request {
     pub(super) incident: Commitment,
     pub(super) cost: u64,
     pub(super) submitted: Timestamp,
+    /// When screening is over at the latest.
+    pub(super) screened_by: Timestamp,
     /// Position of its submission in the ledger.
     pub(super) position: u64,
     pub(super) stage: Stage,
@@ -206,8 +211,8 @@ impl State {
             Event::Rejected { request, .. } => self.end(request.0, &Stage::Rejected),
             Event::Withdrawn { request } => self.end(request.0, &Stage::Withdrawn),
             Event::Closed { request } => self.end(request.0, &Stage::Closed),
-            Event::Approved { request, deadline, holds } => {
-                let Some(request) = self.requests.get_mut(&request.0) else { return };
+            Event::Approved { request: Text(id), deadline, holds } => {
+                let Some(request) = self.requests.get_mut(&id) else { return };
                 request.stage = Stage::Open { deadline: deadline.0 };
                 request.unheld = false;
                 for (household, hold) in holds {
@@ -215,11 +220,13 @@ impl State {
                         asked.answer = Answer::Pending { hold: hold.0 };
                     }
                 }
+                self.note_running(id);
             }
-            Event::Renewed { request, deadline } => {
-                let Some(request) = self.requests.get_mut(&request.0) else { return };
+            Event::Renewed { request: Text(id), deadline } => {
+                let Some(request) = self.requests.get_mut(&id) else { return };
                 request.stage = Stage::Open { deadline: deadline.0 };
                 request.renewed = true;
+                self.note_running(id);
             }
             other => self.answer(other),
         }
@@ -245,7 +252,7 @@ impl State {
         if let Some(household) = self.households.get_mut(&household) {
             household.opted_out = true;
         }
-        for id in &self.running {
+        for id in self.running.keys() {
             let Some(request) = self.requests.get_mut(id) else { continue };
             let asked = request.asked.get_mut(&household);
             let waiting = asked
@@ -257,8 +264,17 @@ impl State {
     }
 
     fn submit(&mut self, event: Event, at: Timestamp, position: u64) {
-        let Event::Submitted { request, agency, window, paper, incident, key, fingerprint, cost } =
-            event
+        let Event::Submitted {
+            request,
+            agency,
+            window,
+            paper,
+            incident,
+            key,
+            fingerprint,
+            cost,
+            screened_by,
+        } = event
         else {
             return;
         };
@@ -266,7 +282,6 @@ impl State {
             agency.requests += 1;
         }
         self.submissions.insert((agency.0.clone(), key), (request.0, fingerprint));
-        self.running.insert(request.0);
         let about = self.incidents.entry(incident).or_default();
         about.requests += 1;
         about.cost = about.cost.saturating_add(cost);
@@ -279,6 +294,7 @@ impl State {
             incident,
             cost,
             submitted: at,
+            screened_by: screened_by.0,
             position,
             stage: Stage::Screening { holds: Vec::new() },
             unheld: false,
@@ -286,6 +302,7 @@ impl State {
             asked: BTreeMap::new(),
         };
         self.requests.insert(request.0, new);
+        self.note_running(request.0);
     }
 
     /// A request is over as a whole; who had not answered is not asked any more. What was accepted
@@ -345,17 +362,32 @@ impl State {
         self.note_running(id);
     }
 
-    /// Keeps `running` right: screening and deadlines run out, and so does what waits to be
-    /// fetched.
+    /// Keeps `running` and `due` right: screening and deadlines run out, and so does what waits to
+    /// be fetched.
     fn note_running(&mut self, id: RequestId) {
-        let Some(request) = self.requests.get(&id) else { return };
-        let stage_runs = matches!(request.stage, Stage::Screening { .. } | Stage::Open { .. });
-        let waits = |asked: &Asked| matches!(asked.answer, Answer::Accepted { .. });
-        if stage_runs || request.asked.values().any(waits) {
-            self.running.insert(id);
-        } else {
-            self.running.remove(&id);
+        if let Some(before) = self.running.remove(&id) {
+            self.due.remove(&(before, id));
         }
+        if let Some(next) = self.requests.get(&id).and_then(Request::next_due) {
+            self.running.insert(id, next);
+            self.due.insert((next, id));
+        }
+    }
+}
+
+impl Request {
+    /// When time changes something of it next.
+    fn next_due(&self) -> Option<Timestamp> {
+        let stage = match self.stage {
+            Stage::Screening { .. } => Some(self.screened_by),
+            Stage::Open { deadline } => Some(deadline),
+            _ => None,
+        };
+        let fetching = self.asked.values().filter_map(|asked| match asked.answer {
+            Answer::Accepted { until, .. } => Some(until),
+            _ => None,
+        });
+        stage.into_iter().chain(fetching).min()
     }
 }
 
