@@ -68,7 +68,7 @@
 //! | none | the engine, for linking into a hub |
 //! | `media` | `media`: cutting fragmented MP4 into clips, one playable MP4 for a window |
 //! | `bench` | `workload`: a seeded workload over the store, and the raw limit of its disk |
-//! | `evidence` | `evidence`: the ledger as a transparency log, and bundles that are checked offline |
+//! | `evidence` | `evidence`: the ledger as a transparency log, containers of bundles |
 //! | `requests` (default) | `requests`: from an agency's request to the resident's answer |
 //! | `daemon` (default) | `daemon`: the store over HTTP, `clipkeep serve` |
 //! | `cli` (default) | the `clipkeep` binary |
