@@ -355,7 +355,8 @@ fn screening(store: &StoreArgs, out: &mut Out) -> anyhow::Result<()> {
         out.line(format_args!("{} of {}: {kind}. {words}", one.request.0, one.agency.0))?;
         out.line(format_args!("  would ask {} households", one.households))?;
         if one.unheld {
-            out.line("  NOT HELD: the hold budget does not suffice; make room, then approve")?;
+            out.line("  NOT HELD: the hold budget does not suffice (make room, then approve),")?;
+            out.line("  or it would ask more than 1,024 cameras (reject it)")?;
         }
     }
     out.line(format_args!("{} waiting for screening", waiting.len()))

@@ -118,3 +118,16 @@ fn push_line(started: &Started, url: &str, token: &str) -> String {
          -method POST {url}/v1/cameras/front-door/stream"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_the_line_that_is_printed() {
+        let address = "127.0.0.1:9300".parse().unwrap();
+        let started = Started { address, tls: false, wants_tokens: true, tokens: Vec::new() };
+        let line = push_line(&started, "http://127.0.0.1:9300", "TOKEN");
+        assert!(include_str!("../../README.md").contains(&line), "README.md has not\n{line}");
+    }
+}

@@ -15,8 +15,8 @@ use super::state::{Answer, Request, Stage, State, day};
 use super::text::{Span, Text};
 use super::{AgencyId, HouseholdId, Refusal, RequestId, Rules};
 
-/// A hold has at most this many ranges.
-const CAMERAS_PER_HOLD: usize = 1024;
+/// A request asks at most this many cameras: what one hold and one batch of the ledger can have.
+const CAMERAS_MAX: usize = 1024;
 
 /// What an agency asks: nothing of it can be changed afterwards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -144,10 +144,16 @@ impl Desk {
         self.check_budgets(state, agency, incident, cost, change.now())?;
         let request = state.requests.keys().next_back().copied().unwrap_or_default().next();
         let paper = Records::open(self.store.vfs())?.write(&request.to_string(), submission)?;
-        let asked = matching(inside, &submission.area);
+        let mut asked = matching(inside, &submission.area);
         let cameras: Vec<CameraId> =
             asked.iter().flat_map(|(_, cameras)| cameras).cloned().collect();
-        let (holds, unheld) = hold_all(change, request, agency, &cameras, window)?;
+        let hold = if cameras.len() <= CAMERAS_MAX {
+            hold_all(change, request, agency, cameras, window)?
+        } else {
+            // Nobody is asked, the operator is told, and the agency hears what it always hears.
+            asked.clear();
+            Provisional::Refused
+        };
         change.note(Event::Submitted {
             request: Text(request),
             agency: Text(agency.clone()),
@@ -168,8 +174,11 @@ impl Desk {
                     cameras: cameras.into_iter().map(Text).collect(),
                 })
                 .collect(),
-            holds: holds.into_iter().map(Text).collect(),
-            unheld,
+            unheld: hold == Provisional::Refused,
+            holds: match hold {
+                Provisional::Held(hold) => vec![Text(hold)],
+                Provisional::NothingToHold | Provisional::Refused => Vec::new(),
+            },
         })?;
         Ok(request)
     }
@@ -407,31 +416,35 @@ fn matching(inside: &Inside, area: &Area) -> Vec<(HouseholdId, Vec<CameraId>)> {
     asked.filter(|(_, cameras)| !cameras.is_empty()).collect()
 }
 
-/// Provisional holds on all of `cameras`, or none and true where the budget does not suffice: the
-/// agency must not learn from a refusal that there is footage.
+/// What became of the provisional hold of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Provisional {
+    Held(HoldId),
+    NothingToHold,
+    /// The hold budget does not suffice, or it would ask too many: for the operator to see, because
+    /// from a refusal the agency would learn that there is footage.
+    Refused,
+}
+
+/// A provisional hold on all of `cameras`.
 fn hold_all(
     change: &mut Change<'_, '_>,
     request: RequestId,
     agency: &AgencyId,
-    cameras: &[CameraId],
+    cameras: Vec<CameraId>,
     window: Window,
-) -> Result<(Vec<HoldId>, bool), Refusal> {
-    let before = change.tx.mark();
-    let mut holds = Vec::new();
-    for cameras in cameras.chunks(CAMERAS_PER_HOLD) {
-        let hold = NewHold::new(cameras.iter().cloned(), window)
-            .cause(HoldCause::Provisional)
-            .reference(format!("request {request}"))
-            .actor(ACTOR)
-            .agency(agency.as_str());
-        match change.tx.place_hold(hold) {
-            Ok(hold) => holds.push(hold),
-            Err(error) if error.kind() == ErrorKind::HoldBudget => {
-                change.tx.back_to(before);
-                return Ok((Vec::new(), true));
-            }
-            Err(error) => return Err(error.into()),
-        }
+) -> Result<Provisional, Refusal> {
+    if cameras.is_empty() {
+        return Ok(Provisional::NothingToHold);
     }
-    Ok((holds, false))
+    let hold = NewHold::new(cameras, window)
+        .cause(HoldCause::Provisional)
+        .reference(format!("request {request}"))
+        .actor(ACTOR)
+        .agency(agency.as_str());
+    match change.tx.place_hold(hold) {
+        Ok(hold) => Ok(Provisional::Held(hold)),
+        Err(error) if error.kind() == ErrorKind::HoldBudget => Ok(Provisional::Refused),
+        Err(error) => Err(error.into()),
+    }
 }

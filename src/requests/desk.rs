@@ -104,6 +104,7 @@ impl Desk {
         let inside = Mutex::new(Inside { state, places });
         let desk = Self { store, rules, key, inside };
         desk.resume_erasing()?;
+        desk.withdraw_suspended()?;
         desk.settle()?;
         Ok(desk)
     }

@@ -70,7 +70,8 @@ pub struct Screening {
     pub submission: Submission,
     /// How many households it matches.
     pub households: usize,
-    /// The hold budget did not suffice for it: make room, then approve.
+    /// The hold budget did not suffice for it (make room, then approve), or it would ask more than
+    /// 1,024 cameras (then nobody is asked: reject it).
     pub unheld: bool,
 }
 
@@ -104,19 +105,38 @@ impl Desk {
             if known.suspended {
                 return Ok(());
             }
-            change.note(Event::AgencySuspended { agency: Text(agency.clone()) })?;
-            for id in state.running.keys() {
-                let request = state.requests.get(id).filter(|one| one.agency == *agency);
-                let running = request.filter(|request| {
-                    matches!(request.stage, Stage::Screening { .. })
-                        || request.open_until(change.now()).is_some()
-                });
-                if let Some(request) = running {
-                    withdraw(change, *id, request)?;
+            change.note(Event::AgencySuspended { agency: Text(agency.clone()) })
+        })?;
+        self.withdraw_suspended()
+    }
+
+    /// Withdraws what suspended agencies have running, one request at a time: all of it might be
+    /// more than one batch of the ledger can have. What a crash leaves over, the next opening does.
+    pub(super) fn withdraw_suspended(&self) -> Result<(), Refusal> {
+        let running: Vec<RequestId> = {
+            let inside = self.inside.lock();
+            let state = &inside.state;
+            let running = state.running.keys().filter(|id| {
+                let request = state.requests.get(*id);
+                request.is_some_and(|one| {
+                    state.agencies.get(&one.agency).is_some_and(|agency| agency.suspended)
+                        && matches!(one.stage, Stage::Screening { .. } | Stage::Open { .. })
+                })
+            });
+            running.copied().collect()
+        };
+        for id in running {
+            self.change(|inside, change| match inside.state.requests.get(&id) {
+                Some(request)
+                    if matches!(request.stage, Stage::Screening { .. })
+                        || request.open_until(change.now()).is_some() =>
+                {
+                    withdraw(change, id, request)
                 }
-            }
-            Ok(())
-        })
+                _ => Ok(()),
+            })?;
+        }
+        Ok(())
     }
 
     /// Lets a suspended partner ask again. What was withdrawn stays so.

@@ -112,7 +112,7 @@ impl<'a> Records<'a> {
         let (path, unfinished) = (path_of(name), format!("{FOLDER}/{name}.new"));
         // What is there was written for a decision that was never made.
         self.remove(&unfinished).and_then(|()| self.remove(&path)).map_err(fail)?;
-        let file = self.vfs.create(&unfinished, len).map_err(fail)?;
+        let file = self.vfs.create_private(&unfinished, len).map_err(fail)?;
         file.write_at(0, &[&bytes])
             .and_then(|()| Barrier::RecordSync.sync(|| file.sync()))
             .and_then(|()| self.vfs.rename(&unfinished, &path))

@@ -137,19 +137,6 @@ impl Transaction<'_> {
         Ok(id)
     }
 
-    /// Where it stands: for [`Transaction::back_to`].
-    #[cfg(feature = "requests")]
-    pub(crate) fn mark(&self) -> (HoldId, usize) {
-        (self.next_hold, self.decisions.len())
-    }
-
-    /// Takes back what was decided in it since `mark`.
-    #[cfg(feature = "requests")]
-    pub(crate) fn back_to(&mut self, (next_hold, decisions): (HoldId, usize)) {
-        self.next_hold = next_hold;
-        self.decisions.truncate(decisions);
-    }
-
     /// Releases a hold that was placed before the transaction.
     ///
     /// # Errors

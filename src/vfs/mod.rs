@@ -37,6 +37,15 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// `AlreadyExists`; `StorageFull`, after which no file is left behind.
     fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>>;
 
+    /// [`Vfs::create`] for a secret: where files have owners, only this one's may read it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vfs::create`].
+    fn create_private(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
+        self.create(path, len)
+    }
+
     /// Renames a file inside the store, replacing none: `AlreadyExists` if `to` exists.
     ///
     /// Durability: none until [`Vfs::sync_dir`] of both folders.

@@ -202,3 +202,25 @@ fn no_view_of_an_agency_names_a_camera_a_household_or_a_number_of_them() {
     let names: Vec<&String> = fields.as_object().unwrap().keys().collect();
     assert_eq!(names, ["deadline", "request", "shared", "status", "submitted", "window"]);
 }
+
+#[test]
+fn a_request_that_would_ask_too_many_is_received_like_any_other() {
+    let street = Street::empty();
+    for home in 0..20 {
+        let cameras = (0..60).map(|n| {
+            let id = format!("home-{home}-{n}").parse().unwrap();
+            (crate::requests::Text(id), crate::requests::Place { lat: 40.0, lon: -75.0 })
+        });
+        let home =
+            crate::requests::NewHousehold { cameras: cameras.collect(), contact: String::new() };
+        street.desk.join_household(&home).unwrap();
+    }
+    street.clock.advance(DAY);
+    let view = street.submit();
+    assert_eq!(view.status, "received");
+    assert!(street.desk.store().holds().is_empty());
+    let screening = street.desk.screening().unwrap();
+    assert!(screening[0].unheld && screening[0].households == 0, "the operator is told");
+    street.desk.reject(view.request.0).unwrap();
+    assert_eq!(street.desk.disagreements(), Vec::<String>::new());
+}

@@ -16,6 +16,7 @@ pub(crate) mod usage;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,6 +57,26 @@ impl OsVfs {
         if dir.is_empty() { Ok(self.root.clone()) } else { self.file_path(dir) }
     }
 
+    /// Makes a file of `len` bytes as `options` say.
+    fn create_with(
+        &self,
+        path: &str,
+        len: u64,
+        options: &OpenOptions,
+    ) -> io::Result<Arc<dyn VfsFile>> {
+        let path = self.file_path(path)?;
+        let file = OsFile::new(options.open(&path)?);
+        match file.allocate(len) {
+            Ok(()) => Ok(Arc::new(file)),
+            Err(error) => {
+                // A part-allocated file would be taken for a whole one later. That it could not
+                // be filled is the error to report, also when it cannot be removed either.
+                remove_file(&path).ok();
+                Err(error)
+            }
+        }
+    }
+
     /// Renames without replacing, for file systems that have no `RENAME_NOREPLACE`.
     ///
     /// Only the process with the store's lock renames, and this mutex keeps its threads apart. A
@@ -83,18 +104,12 @@ impl Vfs for OsVfs {
     }
 
     fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
-        let path = self.file_path(path)?;
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        let file = OsFile::new(file);
-        match file.allocate(len) {
-            Ok(()) => Ok(Arc::new(file)),
-            Err(error) => {
-                // A part-allocated file would be taken for a whole one later. That it could not
-                // be filled is the error to report, also when it cannot be removed either.
-                remove_file(&path).ok();
-                Err(error)
-            }
-        }
+        self.create_with(path, len, OpenOptions::new().read(true).write(true).create_new(true))
+    }
+
+    fn create_private(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
+        let mut options = OpenOptions::new();
+        self.create_with(path, len, options.read(true).write(true).create_new(true).mode(0o600))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
