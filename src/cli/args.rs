@@ -89,8 +89,18 @@ mod tests {
         }
     }
 
-    /// Splits as a shell does, as far as the examples go: spaces, and quotes around them.
+    /// What a file of a key has, where an example lets the shell read one.
+    #[cfg(feature = "requests")]
+    fn key() -> String {
+        let key = crate::evidence::SigningKey::new("street", &[7; 32]).unwrap();
+        key.verifying_key().to_string()
+    }
+
+    /// Splits as a shell does, as far as the examples go: spaces, quotes around them, and the
+    /// content of a file of a key.
     fn words(line: &str) -> Vec<String> {
+        #[cfg(feature = "requests")]
+        let line = &line.replace("$(cat street.key)", &key());
         let mut words = vec![String::new()];
         let mut quoted = false;
         for c in line.chars() {
