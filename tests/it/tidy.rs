@@ -4,8 +4,8 @@
 //! A rule is a function from a file to what is wrong in it, `path:line: message`.
 
 mod barriers;
-mod changelog;
 mod code;
+mod named;
 mod shape;
 mod source;
 
@@ -255,14 +255,14 @@ fn a_dependency_without_a_reason_is_found() {
 }
 
 fn unknown_tests(changelog: &str) -> usize {
-    changelog::defects_name_their_tests(changelog, &source::sources()).len()
+    named::defects_name_their_tests(changelog, &source::sources()).len()
 }
 
 #[test]
 fn defects_name_their_tests() {
     let changelog = std::fs::read_to_string(source::root().join("CHANGELOG.md")).unwrap();
     assert!(changelog.matches("` |\n").count() > 30, "the table is not found");
-    let faults = changelog::defects_name_their_tests(&changelog, &source::sources());
+    let faults = named::defects_name_their_tests(&changelog, &source::sources());
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -272,4 +272,29 @@ fn a_defect_without_its_test_is_found() {
     assert_eq!(unknown_tests("| it broke | footage | `tidy::nobody_wrote_this` |"), 1);
     assert_eq!(unknown_tests("| it broke | footage | the tests of the store |"), 1);
     assert_eq!(unknown_tests("| it broke | footage | `tidy::` |"), 1);
+}
+
+#[test]
+fn rows_of_documents_name_their_tests() {
+    let sources = source::sources();
+    for path in ["README.md", "docs/EVIDENCE.md", "docs/REQUESTS.md"] {
+        let text = std::fs::read_to_string(source::root().join(path)).unwrap();
+        assert!(text.contains(" test |") || text.contains(" tests |"), "{path} has no such table");
+        let faults = named::rows_name_their_tests(path, &text, &sources);
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+}
+
+#[test]
+fn a_row_without_its_test_is_found() {
+    let sources = source::sources();
+    let found = |row: &str| {
+        let table = format!("| rule | test |\n|---|---|\n{row}\n\n| a | b |\n| c | d |\n");
+        named::rows_name_their_tests("A.md", &table, &sources).len()
+    };
+    assert_eq!(found("| 1 | `rows_of_documents_name_their_tests`, `tidy::rows_of_` |"), 0);
+    assert_eq!(found("| 1 | `tidy::`, how often |"), 0);
+    assert_eq!(found("| 1 | `rows_of_documents_that_nobody_wrote` |"), 1);
+    assert_eq!(found("| 1 | `of_no_such_module::` |"), 1);
+    assert_eq!(found("| 1 | somewhere |"), 1);
 }
