@@ -122,16 +122,18 @@ fn read(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Opening with 20,000 clips, after a close and after a kill.
+/// Opening after a close, after a kill, and without an index; with 20,000 clips, or as many as
+/// `CLIPKEEP_OPEN_CLIPS` says, which take 4 KiB each on the disk.
 fn open(criterion: &mut Criterion) {
-    const CLIPS: u64 = 20_000;
+    let clips = std::env::var("CLIPKEEP_OPEN_CLIPS").ok();
+    let clips = clips.map_or(20_000, |clips| clips.parse().expect("a number of clips"));
     let street = Street::new(SEED, 16, 2_000).lasting(Duration::from_mins(1));
     let dir = folder();
     let mut store = StoreKeeper::tiny(dir.path(), &street).expect("a new store opens");
-    for first in (0..CLIPS).step_by(1000) {
+    for first in (0..clips).step_by(1000) {
         store.keep(&street.takes(first, 1000).expect("time goes on")).expect("clips are kept");
     }
-    let mut group = criterion.benchmark_group("open 20,000 clips");
+    let mut group = criterion.benchmark_group(format!("open {clips} clips"));
     group.sample_size(10);
     for (name, killed) in [("after a close", false), ("after a kill", true)] {
         group.bench_function(name, |bencher| {
@@ -140,6 +142,11 @@ fn open(criterion: &mut Criterion) {
             });
         });
     }
+    group.bench_function("without an index", |bencher| {
+        bencher.iter_custom(|times| {
+            (0..times).map(|_| store.reopen_without_index().expect("it opens")).sum()
+        });
+    });
     group.finish();
 }
 

@@ -58,6 +58,10 @@ barriers! {
     LedgerHeaderCrc: Checksum in "src/format/entry.rs",
     /// The same of a ledger entry.
     LedgerEntryCrc: Checksum in "src/format/entry.rs",
+    /// What stands in the head of a partition of the index is what was written there.
+    IndexHeadCrc: Checksum in "src/format/partition.rs",
+    /// The same of one of its pages.
+    IndexPageCrc: Checksum in "src/format/partition.rs",
 
     /// The records of a group, before their writers are told.
     CommitSync: Sync in "src/log/appender.rs",
@@ -138,6 +142,8 @@ barriers! {
 
     /// A sealed segment is the one that was put on record.
     RootAtOpening: Checksum in "src/store/open.rs",
+    /// A row of the index is of the segment that was put on record.
+    RootInIndex: Checksum in "src/store/partitions.rs",
     /// A footer is written again only if it is the one that was put on record.
     RootAtResealing: Checksum in "src/store/open.rs",
     /// A sealed segment is still the one that was put on record.

@@ -22,6 +22,7 @@ pub mod mp4_plain;
 #[cfg(feature = "media")]
 pub mod mp4_push;
 pub mod names;
+pub mod partition;
 pub mod record;
 pub mod segment_ends;
 pub mod segment_scan;
@@ -64,6 +65,7 @@ pub const TARGETS: &[Target] = &[
     ("mp4_plain", media!(mp4_plain::check)),
     ("mp4_push", media!(mp4_push::check)),
     ("names", Some(names::check)),
+    ("partition", Some(partition::check)),
     ("record", Some(record::check)),
     ("segment_ends", Some(segment_ends::check)),
     ("segment_scan", Some(segment_scan::check)),

@@ -27,6 +27,9 @@ fn parse(text: &str) {
     if let Some(number) = name::parse_ledger(text) {
         assert_eq!(in_folder(&name::ledger(name::LEDGER_A, number)), Some(true), "{text:?}");
     }
+    if let Some(number) = name::parse_partition(text) {
+        assert_eq!(in_folder(&name::partition(number)), Some(true), "{text:?}");
+    }
     if let Some(spare) = name::parse_spare(text) {
         assert_eq!(in_folder(&name::spare(spare)), Some(true), "{text:?}");
     }

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::replay::folder;
-use super::{BLOCK_LEN, KEY, entry, footer, record, segment_ends, slot};
+use super::{BLOCK_LEN, KEY, entry, footer, partition, record, segment_ends, slot};
 use crate::format::arbitrary::{
-    sample_decisions, sample_footer, sample_ledger_header, sample_record, sample_segment_header,
-    sample_trailer, time,
+    sample_decisions, sample_footer, sample_ledger_header, sample_partition_bytes, sample_record,
+    sample_segment_header, sample_trailer, time,
 };
 use crate::format::entry::{Decision, Entry};
 use crate::format::segment::{SegmentHeader, Trailer};
@@ -34,6 +34,7 @@ fn all() -> Vec<(&'static str, Seeds)> {
         ("mp4_plain", files()),
         ("mp4_push", streams()),
         ("names", names()),
+        ("partition", partitions()),
         ("record", records()),
         ("segment_ends", ends()),
         ("segment_scan", noises(8, 400)),
@@ -65,6 +66,7 @@ fn names() -> Seeds {
         ("segment", text("001f-000000a0.seg")),
         ("evidence", text("ffff-00000007.seg")),
         ("ledger", text("00000001.log")),
+        ("partition", text("00000001.idx")),
         ("ballast", text("ballast")),
         ("spare-evidence", text("evidence-3.seg")),
         ("spare-segment", text("segment-4294967295.seg")),
@@ -75,6 +77,24 @@ fn names() -> Seeds {
         ("time", text("2026-11-23T18:00:00.25Z")),
         ("year-zero", text("0000-01-01T00:00:00Z")),
         ("window", text("2026-11-23T18:00:00Z 2026-11-23T19:00:00Z")),
+    ])
+}
+
+fn partitions() -> Seeds {
+    let sample = partition::input(&sample_partition_bytes());
+    let with = |offset: usize, bytes: &[u8]| {
+        let mut input = sample.clone();
+        super::put(&mut input, 1 + offset - 20, bytes);
+        input
+    };
+    named([
+        ("sample", sample.clone()),
+        ("four-billion-rows", with(20, &u32::MAX.to_le_bytes())),
+        ("four-billion-links", with(24, &u32::MAX.to_le_bytes())),
+        ("four-billion-parts", with(32, &u32::MAX.to_le_bytes())),
+        ("links-that-are-not-there", with(72 + 168, &[9])),
+        ("written", vec![1; 300]),
+        ("nothing", Vec::new()),
     ])
 }
 

@@ -2,11 +2,14 @@
 //!
 //! The samples are also what tests/golden/v1 and the examples of docs/FORMAT.md hold: change none.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::SegmentKey;
 use super::entry::{Decision, Entry, ExpiryReason, HoldPlaced, LedgerHeader};
 use super::footer::{Footer, Part, RecordRef};
+use super::partition::{self, Link, PagePart, Row};
 use super::record::{RECORD_PAYLOAD_BYTES_MAX, RecordHeader, chunk_count};
 use super::segment::{SegmentHeader, Trailer};
 use super::slot::StoreSlot;
@@ -145,6 +148,37 @@ pub(crate) fn sample_trailer() -> Trailer {
         parts: 2,
         payload_bytes: 71_000,
     }
+}
+
+/// The rows of a partition, and its parts: 400 of one camera, so that it has two pages.
+pub(crate) fn sample_partition() -> (Vec<Row>, BTreeMap<CameraId, Vec<PagePart>>) {
+    let mut other = sample_trailer();
+    other.header.key.segment = SegmentId(43);
+    let link = |ordinal, tail, continued| Link {
+        clip: ClipId::new(SegmentId(41), ordinal),
+        received: time(4),
+        tail,
+        continued,
+    };
+    let row = |trailer, links| Row {
+        trailer,
+        file_bytes: 98_304,
+        reach_us: 2_000_000,
+        uncertainty_us: 250_000,
+        links,
+    };
+    let rows = vec![
+        row(sample_trailer(), vec![link(9, true, false)]),
+        row(other, vec![link(10, false, true), link(11, true, true)]),
+    ];
+    let gate = (0..400).map(|n| (time(n).as_micros(), 42 + u32::from(n >= 200))).collect();
+    let yard = vec![(time(0).as_micros(), 42)];
+    (rows, BTreeMap::from([(camera("gate"), gate), (camera("yard"), yard)]))
+}
+
+pub(crate) fn sample_partition_bytes() -> Vec<u8> {
+    let (rows, parts) = sample_partition();
+    partition::encode(STORE, KEY.salt, rows, &parts)
 }
 
 pub(crate) fn sample_ledger_header() -> LedgerHeader {

@@ -20,6 +20,11 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
+    /// How many bytes are left.
+    pub(super) const fn len(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The next `len` bytes.
     pub(super) fn take_slice(&mut self, len: usize) -> Result<&'a [u8], Damage> {
         let (head, rest) = self.rest.split_at_checked(len).ok_or(Damage::Short)?;

@@ -8,12 +8,13 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::arbitrary::{
-    KEY, LAST_BLOCK, STORE, sample_entries, sample_footer, sample_ledger_header, sample_record,
-    sample_segment_header, sample_slot, sample_trailer,
+    KEY, LAST_BLOCK, STORE, sample_entries, sample_footer, sample_ledger_header, sample_partition,
+    sample_partition_bytes, sample_record, sample_segment_header, sample_slot, sample_trailer,
 };
 use super::entry::{Entry, LedgerHeader};
 use super::footer::Footer;
 use super::merkle;
+use super::partition::{self, PartitionHead};
 use super::record::RecordHeader;
 use super::segment::{SegmentHeader, Trailer};
 use super::slot::StoreSlot;
@@ -76,6 +77,15 @@ fn footer_and_trailer_of_v1_are_read() {
 }
 
 #[test]
+fn partition_of_v1_is_read() {
+    let bytes = golden("partition.idx", &sample_partition_bytes());
+    let (rows, parts) = sample_partition();
+    let head = PartitionHead::decode(&bytes).unwrap();
+    assert_eq!(head.rows, rows);
+    assert_eq!(partition::encode(STORE, head.salt, rows, &parts), bytes);
+}
+
+#[test]
 fn ledger_of_v1_is_read_entry_by_entry() {
     let mut encoded = sample_ledger_header().encode();
     for entry in sample_entries() {
@@ -132,7 +142,7 @@ fn document_has_every_table_of_the_modules() {
     }
     let document = std::fs::read_to_string(path("docs/FORMAT.md")).unwrap();
     let rows: std::collections::HashSet<&str> = document.lines().collect();
-    for module in ["slot", "segment", "record", "footer", "entry", "payload"] {
+    for module in ["slot", "segment", "record", "footer", "partition", "entry", "payload"] {
         let source = std::fs::read_to_string(path(&format!("src/format/{module}.rs"))).unwrap();
         for row in source.lines().filter_map(|line| line.strip_prefix("//! ")) {
             let drawn = row.starts_with(['|', '+']);
@@ -174,6 +184,7 @@ fn examples_in_the_document_are_real_bytes() {
         ("record-header", sample_record().encode(&[0xc0], &KEY, 9)),
         ("footer", sample_footer().encode(&KEY)),
         ("trailer", sample_trailer().encode(&KEY, LAST_BLOCK)),
+        ("partition-page", sample_partition_bytes()[2 * 4096..].to_vec()),
         ("ledger-header", sample_ledger_header().encode()),
         ("entry", entries[10].encode(&STORE)),
     ];
@@ -190,5 +201,5 @@ fn examples_in_the_document_are_real_bytes() {
             assert_eq!(document[start..end], hex(&bytes), "{name}");
         }
     }
-    assert_eq!(document.matches("```hex ").count(), 7, "every example is checked");
+    assert_eq!(document.matches("```hex ").count(), 8, "every example is checked");
 }

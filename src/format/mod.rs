@@ -14,6 +14,7 @@ pub(crate) mod footer;
 mod golden;
 pub(crate) mod merkle;
 pub(crate) mod name;
+pub(crate) mod partition;
 mod payload;
 #[cfg(test)]
 mod properties;

@@ -4,17 +4,19 @@
 //! STORE  LOCK
 //! ledger/a/NNNNNNNN.log   ledger/b/NNNNNNNN.log      N: number of the file
 //! segments/CCCC-IIIIIIII.seg                         C: class, I: segment
+//! index/PPPPPPPP.idx                                 P: number of the partition
 //! spare/ballast  spare/evidence-D.seg  spare/segment-D.seg
 //! ```
 //!
-//! N, C and I are lower-case hexadecimal with all leading zeros; D is decimal without any. A reader
-//! must reject every other spelling, and leave a file whose name it did not parse alone.
+//! N, C, I and P are lower-case hexadecimal with all leading zeros; D is decimal without any. A
+//! reader must reject every other spelling, and leave a file whose name it did not parse alone.
 
 use crate::types::{ClassId, SegmentId};
 
 pub(crate) const STORE: &str = "STORE";
 pub(crate) const LOCK: &str = "LOCK";
 pub(crate) const SEGMENTS: &str = "segments";
+pub(crate) const INDEX: &str = "index";
 pub(crate) const SPARE: &str = "spare";
 pub(crate) const LEDGER_A: &str = "ledger/a";
 pub(crate) const LEDGER_B: &str = "ledger/b";
@@ -51,6 +53,16 @@ pub(crate) fn ledger(dir: &str, number: u32) -> String {
 /// The number of a name in a ledger folder.
 pub(crate) fn parse_ledger(name: &str) -> Option<u32> {
     hexadecimal(name.strip_suffix(".log")?, 8)
+}
+
+/// `index/PPPPPPPP.idx`, hexadecimal, for partition `number`.
+pub(crate) fn partition(number: u32) -> String {
+    format!("{INDEX}/{number:08x}.idx")
+}
+
+/// The number of a name in folder `index`.
+pub(crate) fn parse_partition(name: &str) -> Option<u32> {
+    hexadecimal(name.strip_suffix(".idx")?, 8)
 }
 
 /// `spare/evidence-N.seg`, `spare/segment-N.seg` or `spare/ballast`.
@@ -102,6 +114,7 @@ mod tests {
         assert_eq!(segment(ClassId(0x1f), SegmentId(0xa0)), "segments/001f-000000a0.seg");
         assert_eq!(segment(ClassId::EVIDENCE, SegmentId(7)), "segments/ffff-00000007.seg");
         assert_eq!(ledger(LEDGER_A, 1), "ledger/a/00000001.log");
+        assert_eq!(partition(0xa0), "index/000000a0.idx");
         assert_eq!(spare(SpareName::Evidence(3)), "spare/evidence-3.seg");
         assert_eq!(spare(SpareName::Segment(0)), "spare/segment-0.seg");
         assert_eq!(spare(SpareName::Ballast), BALLAST);
@@ -130,6 +143,9 @@ mod tests {
         for name in ["", ".log", "1.log", "0000000A.log", "000000001.log", "00000001.LOG"] {
             assert_eq!(parse_ledger(name), None, "{name:?}");
         }
+        for name in ["", ".idx", "1.idx", "0000000A.idx", "000000001.idx", "00000001.idx~"] {
+            assert_eq!(parse_partition(name), None, "{name:?}");
+        }
         for name in [
             "",
             "Ballast",
@@ -150,7 +166,8 @@ mod tests {
     fn near_miss() -> impl Strategy<Value = String> {
         let pieces = prop::sample::select(vec![
             "0", "00", "0000", "1", "a", "f", "F", "9", "-", ".", "seg", ".seg", "log", ".log",
-            "evidence", "segment", "ballast", "+", " ", "/", "\u{0661}", "00000001", "001f",
+            ".idx", "evidence", "segment", "ballast", "+", " ", "/", "\u{0661}", "00000001",
+            "001f",
         ]);
         prop::collection::vec(pieces, 0..6).prop_map(|pieces| pieces.concat())
     }
@@ -161,6 +178,7 @@ mod tests {
             let (class, id) = (ClassId(class), SegmentId(id));
             prop_assert_eq!(parse_segment(file(&segment(class, id))), Some((class, id)));
             prop_assert_eq!(parse_ledger(file(&ledger(LEDGER_B, id.0))), Some(id.0));
+            prop_assert_eq!(parse_partition(file(&partition(id.0))), Some(id.0));
             for name in [SpareName::Evidence(id.0), SpareName::Segment(id.0), SpareName::Ballast] {
                 prop_assert_eq!(parse_spare(file(&spare(name))), Some(name));
             }
@@ -176,6 +194,10 @@ mod tests {
             }
             if let Some(number) = parse_ledger(&text) {
                 let made = ledger(LEDGER_A, number);
+                prop_assert_eq!(file(&made), &text);
+            }
+            if let Some(number) = parse_partition(&text) {
+                let made = partition(number);
                 prop_assert_eq!(file(&made), &text);
             }
             if let Some(name) = parse_spare(&text) {

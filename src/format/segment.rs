@@ -264,6 +264,14 @@ impl Trailer {
         u32::try_from(self.footer_offset / BLOCK_BYTES).unwrap_or(u32::MAX)
     }
 
+    /// Whether a sealed segment of full length can have it.
+    pub(super) fn is_possible(&self) -> bool {
+        let last = (self.header.segment_bytes / BLOCK_BYTES).checked_sub(1);
+        let last = last.and_then(|last| u32::try_from(last).ok());
+        is_segment_length(self.header.segment_bytes)
+            && last.is_some_and(|last| self.footer_fits(last))
+    }
+
     /// Whether the footer is whole blocks between block 0 and the trailer at `block`.
     fn footer_fits(&self, block: u32) -> bool {
         self.footer_offset.is_multiple_of(BLOCK_BYTES)

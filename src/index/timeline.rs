@@ -110,6 +110,7 @@ impl Timeline {
         })
     }
 
+    #[cfg(test)]
     pub(super) fn first(&self) -> Option<(i64, u32)> {
         self.firsts.first().copied()
     }

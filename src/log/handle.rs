@@ -82,6 +82,18 @@ impl SegmentFile {
         })
     }
 
+    /// A file of a sealed segment that is opened when it is needed.
+    pub(super) fn closed(handles: &Arc<Handles>, name: &str, writable: bool) -> Arc<Self> {
+        let used: Weak<Self> = Weak::new();
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            handles: Arc::clone(handles),
+            name: name.to_owned(),
+            writable,
+            slot: Mutex::new(Slot { open: None, used, pinned: false }),
+        })
+    }
+
     /// Leaves it to the cache whether it stays open: it is sealed and synced.
     pub(super) fn unpin(&self) {
         self.slot.lock().pinned = false;

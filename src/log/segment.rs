@@ -72,6 +72,19 @@ impl Segment {
         Self::with(handles.vfs(), name, file, header, State::Open(Draft::default()))
     }
 
+    /// A sealed segment whose trailer is known: nothing is read until somebody asks for its parts.
+    pub(crate) fn known(
+        handles: &Arc<Handles>,
+        name: String,
+        trailer: Trailer,
+        writable: bool,
+    ) -> Arc<Self> {
+        let file = SegmentFile::closed(handles, &name, writable);
+        let header = trailer.header.clone();
+        let state = State::Sealed { trailer: Box::new(trailer), parts: None };
+        Self::with(handles.vfs(), name, file, header, state)
+    }
+
     /// Opens the file called `name`, sealed or not; one that is not is scanned with what is
     /// `known` of it.
     ///

@@ -1,14 +1,15 @@
 //! What can be found: the segments that exist, the timelines over them, and which clips are gone.
 //!
-//! Kept in memory, rebuilt at opening from footers, scans and the ledger. Decides nothing: it
+//! Rebuilt at opening from the index, footers, scans and the ledger. Decides nothing: it
 //! follows what [`super::history`] says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::barrier::Barrier;
-use crate::index::Timelines;
+use crate::index::{Slice, Timelines};
 use crate::log::{FooterCache, FoundPart, Published, Segment};
 use crate::types::{
     CameraId, ClassId, Clip, ClipId, ClipState, Error, ErrorKind, Media, Result, SegmentId,
@@ -38,6 +39,8 @@ pub(super) struct Catalog {
     pub(super) unopened: BTreeSet<SegmentId>,
     /// Those of them whose files are missing.
     pub(super) missing: BTreeSet<SegmentId>,
+    /// Segments in which opening found something damaged, which it must tell again.
+    pub(super) damaged: BTreeSet<SegmentId>,
     /// Clips that are being recorded.
     pub(super) recording: BTreeSet<ClipId>,
     /// No clip is longer: how far a lookup looks back.
@@ -54,6 +57,8 @@ pub(super) struct Shelved {
     pub(super) file_bytes: u64,
     /// When the newest bytes of the clips that began here came, wherever they are.
     pub(super) newest_received: Timestamp,
+    /// A partition of the index answers for its parts.
+    pub(super) folded: bool,
 }
 
 /// A clip with the parts that it is stored as.
@@ -76,6 +81,7 @@ impl Catalog {
             writing: BTreeSet::new(),
             unopened: BTreeSet::new(),
             missing: BTreeSet::new(),
+            damaged: BTreeSet::new(),
             recording: BTreeSet::new(),
             reach,
             uncertainty: Duration::ZERO,
@@ -86,7 +92,15 @@ impl Catalog {
     pub(super) fn add_segment(&mut self, segment: &Arc<Segment>, file_bytes: u64) {
         let newest_received = segment.newest_received();
         let segment = Arc::clone(segment);
-        self.segments.insert(segment.id, Shelved { segment, file_bytes, newest_received });
+        let shelved = Shelved { segment, file_bytes, newest_received, folded: false };
+        self.segments.insert(shelved.segment.id, shelved);
+    }
+
+    /// Notes whether a partition answers for the parts of a segment.
+    pub(super) fn set_folded(&mut self, segment: SegmentId, folded: bool) {
+        if let Some(shelved) = self.segments.get_mut(&segment) {
+            shelved.folded = folded;
+        }
     }
 
     /// Puts the parts of a segment on their timelines.
@@ -126,7 +140,7 @@ impl Catalog {
     }
 
     /// A clip lives as long as its newest bytes ask for, so the segment it began in must.
-    fn note_received(&mut self, clip: ClipId, received: Timestamp) {
+    pub(super) fn note_received(&mut self, clip: ClipId, received: Timestamp) {
         if let Some(home) = self.segments.get_mut(&clip.home) {
             home.newest_received = home.newest_received.max(received);
         }
@@ -134,14 +148,17 @@ impl Catalog {
 
     /// Takes a segment off, with its parts.
     pub(super) fn remove_segment(&mut self, segment: SegmentId, parts: &[FoundPart]) {
-        for found in parts {
-            self.timelines.remove(&found.camera, found.part.start, segment);
+        if !self.timelines.remove_served(segment) {
+            for found in parts {
+                self.timelines.remove(&found.camera, found.part.start, segment);
+            }
         }
         self.segments.remove(&segment);
         self.spared.remove(&segment);
         self.to_erase.remove(&segment);
         self.unopened.remove(&segment);
         self.missing.remove(&segment);
+        self.damaged.remove(&segment);
         // A clip can be in two files: where it was recorded, until that one's drop succeeds, and in
         // an evidence segment. What became of it counts until the last of them is gone.
         let (segments, unopened) = (&self.segments, &self.unopened);
@@ -218,31 +235,62 @@ impl Catalog {
         problems: &mut Vec<Error>,
         mut each: impl FnMut(Located),
     ) {
-        let from = window.start().saturating_sub(self.reach);
-        let mut entries = self.timelines.range(camera, from, window.end()).peekable();
-        while let Some((first, segment)) = entries.next() {
-            // Mostly the next ones stand in the same segment: its footer is searched once for all.
-            let same = || entries.next_if(|(_, next)| *next == segment);
-            let last = std::iter::from_fn(same).last().map_or(first, |(start, _)| start);
-            let Some(shelved) = self.segments.get(&segment) else { continue };
-            let parts = match shelved.segment.parts_in(footers, camera, first..=last) {
-                Ok(parts) => parts,
-                Err(error) => {
-                    problems.push(error);
-                    continue;
-                }
-            };
-            for found in parts {
-                if !found.part.first || !self.is_live(found.part.clip, &shelved.segment) {
-                    continue;
-                }
-                match self.locate(footers, &shelved.segment, &found) {
-                    Ok(clip) if clip.clip.window.meets(&window) => each(clip),
-                    Ok(_) => {}
-                    Err(error) => problems.push(error),
+        let mut begin = Some(window.start().saturating_sub(self.reach));
+        while let Some(from) = begin {
+            let (parts, next) = self.parts_in(footers, camera, from..window.end(), problems);
+            begin = next;
+            let mut entries = parts.into_iter().peekable();
+            while let Some((first, segment)) = entries.next() {
+                // Mostly the next ones stand in the same segment: its footer is searched once.
+                let same = || entries.next_if(|(_, next)| *next == segment);
+                let last = std::iter::from_fn(same).last().map_or(first, |(start, _)| start);
+                let Some(shelved) = self.segments.get(&segment) else { continue };
+                let parts = match shelved.segment.parts_in(footers, camera, first..=last) {
+                    Ok(parts) => parts,
+                    Err(error) => {
+                        problems.push(error);
+                        continue;
+                    }
+                };
+                for found in parts {
+                    if !found.part.first || !self.is_live(found.part.clip, &shelved.segment) {
+                        continue;
+                    }
+                    match self.locate(footers, &shelved.segment, &found) {
+                        Ok(clip) if clip.clip.window.meets(&window) => each(clip),
+                        Ok(_) => {}
+                        Err(error) => problems.push(error),
+                    }
                 }
             }
         }
+    }
+
+    /// Where the parts of `camera` stand that start in `starts`, or the first of them, and where to
+    /// go on. What a damaged partition does not tell, footers do.
+    fn parts_in(
+        &self,
+        footers: &FooterCache,
+        camera: &CameraId,
+        starts: Range<Timestamp>,
+        problems: &mut Vec<Error>,
+    ) -> (Vec<(Timestamp, SegmentId)>, Option<Timestamp>) {
+        let Slice { mut parts, unread, next } =
+            self.timelines.range(camera, starts.start, starts.end);
+        if unread.is_empty() {
+            return (parts, next);
+        }
+        let last = next.unwrap_or(starts.end).saturating_sub(Duration::from_micros(1));
+        for id in unread {
+            let Some(shelved) = self.segments.get(&id) else { continue };
+            match shelved.segment.parts_in(footers, camera, starts.start..=last) {
+                Ok(found) => parts.extend(found.iter().map(|found| (found.part.start, id))),
+                Err(error) => problems.push(error),
+            }
+        }
+        parts.sort_unstable();
+        parts.dedup();
+        (parts, next)
     }
 
     /// The clip that begins with the live part `first` in `segment`.
@@ -259,7 +307,16 @@ impl Catalog {
         let mut parts = vec![(Arc::clone(segment), first.clone())];
         if !whole {
             let to = start.saturating_add(self.reach).saturating_add(Duration::from_micros(1));
-            for (start, segment) in self.timelines.range(&camera, start, to) {
+            let (mut behind, mut begin, mut problems) = (Vec::new(), Some(start), Vec::new());
+            while let Some(from) = begin {
+                let (found, next) = self.parts_in(footers, &camera, from..to, &mut problems);
+                behind.extend(found);
+                begin = next;
+            }
+            if let Some(error) = problems.into_iter().next() {
+                return Err(error);
+            }
+            for (start, segment) in behind {
                 let Some(shelved) = self.segments.get(&segment) else { continue };
                 if !self.is_live(id, &shelved.segment) {
                     continue;
@@ -361,5 +418,23 @@ impl Catalog {
         let parts = segment.parts(footers)?;
         let first = |found: &FoundPart| found.part.first && self.is_live(found.part.clip, segment);
         parts.into_iter().filter(first).map(|found| self.locate(footers, segment, &found)).collect()
+    }
+
+    /// Finds moved clips without the entries that name them, which are unreadable: where a clip's
+    /// own segment is gone, the copy in a sealed evidence segment is all there is of it.
+    pub(super) fn find_held_copies(&mut self, footers: &FooterCache) -> Result<()> {
+        let mut found = BTreeMap::new();
+        for shelved in self.segments.values() {
+            let segment = &shelved.segment;
+            if segment.class != ClassId::EVIDENCE || !segment.is_sealed() {
+                continue;
+            }
+            let parts = segment.parts(footers)?;
+            let clips = parts.iter().map(|found| found.part.clip);
+            let moved = clips.filter(|clip| !self.segments.contains_key(&clip.home));
+            found.extend(moved.map(|clip| (clip, segment.id)));
+        }
+        self.moved.extend(found);
+        Ok(())
     }
 }

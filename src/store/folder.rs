@@ -106,7 +106,7 @@ impl Opener<'_> {
 
     /// A new store is made only where nothing else is, so that a wrong path does no harm.
     fn check_empty(&self, names: &[String]) -> Result<()> {
-        const OURS: [&str; 5] = [name::LOCK, STORE_NEW, "ledger/", "segments/", "spare/"];
+        const OURS: [&str; 6] = [name::LOCK, STORE_NEW, "index/", "ledger/", "segments/", "spare/"];
         let foreign =
             names.iter().find(|name| !OURS.contains(&name.as_str()) && *name != "lost+found/");
         foreign.map_or(Ok(()), |name| {

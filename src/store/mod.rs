@@ -14,6 +14,7 @@
 
 mod catalog;
 mod delete;
+mod fold;
 mod folder;
 mod gate;
 mod history;
@@ -23,6 +24,7 @@ mod inspect;
 mod missing;
 mod open;
 mod options;
+mod partitions;
 mod policy;
 mod proof;
 mod read;
@@ -169,6 +171,7 @@ impl Store {
         let mut problems = self.inner.problems.lock().clone();
         problems.extend(self.inner.ledger.lock().problems().iter().cloned());
         problems.extend(self.inner.footers.problems());
+        problems.extend(self.inner.catalog.read().timelines.problems());
         problems
     }
 
@@ -325,6 +328,11 @@ impl Inner {
             self.note_durable();
             self.flush_ledger()
         });
+        if synced.is_ok() {
+            let sweeping = self.sweeping.lock();
+            self.keep_partitions();
+            drop(sweeping);
+        }
         self.save_time().and(synced)
     }
 }

@@ -5,8 +5,8 @@
 //!
 //! 1. Lock, STORE slots, trusted time.
 //! 2. The ledger is replayed; one damaged copy is repaired from the other.
-//! 3. Every segment is opened: sealed ones by trailer and footer, the others by a scan. What the
-//!    scan found torn does not count, and is told.
+//! 3. Every segment is opened: sealed ones by their row of the index or else by trailer and footer,
+//!    the others by a scan. What the scan found torn does not count, and is told.
 //! 4. What the ledger says is gone is taken off the catalog.
 //! 5. The newest open segment of each class is written to again, once what is torn in it is wiped,
 //!    so that no later scan can find it; the other open ones are sealed.
@@ -34,6 +34,7 @@ use super::gate::Removal;
 use super::history::History;
 use super::host::sealed_entry;
 use super::missing::dropped;
+use super::partitions::FoundRows;
 use super::sweep::emptied;
 use super::threads::Threads;
 use super::unfinished::Unfinished;
@@ -114,12 +115,14 @@ pub(super) struct Unsealed {
 
 impl Recovery<'_> {
     fn run(&self, report: &mut OpenReport) -> Result<()> {
+        let mut rows = FoundRows::read(self.inner, report)?;
         self.forget_unfinished_repair()?;
         let mut unfinished = Unfinished::default();
-        let mut unsealed = self.open_segments(&mut unfinished, report)?;
+        let mut unsealed = self.open_segments(&mut rows, &mut unfinished, report)?;
+        rows.settle(self.inner);
         self.never_back_in_time();
         self.note_missing(report);
-        self.take_off_what_is_gone(report)?;
+        self.take_off_what_is_gone(&rows, report)?;
         self.inner.drop_unfinished(&unfinished, &mut unsealed, report)?;
         if self.writable {
             self.put_on_record(report);
@@ -160,6 +163,7 @@ impl Recovery<'_> {
     /// each into the catalog before the next: no more footers are in memory than the cache keeps.
     fn open_segments(
         &self,
+        rows: &mut FoundRows,
         unfinished: &mut Unfinished,
         report: &mut OpenReport,
     ) -> Result<Vec<Unsealed>> {
@@ -183,6 +187,9 @@ impl Recovery<'_> {
         *inner.next_segment.lock() = newest.map_or(SegmentId(1), SegmentId::next);
         let mut unsealed = Vec::new();
         for (id, class) in ids {
+            if rows.shelve(inner, (id, class), unfinished) {
+                continue;
+            }
             let name = name::segment(class, id);
             match Segment::open(
                 &inner.handles,
@@ -226,6 +233,7 @@ impl Recovery<'_> {
         let Opened { segment, scan, problems, no_footer } = opened;
         if !problems.is_empty() {
             unfinished.note_damaged(segment.id);
+            self.inner.catalog.write().damaged.insert(segment.id);
         }
         report.problems.extend(problems);
         if let Some(error) = no_footer {
@@ -326,14 +334,14 @@ impl Recovery<'_> {
     }
 
     /// Step 4.
-    fn take_off_what_is_gone(&self, report: &mut OpenReport) -> Result<()> {
+    fn take_off_what_is_gone(&self, rows: &FoundRows, report: &mut OpenReport) -> Result<()> {
         let inner = self.inner;
         let unreadable = inner.deletion_frozen().is_some();
         let history = inner.history.read();
         let mut catalog = inner.catalog.write();
         let catalog = &mut *catalog;
         if unreadable {
-            find_held_copies(inner, catalog)?;
+            catalog.find_held_copies(&inner.footers)?;
         }
         for (clip, to) in &history.moved {
             let unopened =
@@ -367,7 +375,8 @@ impl Recovery<'_> {
         catalog.spared.extend(spared);
         let segments: Vec<Arc<Segment>> =
             catalog.segments.values().map(|shelved| Arc::clone(&shelved.segment)).collect();
-        for segment in segments.iter().filter(|_| !history.gone.is_empty()) {
+        let may_have = |segment: &&Arc<Segment>| rows.may_have(segment.id, &history.gone);
+        for segment in segments.iter().filter(|_| !history.gone.is_empty()).filter(may_have) {
             for found in segment.parts(&inner.footers)? {
                 let clip = found.part.clip;
                 if history.gone.contains(&clip) && !history.erased.contains(&(segment.id, clip)) {
@@ -549,24 +558,6 @@ impl Recovery<'_> {
 fn open_segments_max(vfs: &dyn Vfs) -> usize {
     let half = vfs.open_files_max().map(|files| usize::try_from(files / 2).unwrap_or(usize::MAX));
     half.unwrap_or(usize::MAX).min(OPEN_SEGMENTS_MAX)
-}
-
-/// Finds moved clips without the entries that name them, which are unreadable: where a clip's own
-/// segment is gone, the copy in a sealed evidence segment is all there is of it.
-fn find_held_copies(inner: &Inner, catalog: &mut Catalog) -> Result<()> {
-    let mut found = BTreeMap::new();
-    for shelved in catalog.segments.values() {
-        let segment = &shelved.segment;
-        if segment.class != ClassId::EVIDENCE || !segment.is_sealed() {
-            continue;
-        }
-        let parts = segment.parts(&inner.footers)?;
-        let clips = parts.iter().map(|found| found.part.clip);
-        let moved = clips.filter(|clip| !catalog.segments.contains_key(&clip.home));
-        found.extend(moved.map(|clip| (clip, segment.id)));
-    }
-    catalog.moved.extend(found);
-    Ok(())
 }
 
 /// Whether the process or the machine has as many files open as it may.

@@ -131,14 +131,14 @@ impl Inner {
     /// Every camera that ever was, by id.
     pub(super) fn known_cameras(&self) -> BTreeSet<CameraId> {
         let mut known = self.history.read().cameras.clone();
-        known.extend(self.catalog.read().timelines.cameras().cloned());
+        known.extend(self.catalog.read().timelines.cameras().into_iter().cloned());
         known
     }
 
     /// Refuses cameras that the store does not know.
     pub(super) fn check_camera(&self, camera: &CameraId) -> Result<()> {
         let known = self.history.read().cameras.contains(camera)
-            || self.catalog.read().timelines.first(camera).is_some();
+            || self.catalog.read().timelines.knows(camera);
         if known {
             return Ok(());
         }

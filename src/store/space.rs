@@ -226,6 +226,7 @@ impl Inner {
         let space = self.disk_space()?;
         let catalog = self.catalog.read();
         let named: u64 = catalog.segments.values().map(|shelved| shelved.file_bytes).sum();
+        let named = named.saturating_add(catalog.timelines.file_bytes());
         drop(catalog);
         Ok(SpaceView {
             used_bytes: named.saturating_add(self.leases.ghost_bytes()),

@@ -69,6 +69,7 @@ impl Inner {
         let history = self.history.read();
         let catalog = self.catalog.read();
         stats.index_bytes = u64::try_from(catalog.timelines.bytes()).unwrap_or(u64::MAX);
+        stats.file_bytes += catalog.timelines.file_bytes();
         stats.promise_broken_clips = history.early_clips;
         let protecting = history.holds.iter().filter(|hold| hold.protects()).count();
         stats.holds_active = u64::try_from(protecting).unwrap_or(u64::MAX);

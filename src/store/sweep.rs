@@ -76,6 +76,7 @@ impl Inner {
         self.execute(&self.space_view(0)?, &mut report)?;
         self.punch_around_held(&mut report);
         self.erase_waiting(&mut report);
+        self.keep_partitions();
         drop(sweeping);
         self.keep_reserve();
         self.flush_ledger()?;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::format::BLOCK_BYTES;
+use crate::format::partition::Link;
 use crate::log::{FoundPart, Segment};
 use crate::types::{ClipId, Result, SegmentId};
 
@@ -39,6 +40,16 @@ impl Unfinished {
             let straddles = self.cuts.remove(&clip).is_some();
             if found.part.continued {
                 self.cuts.insert(clip, Cut { segment, straddles });
+            }
+        }
+    }
+
+    /// The same of a segment of which the index tells.
+    pub(super) fn note_links(&mut self, segment: SegmentId, links: &[Link]) {
+        for link in links {
+            let straddles = self.cuts.remove(&link.clip).is_some();
+            if link.continued {
+                self.cuts.insert(link.clip, Cut { segment, straddles });
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::vfs::Vfs as _;
 use crate::vfs::os::OsVfs;
 use crate::{
     CameraId, Durability, HoldReceipt, ManualClock, Media, NewClip, NewHold, Result, Retention,
@@ -34,6 +35,8 @@ pub struct StoreKeeper {
     segment_bytes: u64,
 }
 
+/// The folder of the store in which it keeps its index.
+const INDEX: &str = "index";
 /// Unless a scenario wants other ones: the default of the store.
 const SEGMENT_BYTES: u64 = 128 << 20;
 
@@ -135,6 +138,27 @@ impl StoreKeeper {
                 store.close()?;
             }
         }
+        self.open_again()
+    }
+
+    /// The same after a close, with the index taken away in between: opening then reads the footer
+    /// of each segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreKeeper::reopen`].
+    pub fn reopen_without_index(&mut self) -> Outcome<Duration> {
+        if let Some(store) = self.store.take() {
+            store.close()?;
+        }
+        let disk = OsVfs::new(&self.dir);
+        for name in disk.list(INDEX)? {
+            disk.remove(&format!("{INDEX}/{name}"))?;
+        }
+        self.open_again()
+    }
+
+    fn open_again(&mut self) -> Outcome<Duration> {
         self.vfs = Counting::over(OsVfs::new(&self.dir));
         let options = self.options()?;
         let watch = super::Stopwatch::start();

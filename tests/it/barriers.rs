@@ -13,6 +13,7 @@ mod damage;
 mod disk;
 mod forge;
 mod holds;
+mod index;
 mod kit;
 mod ledger;
 mod meddler;

@@ -208,6 +208,37 @@ fn opening_reads_what_describes_the_segments_and_none_of_the_clips() {
     assert!(cost.bytes_read <= (4 << 20) + 16 * 1024 * segments, "{cost:?}");
 }
 
+/// What opening asks of a disk with so many sealed segments that a sweep or closing has folded.
+fn cost_of_opening(segments: u64) -> Counts {
+    let bench = Bench::new(20_000, Durability::Buffered);
+    for number in 0..segments {
+        bench.record(8 * (number + 1), 8);
+        bench.store.seal().unwrap();
+        if number % 16 == 15 {
+            bench.store.sweep().unwrap();
+        }
+    }
+    let Bench { clock, disk, counting, store, .. } = bench;
+    store.close().unwrap();
+    drop(counting);
+    let counting = Counting::over(disk);
+    let store = options(&clock, &counting).open("sim").unwrap();
+    let cost = counting.counts();
+    println!("opening {segments} segments by the index: {cost:?}");
+    assert_eq!(store.stats().unwrap().segments_sealed, segments);
+    cost
+}
+
+#[test]
+fn opening_costs_by_the_partition_and_not_by_the_segment() {
+    // Four to the second and to the third: one partition each.
+    let (few, many) = (cost_of_opening(16), cost_of_opening(64));
+    // A head of more than a block is read in two.
+    assert!(many.reads <= few.reads + 1, "{few:?} {many:?}");
+    assert_eq!(many.opens, few.opens, "no segment is opened");
+    assert!(many.bytes_read <= few.bytes_read + 8 * 4096, "{few:?} {many:?}");
+}
+
 #[test]
 fn a_read_brings_in_the_clip_and_little_else() {
     let bench = Bench::new(1_000_000, Durability::Buffered);

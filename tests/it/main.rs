@@ -28,6 +28,7 @@ mod kernel;
 #[cfg(feature = "media")]
 mod media;
 mod model;
+mod partitions;
 mod plug;
 mod promises;
 mod protocol;

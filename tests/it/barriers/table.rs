@@ -1,8 +1,8 @@
 //! What notices first that a barrier is gone.
 
-use clipkeep::barrier::Barrier;
+use clipkeep::barrier::{Barrier, Barrier as B};
 
-use super::{Catcher, crashes, damage, disk, holds, ledger, requests};
+use super::{Catcher, crashes, damage, disk, holds, index, ledger, requests};
 
 /// A directed test as a catcher.
 macro_rules! test {
@@ -14,7 +14,6 @@ macro_rules! test {
 /// The catcher of each barrier.
 #[expect(clippy::match_same_arms, reason = "they stand in the order of the barriers")]
 pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
-    use Barrier as B;
     match barrier {
         B::StoreSlotCrc => test!(damage::flipped_bit_in_the_store_file),
         B::SegmentHeaderCrc => test!(damage::flipped_bit_in_a_segment_header),
@@ -24,6 +23,7 @@ pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
         B::BlockInCrc => test!(damage::misdirected_record),
         B::LedgerHeaderCrc => test!(damage::flipped_bit_in_a_ledger_header),
         B::LedgerEntryCrc => test!(damage::flipped_bit_in_a_ledger_entry),
+        B::IndexHeadCrc | B::IndexPageCrc | B::RootInIndex => index::catcher_of(barrier),
 
         B::CommitSync => crashes::of("append"),
         B::OpenSegmentSync => test!(disk::a_synced_store_keeps_what_was_buffered),

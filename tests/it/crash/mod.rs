@@ -144,6 +144,8 @@ survive! {
     a_clip_over_the_end_of_a_segment_survives: long_clip,
     large_fragments_survive_whole_or_not_at_all: large_fragments,
     clips_survive_when_the_store_is_reopened_in_between: reopen,
+    clips_survive_when_their_segments_are_folded: fold,
+    clips_survive_when_partitions_are_merged: merge,
     holds_survive: hold,
     a_hold_of_many_ranges_survives: hold_many_ranges,
     a_held_clip_survives_a_sweep: hold_and_sweep,

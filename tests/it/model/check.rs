@@ -227,8 +227,8 @@ pub(crate) fn quota_is_kept(run: &Run) -> Checked {
     })
 }
 
-/// I10: opening costs O(partitions + tail). Until the index is on disk: O(segments + tail), and
-/// nothing for a clip.
+/// I10: opening costs O(partitions + tail). Where a history left no partition, or damaged it:
+/// O(segments + tail), and nothing for a clip.
 pub(crate) fn opening_reads_little(run: &mut Run, reads: u64, opening: &OpenReport) -> Checked {
     let sealed = u64::try_from(run.segment_files().len()).unwrap();
     let limit = 64 + 16 * sealed + 2_100 * opening.segments_scanned;

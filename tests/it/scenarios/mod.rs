@@ -20,7 +20,7 @@ use crate::world::World;
 pub(crate) type Scenario = fn(&mut World) -> Result<()>;
 
 /// All of them that a working disk can live through, by name.
-pub(crate) const ALL: [(&str, Scenario); 38] = [
+pub(crate) const ALL: [(&str, Scenario); 40] = [
     ("append", recording::append),
     ("stream", recording::stream),
     ("abandoned_stream", recording::abandoned_stream),
@@ -31,6 +31,8 @@ pub(crate) const ALL: [(&str, Scenario); 38] = [
     ("long_clip", recording::long_clip),
     ("large_fragments", recording::large_fragments),
     ("reopen", recording::reopen),
+    ("fold", recording::fold),
+    ("merge", recording::merge),
     ("hold", holding::hold),
     ("hold_many_ranges", holding::hold_many_ranges),
     ("hold_and_sweep", holding::hold_and_sweep),

@@ -118,3 +118,44 @@ pub(super) fn large_fragments(world: &mut World) -> Result<()> {
     world.finish(porch)?;
     world.add("garage", 2, 9_000).map(drop)
 }
+
+/// Clips in sealed segments, so many that a partition is made of each four.
+fn add_sealed(world: &mut World, first: u32, count: u32) -> Result<()> {
+    for at in first..first + count {
+        world.add(if at % 3 == 0 { "garage" } else { "porch" }, at, 900)?;
+        world.store().seal()?;
+    }
+    Ok(())
+}
+
+/// Segments are folded into a partition of the index, by which the store is opened, and expire.
+pub(super) fn fold(world: &mut World) -> Result<()> {
+    world.open()?;
+    add_sealed(world, 0, 3)?;
+    world.add("porch", 3, 4_300_000)?;
+    world.store().seal()?;
+    world.sweep()?;
+    world.hold("porch", crate::world::minute(1))?;
+    world.close();
+    world.open()?;
+    add_sealed(world, 5, 2)?;
+    world.wait(crate::world::LONG);
+    world.sweep()?;
+    world.close();
+    world.open()
+}
+
+/// Partitions are merged, by a sweep and at close.
+pub(super) fn merge(world: &mut World) -> Result<()> {
+    world.open()?;
+    for round in 0..3 {
+        add_sealed(world, 4 * round, 4)?;
+        world.sweep()?;
+    }
+    add_sealed(world, 12, 4)?;
+    world.hold("garage", crate::world::minute(6))?;
+    world.close();
+    world.open()?;
+    world.wait(crate::world::LONG);
+    world.sweep().map(drop)
+}

@@ -1,0 +1,503 @@
+//! A partition of the index: which cameras have parts in a number of sealed segments, and when.
+//!
+//! ```text
+//! partition:  0 [ head: rows, links, cameras, firsts ] whole blocks [ page ][ page ] ...
+//!
+//! head
+//!  0        8    12 14 16   20   24   28   32   36   40      56      72
+//! +--------+----+--+--+----+----+----+----+----+----+-------+-------+------- ... -+----- ... -+
+//! |CLIPIDX.|crc |v |0 |blks|rows|link|cams|part| 0  | store | salt  | four tables | 0         |
+//! +--------+----+--+--+----+----+----+----+----+----+-------+-------+------- ... -+----- ... -+
+//! ```
+//!
+//! | offset | size | head    | meaning                                                        |
+//! |-------:|-----:|---------|----------------------------------------------------------------|
+//! |      0 |    8 | magic   | `CLIPIDX\0`                                                    |
+//! |      8 |    4 | crc     | CRC32 of bytes 12 to the head's end, not salted                |
+//! |     12 |    2 | version | 1                                                              |
+//! |     14 |    2 |         | zero                                                           |
+//! |     16 |    4 | blocks  | length of the head in blocks of 4 KiB; the pages stand behind  |
+//! |     20 |    4 | rows    | how many rows; a row a segment, by segment                     |
+//! |     24 |    4 | links   | how many links; those of the first row, of the second, ..      |
+//! |     28 |    4 | cameras | how many cameras, by id                                        |
+//! |     32 |    4 | parts   | how many parts the pages have: those of the first camera, ..   |
+//! |     36 |    4 |         | zero                                                           |
+//! |     40 |   16 | store   | id of the store                                                |
+//! |     56 |   16 | salt    | random; what the CRCs of the pages are salted with             |
+//! |     72 |  176 | row     | each                                                           |
+//! |     .. |   20 | link    | each                                                           |
+//! |     .. |      | camera  | each: length u8, id, parts u32                                 |
+//! |     .. |    8 | first   | each page: the start of its first part, µs since 1970          |
+//! |     .. |      |         | zeros to a multiple of 4 KiB                                   |
+//!
+//! | offset | size | row               | meaning                                              |
+//! |-------:|-----:|-------------------|------------------------------------------------------|
+//! |      0 |    4 | segment           | its id                                               |
+//! |      4 |    2 | class             | retention class                                      |
+//! |      6 |    2 |                   | zero                                                 |
+//! |      8 |   16 | salt              | these five are of the segment's header               |
+//! |     24 |    8 | `segment_bytes`   |                                                      |
+//! |     32 |    8 | created           |                                                      |
+//! |     40 |   16 | `boot_id`         |                                                      |
+//! |     56 |    8 | `since_boot_us`   |                                                      |
+//! |     64 |    8 | `footer_offset`   | these eight are of its trailer                       |
+//! |     72 |    8 | `footer_bytes`    |                                                      |
+//! |     80 |    4 | `footer_crc`      |                                                      |
+//! |     84 |    4 | parts             |                                                      |
+//! |     88 |   32 | root              | what the ledger must have, or the row does not count |
+//! |    120 |    8 | sealed            |                                                      |
+//! |    128 |    8 | `newest_received` |                                                      |
+//! |    136 |    8 | `payload_bytes`   |                                                      |
+//! |    144 |    8 | `file_bytes`      | what the file system had allocated for it            |
+//! |    152 |    8 | `reach_us`        | no clip with a part in it is longer                  |
+//! |    160 |    8 | `uncertainty_us`  | no part in it has a clock that is less certain       |
+//! |    168 |    4 | links             | how many of the links are its own                    |
+//! |    172 |    4 |                   | zero                                                 |
+//!
+//! | offset | size | link     | meaning                                                       |
+//! |-------:|-----:|----------|---------------------------------------------------------------|
+//! |      0 |    8 | clip     | one that has parts elsewhere, or asks for one: home, ordinal  |
+//! |      8 |    8 | received | trusted time when the newest record of its part here came     |
+//! |     16 |    4 | flags    | 1: its part here is not the first; 2: its last record here    |
+//! |        |      |          | asks for another one                                          |
+//!
+//! ```text
+//! page
+//!  0    4    8    12   16                        2736              4096
+//! +----+----+----+----+------------- ... -------+-------- ... ----+
+//! |crc |page|part| 0  | 340 starts              | 340 segments    |
+//! +----+----+----+----+------------- ... -------+-------- ... ----+
+//! ```
+//!
+//! | offset | size | page     | meaning                                                       |
+//! |-------:|-----:|----------|---------------------------------------------------------------|
+//! |      0 |    4 | crc      | CRC32 of the head's salt, then bytes 4..4096                  |
+//! |      4 |    4 | page     | its number, from 0                                            |
+//! |      8 |    4 | parts    | how many it has: 340, but for the last page                   |
+//! |     12 |    4 |          | zero                                                          |
+//! |     16 | 2720 | starts   | when each part starts, µs since 1970                          |
+//! |   2736 | 1360 | segments | the id of the segment in which it stands                      |
+//!
+//! Parts of one camera rise by (start, segment), each pair once. A reader may skip nothing. It must
+//! reject another magic, a wrong CRC, another version, nonzero reserved bytes, tables that are not
+//! in order or do not fit their counts, and a row that no sealed segment can have. A partition is
+//! derived: whoever finds one damaged reads the footers instead.
+
+use std::collections::BTreeMap;
+
+use super::block::Magic;
+use super::bytes::{Reader, Writer, to_u32, to_usize};
+use super::segment::{SegmentHeader, Trailer};
+use super::{BLOCK_BYTES, Damage, SegmentKey, VERSION};
+use crate::barrier::Barrier;
+use crate::types::{CameraId, ClassId, ClipId, SegmentId, Timestamp};
+
+/// A page has at most this many parts.
+pub(crate) const PAGE_PARTS: usize = 340;
+/// The length of a page.
+pub(crate) const PAGE_BYTES: usize = 4096;
+
+const MAGIC: Magic = *b"CLIPIDX\0";
+const CRC_OFFSET: usize = 8;
+const BODY_OFFSET: usize = 12;
+const ROW_BYTES: usize = 176;
+const LINK_BYTES: usize = 20;
+/// The most that a table can have, whatever a damaged count says.
+const HEAD_BLOCKS_MAX: u32 = 1 << 16;
+
+const _: () = assert!(PAGE_BYTES == 16 + PAGE_PARTS * 12);
+
+/// A part as a page has it: its start in µs, and the segment it stands in.
+pub(crate) type PagePart = (i64, u32);
+
+/// What stands before the pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PartitionHead {
+    pub(crate) store: [u8; 16],
+    pub(crate) salt: [u8; 16],
+    /// By segment.
+    pub(crate) rows: Vec<Row>,
+    /// How many parts each camera has, by id.
+    pub(crate) cameras: Vec<(CameraId, u32)>,
+    /// When the first part of each page starts, in µs.
+    pub(crate) firsts: Vec<i64>,
+}
+
+/// What opening a store needs to know of one sealed segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) trailer: Trailer,
+    pub(crate) file_bytes: u64,
+    pub(crate) reach_us: u64,
+    pub(crate) uncertainty_us: u64,
+    pub(crate) links: Vec<Link>,
+}
+
+/// A part of a clip that has others elsewhere, or asks for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) clip: ClipId,
+    pub(crate) received: Timestamp,
+    /// It is not the clip's first part.
+    pub(crate) tail: bool,
+    /// Its last record asks for another one.
+    pub(crate) continued: bool,
+}
+
+/// The bytes of a whole partition; `parts` of each camera rise.
+pub(crate) fn encode(
+    store: [u8; 16],
+    salt: [u8; 16],
+    rows: Vec<Row>,
+    parts: &BTreeMap<CameraId, Vec<PagePart>>,
+) -> Vec<u8> {
+    let cameras = parts.iter().map(|(camera, parts)| (camera.clone(), to_u32(parts.len())));
+    let cameras = cameras.collect();
+    let all: Vec<PagePart> = parts.values().flatten().copied().collect();
+    let firsts = all.iter().step_by(PAGE_PARTS).map(|(start, _)| *start).collect();
+    let head = PartitionHead { store, salt, rows, cameras, firsts };
+    let mut bytes = head.encode();
+    for (number, parts) in all.chunks(PAGE_PARTS).enumerate() {
+        bytes.extend(encode_page(&salt, to_u32(number), parts));
+    }
+    bytes
+}
+
+impl PartitionHead {
+    /// The head's whole blocks.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let links = self.rows.iter().map(|row| row.links.len()).sum();
+        let parts = self.cameras.iter().map(|(_, parts)| *parts).sum();
+        let mut head = Writer::with_capacity(PAGE_BYTES);
+        head.put_slice(&MAGIC);
+        head.put_u32(0);
+        head.put_u16(VERSION);
+        head.put_u16(0);
+        head.put_u32(0);
+        head.put_u32(to_u32(self.rows.len()));
+        head.put_u32(to_u32(links));
+        head.put_u32(to_u32(self.cameras.len()));
+        head.put_u32(parts);
+        head.put_u32(0);
+        head.put_slice(&self.store);
+        head.put_slice(&self.salt);
+        self.rows.iter().for_each(|row| row.put(&mut head));
+        self.rows.iter().flat_map(|row| &row.links).for_each(|link| link.put(&mut head));
+        for (camera, parts) in &self.cameras {
+            head.put_camera_len(camera);
+            head.put_slice(camera.as_str().as_bytes());
+            head.put_u32(*parts);
+        }
+        self.firsts.iter().for_each(|first| head.put_slice(&first.to_le_bytes()));
+        head.pad_to(PAGE_BYTES);
+        head.patch_u32(16, to_u32(head.len() / PAGE_BYTES));
+        let crc = crc32fast::hash(&head.as_slice()[BODY_OFFSET..]);
+        head.patch_u32(CRC_OFFSET, crc);
+        head.finish()
+    }
+
+    /// How many bytes the head has of which `block` is the first; nothing of it is checked yet.
+    pub(crate) fn bytes_of(block: &[u8]) -> Result<u64, Damage> {
+        let mut fields = Reader::new(block);
+        if fields.take_array()? != MAGIC {
+            return Err(Damage::Magic);
+        }
+        fields.take_slice(8)?;
+        match fields.take_u32()? {
+            blocks @ 1..=HEAD_BLOCKS_MAX => Ok(u64::from(blocks) * BLOCK_BYTES),
+            _ => Err(Damage::Field("blocks")),
+        }
+    }
+
+    /// Reads a whole head.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        let len = usize::try_from(Self::bytes_of(bytes)?).unwrap_or(usize::MAX);
+        let bytes = bytes.get(..len).ok_or(Damage::Short)?;
+        let mut fields = Reader::new(bytes);
+        fields.take_slice(CRC_OFFSET)?;
+        let crc = fields.take_u32()?;
+        let body = bytes.get(BODY_OFFSET..).unwrap_or_default();
+        if !Barrier::IndexHeadCrc.test(crc32fast::hash(body) == crc) {
+            return Err(Damage::Checksum);
+        }
+        let version = fields.take_u16()?;
+        if version != VERSION {
+            return Err(Damage::Version(version));
+        }
+        fields.take_zeros(2, "reserved")?;
+        fields.take_u32()?;
+        let rows = to_usize(fields.take_u32()?);
+        let links = to_usize(fields.take_u32()?);
+        let cameras = to_usize(fields.take_u32()?);
+        let parts = to_usize(fields.take_u32()?);
+        fields.take_zeros(4, "reserved")?;
+        let (store, salt) = (fields.take_array()?, fields.take_array()?);
+        // From here on every count is bounded by the bytes at hand.
+        let rows: Vec<(Row, usize)> =
+            (0..rows).map(|_| Row::take(&mut fields, store)).collect::<Result<_, _>>()?;
+        let links: Vec<Link> =
+            (0..links).map(|_| Link::take(&mut fields)).collect::<Result<_, _>>()?;
+        if rows.iter().fold(0, |sum: usize, (_, own)| sum.saturating_add(*own)) != links.len() {
+            return Err(Damage::Field("links"));
+        }
+        let mut links = links.into_iter();
+        let rows = rows
+            .into_iter()
+            .map(|(row, own)| Row { links: links.by_ref().take(own).collect(), ..row })
+            .collect();
+        let head = Self {
+            store,
+            salt,
+            rows,
+            cameras: (0..cameras)
+                .map(|_| {
+                    let len = usize::from(fields.take_u8()?);
+                    Ok((fields.take_camera(len)?, fields.take_u32()?))
+                })
+                .collect::<Result<_, _>>()?,
+            firsts: (0..parts.div_ceil(PAGE_PARTS))
+                .map(|_| Ok(fields.take_timestamp("first")?.as_micros()))
+                .collect::<Result<_, _>>()?,
+        };
+        if fields.len() >= PAGE_BYTES {
+            return Err(Damage::Field("blocks"));
+        }
+        fields.finish_zeros("padding")?;
+        head.check(parts).map(|()| head)
+    }
+
+    /// What must be true of tables, whatever their checksum says.
+    fn check(&self, parts: usize) -> Result<(), Damage> {
+        if !self.rows.is_sorted_by(|a, b| a.segment() < b.segment()) {
+            return Err(Damage::Field("rows"));
+        }
+        let named = self.cameras.is_sorted_by(|(a, _), (b, _)| a < b);
+        if !named || self.cameras.iter().any(|(_, parts)| *parts == 0) {
+            return Err(Damage::Field("cameras"));
+        }
+        let listed = self.cameras.iter().map(|(_, parts)| to_usize(*parts));
+        let sum = listed.fold(0_usize, usize::saturating_add);
+        if sum == parts { Ok(()) } else { Err(Damage::Field("parts")) }
+    }
+}
+
+impl Row {
+    /// The segment that it is about.
+    pub(crate) fn segment(&self) -> SegmentId {
+        self.trailer.header.key.segment
+    }
+
+    fn put(&self, out: &mut Writer) {
+        let before = out.len();
+        let (header, trailer) = (&self.trailer.header, &self.trailer);
+        out.put_u32(header.key.segment.0);
+        out.put_u16(header.class.0);
+        out.put_u16(0);
+        out.put_slice(&header.key.salt);
+        out.put_u64(header.segment_bytes);
+        out.put_timestamp(header.created);
+        out.put_slice(&header.boot_id);
+        out.put_u64(header.since_boot_us);
+        out.put_u64(trailer.footer_offset);
+        out.put_u64(trailer.footer_bytes);
+        out.put_u32(trailer.footer_crc);
+        out.put_u32(trailer.parts);
+        out.put_slice(&trailer.root);
+        out.put_timestamp(trailer.sealed);
+        out.put_timestamp(trailer.newest_received);
+        out.put_u64(trailer.payload_bytes);
+        out.put_u64(self.file_bytes);
+        out.put_u64(self.reach_us);
+        out.put_u64(self.uncertainty_us);
+        out.put_u32(to_u32(self.links.len()));
+        out.put_u32(0);
+        debug_assert_eq!(out.len() - before, ROW_BYTES, "the table above");
+    }
+
+    /// A row without its links, and how many they are.
+    fn take(fields: &mut Reader<'_>, store: [u8; 16]) -> Result<(Self, usize), Damage> {
+        let segment = SegmentId(fields.take_u32()?);
+        let class = ClassId(fields.take_u16()?);
+        fields.take_zeros(2, "reserved")?;
+        let header = SegmentHeader {
+            key: SegmentKey { store, segment, salt: fields.take_array()? },
+            class,
+            segment_bytes: fields.take_u64()?,
+            created: fields.take_timestamp("created")?,
+            boot_id: fields.take_array()?,
+            since_boot_us: fields.take_u64()?,
+        };
+        let trailer = Trailer {
+            header,
+            footer_offset: fields.take_u64()?,
+            footer_bytes: fields.take_u64()?,
+            footer_crc: fields.take_u32()?,
+            parts: fields.take_u32()?,
+            root: fields.take_array()?,
+            sealed: fields.take_timestamp("sealed")?,
+            newest_received: fields.take_timestamp("newest_received")?,
+            payload_bytes: fields.take_u64()?,
+        };
+        let row = Self {
+            trailer,
+            file_bytes: fields.take_u64()?,
+            reach_us: fields.take_u64()?,
+            uncertainty_us: fields.take_u64()?,
+            links: Vec::new(),
+        };
+        let links = to_usize(fields.take_u32()?);
+        fields.take_zeros(4, "reserved")?;
+        if row.trailer.is_possible() { Ok((row, links)) } else { Err(Damage::Field("row")) }
+    }
+}
+
+impl Link {
+    fn put(&self, out: &mut Writer) {
+        let before = out.len();
+        out.put_clip(self.clip);
+        out.put_timestamp(self.received);
+        out.put_u32(u32::from(self.tail) | (u32::from(self.continued) << 1));
+        debug_assert_eq!(out.len() - before, LINK_BYTES, "the table above");
+    }
+
+    fn take(fields: &mut Reader<'_>) -> Result<Self, Damage> {
+        let (clip, received) = (fields.take_clip()?, fields.take_timestamp("received")?);
+        match fields.take_u32()? {
+            flags @ 0..=3 => {
+                Ok(Self { clip, received, tail: flags & 1 != 0, continued: flags & 2 != 0 })
+            }
+            _ => Err(Damage::Field("flags")),
+        }
+    }
+}
+
+fn page_crc(salt: &[u8; 16], body: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(salt);
+    crc.update(body);
+    crc.finalize()
+}
+
+fn encode_page(salt: &[u8; 16], number: u32, parts: &[PagePart]) -> Vec<u8> {
+    let mut page = Writer::with_capacity(PAGE_BYTES);
+    page.put_u32(0);
+    page.put_u32(number);
+    page.put_u32(to_u32(parts.len()));
+    page.put_u32(0);
+    let unused = PAGE_PARTS - parts.len();
+    for (start, _) in parts {
+        page.put_slice(&start.to_le_bytes());
+    }
+    page.put_zeros(unused * 8);
+    for (_, segment) in parts {
+        page.put_u32(*segment);
+    }
+    page.put_zeros(unused * 4);
+    let crc = page_crc(salt, &page.as_slice()[4..]);
+    page.patch_u32(0, crc);
+    page.finish()
+}
+
+/// The parts of page `number` of a partition with this salt.
+pub(crate) fn decode_page(
+    bytes: &[u8],
+    salt: &[u8; 16],
+    number: u32,
+) -> Result<Vec<PagePart>, Damage> {
+    let bytes = bytes.get(..PAGE_BYTES).ok_or(Damage::Short)?;
+    let mut fields = Reader::new(bytes);
+    let crc = fields.take_u32()?;
+    let body = bytes.get(4..).unwrap_or_default();
+    if !Barrier::IndexPageCrc.test(page_crc(salt, body) == crc) {
+        return Err(Damage::Checksum);
+    }
+    if fields.take_u32()? != number {
+        return Err(Damage::Field("page"));
+    }
+    let count = to_usize(fields.take_u32()?);
+    fields.take_zeros(4, "reserved")?;
+    let starts = fields.take_slice(PAGE_PARTS * 8)?;
+    let segments = fields.take_slice(PAGE_PARTS * 4)?;
+    let (starts, _) = starts.as_chunks::<8>();
+    let (segments, _) = segments.as_chunks::<4>();
+    let (Some(own_starts), Some(own)) = (starts.get(..count), segments.get(..count)) else {
+        return Err(Damage::Field("parts"));
+    };
+    let own_starts = own_starts.iter().map(|start| i64::from_le_bytes(*start));
+    Ok(own_starts.zip(own.iter().map(|segment| u32::from_le_bytes(*segment))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::arbitrary::{STORE, sample_partition, sample_partition_bytes};
+
+    /// The sample with `bytes` put at `offset` of its head and a right CRC.
+    fn head_with(offset: usize, bytes: &[u8]) -> Result<PartitionHead, Damage> {
+        let mut file = sample_partition_bytes();
+        file[offset..offset + bytes.len()].copy_from_slice(bytes);
+        let crc = crc32fast::hash(&file[BODY_OFFSET..PAGE_BYTES]);
+        file[CRC_OFFSET..BODY_OFFSET].copy_from_slice(&crc.to_le_bytes());
+        PartitionHead::decode(&file)
+    }
+
+    #[test]
+    fn head_and_pages_are_what_was_put_in() {
+        let (rows, parts) = sample_partition();
+        let bytes = sample_partition_bytes();
+        let head = PartitionHead::decode(&bytes).unwrap();
+        assert_eq!((head.store, &head.rows), (STORE, &rows));
+        let counts: Vec<usize> = head.cameras.iter().map(|(_, parts)| to_usize(*parts)).collect();
+        assert_eq!(counts, parts.values().map(Vec::len).collect::<Vec<_>>());
+        let all: Vec<PagePart> = parts.values().flatten().copied().collect();
+        let mut found = Vec::new();
+        for (number, page) in bytes[PAGE_BYTES..].chunks(PAGE_BYTES).enumerate() {
+            let parts = decode_page(page, &head.salt, to_u32(number)).unwrap();
+            assert_eq!(parts.first().map(|(start, _)| *start), head.firsts.get(number).copied());
+            found.extend(parts);
+        }
+        assert_eq!(found, all);
+    }
+
+    #[test]
+    fn a_flipped_bit_of_head_or_page_is_found() {
+        let bytes = sample_partition_bytes();
+        let salt = PartitionHead::decode(&bytes).unwrap().salt;
+        for byte in 0..PAGE_BYTES {
+            let mut damaged = bytes.clone();
+            damaged[byte] ^= 4;
+            assert!(PartitionHead::decode(&damaged).is_err(), "head byte {byte}");
+            let mut page = bytes[PAGE_BYTES..2 * PAGE_BYTES].to_vec();
+            page[byte] ^= 4;
+            assert!(decode_page(&page, &salt, 0).is_err(), "page byte {byte}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_partition_or_place_is_rejected() {
+        let bytes = sample_partition_bytes();
+        let salt = PartitionHead::decode(&bytes).unwrap().salt;
+        let page = &bytes[PAGE_BYTES..];
+        assert_eq!(decode_page(page, &[7; 16], 0), Err(Damage::Checksum));
+        assert_eq!(decode_page(page, &salt, 1), Err(Damage::Field("page")));
+        assert_eq!(decode_page(&page[..PAGE_BYTES - 1], &salt, 0), Err(Damage::Short));
+    }
+
+    #[test]
+    fn counts_beyond_the_bytes_are_refused_before_any_allocation() {
+        for count in [20, 24, 28, 32] {
+            let error = head_with(count, &[0xff; 4]).unwrap_err();
+            assert!(matches!(error, Damage::Short | Damage::Field(_)), "{count}: {error:?}");
+        }
+        assert_eq!(head_with(16, &[0; 4]), Err(Damage::Field("blocks")));
+        assert_eq!(head_with(16, &[0xff; 4]), Err(Damage::Field("blocks")));
+    }
+
+    #[test]
+    fn another_version_is_told_from_damage() {
+        assert_eq!(head_with(12, &[2, 0]), Err(Damage::Version(2)));
+        assert_eq!(head_with(14, &[1]), Err(Damage::Field("reserved")));
+        assert_eq!(PartitionHead::decode(&[]), Err(Damage::Short));
+        assert_eq!(PartitionHead::decode(&[0; 4096]), Err(Damage::Magic));
+    }
+}

@@ -1,0 +1,319 @@
+//! Folding: the parts of sealed segments go from memory to partition files, and small partitions
+//! into larger ones.
+//!
+//! Done by the sweep and at close. A partition is derived, so none of its writes is synced and none
+//! needs an order:
+//!
+//! 1. The file is written beside the old ones. A crash leaves it whole, torn or not at all; opening
+//!    takes what can be trusted of it, and a torn page is found by the lookup that needs it.
+//! 2. From now on lookups use it, and what it replaces in memory is let go.
+//! 3. The files that it replaces are removed. A crash may bring them back: opening prefers the
+//!    newest row of a segment, and removes a partition that it takes none of.
+//!
+//! [`FOLD_MIN`] partitions of one size make one of the next, so that their number grows with the
+//! logarithm of the segments', and a part is written once a size.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::format::footer::Part;
+use crate::format::name;
+use crate::format::partition::{self, Link, PagePart, Row};
+use crate::index::Partition;
+use crate::log::{FoundPart, Segment};
+use crate::types::{CameraId, ClassId, Error, Result, SegmentId, Timestamp};
+
+use super::Inner;
+
+/// So many segments, or partitions of one size, are folded into one.
+const FOLD_MIN: usize = 4;
+/// At most so many segments at once: of a store that has no index yet.
+const FOLD_MAX: usize = 64;
+/// No partition of more parts is made from others: what is being folded is in memory.
+const PARTS_MAX: u64 = 1 << 20;
+/// The index never takes the last room: the ledger and held clips need it more.
+const LEFT_BYTES: u64 = 8 << 20;
+/// A sweep makes at most so many partitions.
+const FOLDS_PER_SWEEP_MAX: usize = 64;
+
+/// A partition in the making.
+#[derive(Debug, Default)]
+struct Folded {
+    rows: Vec<Row>,
+    parts: BTreeMap<CameraId, Vec<PagePart>>,
+}
+
+type Served = (Arc<Partition>, BTreeSet<SegmentId>);
+
+impl Inner {
+    /// Brings the index on disk up to date, as far as there is room for it. What fails costs memory
+    /// and time at the next opening, and is tried again. The caller has `sweeping`.
+    pub(super) fn keep_partitions(&self) {
+        if self.options.read_only || self.deletion_frozen().is_some() {
+            return;
+        }
+        self.retire_partitions();
+        for _ in 0..FOLDS_PER_SWEEP_MAX {
+            match self.fold_next() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    self.survived(error);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Removes a partition's file; one that cannot be removed is removed by a later opening.
+    pub(super) fn remove_partition_file(&self, number: u32) {
+        let name = name::partition(number);
+        match self.vfs.remove(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                self.survived(self.io("remove index partition", &name, error));
+            }
+            _ => {}
+        }
+    }
+
+    /// Folds or merges once; answers whether there was anything to do and room for it.
+    fn fold_next(&self) -> Result<bool> {
+        let fresh = self.unfolded();
+        if fresh.len() >= FOLD_MIN {
+            return self.fold(&fresh);
+        }
+        match self.next_merge() {
+            Some(group) => self.merge(&group),
+            None => Ok(false),
+        }
+    }
+
+    /// The oldest sealed segments of which no partition tells and one may, with the room that each
+    /// takes.
+    fn unfolded(&self) -> Vec<(Arc<Segment>, u64)> {
+        let (history, catalog) = (self.history.read(), self.catalog.read());
+        let fit = catalog.segments.iter().filter(|(id, shelved)| {
+            let root = history.sealed.get(id).map(|(_, root)| *root);
+            !shelved.folded
+                && shelved.segment.class != ClassId::EVIDENCE
+                && !catalog.writing.contains(id)
+                && !catalog.damaged.contains(id)
+                && !catalog.spared.contains_key(id)
+                && !history.expired.contains_key(id)
+                && !history.suspect.contains_key(id)
+                && root.is_some_and(|root| {
+                    shelved.segment.trailer().is_some_and(|trailer| trailer.root == root)
+                })
+        });
+        let fit = fit.map(|(_, shelved)| (Arc::clone(&shelved.segment), shelved.file_bytes));
+        fit.take(FOLD_MAX).collect()
+    }
+
+    fn fold(&self, fresh: &[(Arc<Segment>, u64)]) -> Result<bool> {
+        let mut folded = Folded::default();
+        for (segment, file_bytes) in fresh {
+            match self.row_of(segment, *file_bytes) {
+                Ok((row, parts)) => {
+                    for found in parts {
+                        let parts = folded.parts.entry(found.camera).or_default();
+                        parts.push((found.part.start.as_micros(), segment.id.0));
+                    }
+                    folded.rows.push(row);
+                }
+                Err(error) => {
+                    // It stays in memory, and the next opening tells of it again.
+                    self.catalog.write().damaged.insert(segment.id);
+                    self.survived(error);
+                }
+            }
+        }
+        let Some(partition) = self.write_partition(&mut folded)? else { return Ok(false) };
+        let number = partition.number;
+        let mut catalog = self.catalog.write();
+        catalog.timelines.add_partition(partition, BTreeSet::new());
+        drop(catalog);
+        // A segment at a time, so that nobody waits long for the catalog.
+        for (segment, _) in fresh {
+            let parts = segment.parts(&self.footers)?;
+            let mut catalog = self.catalog.write();
+            let is_gone = !catalog.segments.contains_key(&segment.id);
+            if is_gone || catalog.damaged.contains(&segment.id) {
+                continue;
+            }
+            for found in &parts {
+                catalog.timelines.remove(&found.camera, found.part.start, segment.id);
+            }
+            catalog.timelines.serve(number, segment.id);
+            catalog.set_folded(segment.id, true);
+        }
+        Ok(true)
+    }
+
+    /// The row of a sealed segment, and its parts.
+    fn row_of(&self, segment: &Arc<Segment>, file_bytes: u64) -> Result<(Row, Vec<FoundPart>)> {
+        let Some(trailer) = segment.trailer() else {
+            return Err(Error::corrupt("fold segment: it is not sealed").at(&segment.path));
+        };
+        let parts = segment.parts(&self.footers)?;
+        let (mut reach, mut uncertainty_us, mut links) = (Duration::ZERO, 0, Vec::new());
+        for FoundPart { part, .. } in &parts {
+            reach = reach.max(part.end.since(self.start_of(part)?));
+            uncertainty_us = uncertainty_us.max(part.uncertainty_us);
+            if !part.first || part.continued {
+                links.push(Link {
+                    clip: part.clip,
+                    received: part.received,
+                    tail: !part.first,
+                    continued: part.continued,
+                });
+            }
+        }
+        let reach_us = u64::try_from(reach.as_micros()).unwrap_or(u64::MAX);
+        Ok((Row { trailer, file_bytes, reach_us, uncertainty_us, links }, parts))
+    }
+
+    /// When the clip of `part` begins, as far as that is known.
+    fn start_of(&self, part: &Part) -> Result<Timestamp> {
+        let home = if part.first { None } else { self.segment(part.clip.home) };
+        let first = home.map(|home| home.part_of(&self.footers, part.clip)).transpose()?;
+        Ok(first.flatten().map_or(part.start, |(first, _)| first.part.start.min(part.start)))
+    }
+
+    fn segment(&self, id: SegmentId) -> Option<Arc<Segment>> {
+        self.catalog.read().segments.get(&id).map(|shelved| Arc::clone(&shelved.segment))
+    }
+
+    /// The partitions that should be one: as many of one size as are folded, or one of which more
+    /// than half is gone.
+    fn next_merge(&self) -> Option<Vec<Served>> {
+        let catalog = self.catalog.read();
+        let mut sizes: BTreeMap<u32, Vec<Served>> = BTreeMap::new();
+        for (partition, segments) in catalog.timelines.partitions() {
+            let served = (Arc::clone(partition), segments.clone());
+            if segments.len() * 2 < partition.rows {
+                return Some(vec![served]);
+            }
+            sizes.entry(size_of_partition(segments.len())).or_default().push(served);
+        }
+        sizes.into_values().find_map(|mut group| {
+            group.truncate(FOLD_MIN);
+            let parts: u64 = group.iter().map(|(partition, _)| u64::from(partition.parts)).sum();
+            (group.len() == FOLD_MIN && parts <= PARTS_MAX).then_some(group)
+        })
+    }
+
+    fn merge(&self, group: &[Served]) -> Result<bool> {
+        let mut folded = Folded::default();
+        for (partition, segments) in group {
+            let mut rows = partition.rows(&*self.vfs, &self.uuid)?;
+            rows.retain(|row| segments.contains(&row.segment()));
+            folded.rows.extend(rows);
+            for camera in partition.cameras() {
+                let mut parts = Vec::new();
+                partition.range(camera, (i64::MIN, i64::MAX), usize::MAX, |part| {
+                    parts.extend(Some(part).filter(|(_, id)| segments.contains(&SegmentId(*id))));
+                })?;
+                if !parts.is_empty() {
+                    folded.parts.entry(camera.clone()).or_default().extend(parts);
+                }
+            }
+        }
+        let Some(partition) = self.write_partition(&mut folded)? else { return Ok(false) };
+        let mut catalog = self.catalog.write();
+        let mut segments = BTreeSet::new();
+        for (old, _) in group {
+            segments.extend(catalog.timelines.remove_partition(old.number));
+        }
+        catalog.timelines.add_partition(partition, segments);
+        drop(catalog);
+        for (old, _) in group {
+            self.remove_partition_file(old.number);
+        }
+        Ok(true)
+    }
+
+    /// Writes a partition; `None` if there is no room for it.
+    fn write_partition(&self, folded: &mut Folded) -> Result<Option<Arc<Partition>>> {
+        folded.rows.sort_unstable_by_key(Row::segment);
+        for parts in folded.parts.values_mut() {
+            parts.sort_unstable();
+            parts.dedup();
+        }
+        let fail = |error| self.io("write index partition", name::INDEX, error);
+        let mut salt = [0; 16];
+        self.vfs.random(&mut salt).map_err(fail)?;
+        let rows = std::mem::take(&mut folded.rows);
+        let bytes = partition::encode(self.uuid, salt, rows, &folded.parts);
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let space = self.space_view(len)?;
+        let wanted = space.floor_bytes.saturating_add(len).saturating_add(LEFT_BYTES);
+        if space.short_bytes() > 0 || space.free_bytes < wanted {
+            return Ok(None);
+        }
+        self.vfs.create_dir(name::INDEX).map_err(fail)?;
+        let names = self.vfs.list(name::INDEX).map_err(fail)?;
+        let newest = names.iter().filter_map(|name| name::parse_partition(name)).max();
+        let Some(number) = newest.unwrap_or(0).checked_add(1) else { return Ok(None) };
+        let name = name::partition(number);
+        let file = match self.vfs.create(&name, len) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(None),
+            Err(error) => return Err(fail(error)),
+        };
+        let written = file.write_at(0, &[&bytes]).map_err(fail);
+        let opened = written.and_then(|()| Partition::open(&*self.vfs, number, &self.uuid));
+        if opened.is_err() {
+            self.remove_partition_file(number);
+        }
+        opened.map(|(partition, _)| Some(Arc::new(partition)))
+    }
+
+    /// Lets go of partitions that answer for no segment, and takes the segments of damaged ones
+    /// back into memory, from their footers: they are folded again.
+    fn retire_partitions(&self) {
+        let mut retired: Vec<(u32, Option<Error>, Vec<Arc<Segment>>)> = Vec::new();
+        {
+            let catalog = self.catalog.read();
+            for (partition, segments) in catalog.timelines.partitions() {
+                let problem = partition.problem();
+                if segments.is_empty() || problem.is_some() {
+                    let found = segments.iter().filter_map(|id| catalog.segments.get(id));
+                    let found = found.map(|shelved| Arc::clone(&shelved.segment)).collect();
+                    retired.push((partition.number, problem, found));
+                }
+            }
+        }
+        for (number, problem, segments) in retired {
+            let taken: Result<()> = segments.iter().try_for_each(|segment| self.unfold(segment));
+            if let Err(error) = taken {
+                self.survived(error);
+                continue;
+            }
+            if let Some(problem) = problem {
+                self.survived(problem);
+            }
+            self.catalog.write().timelines.remove_partition(number);
+            self.remove_partition_file(number);
+        }
+    }
+
+    /// Takes the parts of a segment into memory, from its footer.
+    fn unfold(&self, segment: &Arc<Segment>) -> Result<()> {
+        let parts = segment.parts(&self.footers)?;
+        let mut catalog = self.catalog.write();
+        if catalog.timelines.remove_served(segment.id) {
+            for found in &parts {
+                catalog.timelines.insert(&found.camera, found.part.start, segment.id);
+            }
+            catalog.set_folded(segment.id, false);
+        }
+        Ok(())
+    }
+}
+
+/// Partitions of the same size are folded together.
+fn size_of_partition(segments: usize) -> u32 {
+    segments.max(1).ilog(FOLD_MIN)
+}

@@ -1,0 +1,159 @@
+//! Opening by the index: what its partitions say of sealed segments, as far as it can be trusted.
+//!
+//! A row stands for a segment's header, trailer and footer, so that none of them is read. It counts
+//! only if the ledger has the very Merkle root that the row has, and nothing else is known of the
+//! segment: one that is suspect or expired, or of evidence, is opened as ever, and so is everything
+//! while the ledger cannot be read. So nothing hangs on an index file being there, whole, or new.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::barrier::Barrier;
+use crate::format::name;
+use crate::format::partition::Row;
+use crate::index::Partition;
+use crate::log::Segment;
+use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
+
+use super::history::History;
+use super::unfinished::Unfinished;
+use super::{Inner, OpenReport};
+
+/// The rows of all partitions, and which of them were taken.
+#[derive(Debug, Default)]
+pub(super) struct FoundRows {
+    /// What each segment's newest row says, and the partition it is in.
+    rows: BTreeMap<SegmentId, (u32, Row)>,
+    partitions: BTreeMap<u32, Arc<Partition>>,
+    /// Partitions whose heads are damaged.
+    damaged: Vec<u32>,
+    /// The segments that were taken from each partition.
+    taken: BTreeMap<u32, BTreeSet<SegmentId>>,
+    /// The clips in segments that were taken which have parts elsewhere.
+    linked: BTreeMap<SegmentId, Vec<ClipId>>,
+    /// Since the store was closed nobody can have given files more room than they had then.
+    same_boot: bool,
+}
+
+impl FoundRows {
+    /// Reads the head of each partition.
+    pub(super) fn read(inner: &Inner, report: &mut OpenReport) -> Result<Self> {
+        let mut found = Self::default();
+        if inner.deletion_frozen().is_some() {
+            return Ok(found);
+        }
+        {
+            let time = inner.time.lock();
+            found.same_boot = time.slot.boot_id == time.clock.uptime().boot_id;
+        }
+        // The newest first: where a crash left a partition beside what it was merged into, the
+        // older one is not needed.
+        for number in partition_numbers(inner, report)?.into_iter().rev() {
+            match Partition::open(&*inner.vfs, number, &inner.uuid) {
+                Ok((partition, rows)) => {
+                    for row in rows {
+                        found.rows.entry(row.segment()).or_insert((number, row));
+                    }
+                    found.partitions.insert(number, Arc::new(partition));
+                }
+                Err(error) => {
+                    report.repairs.push(format!("read footers in place of an index: {error}"));
+                    found.damaged.push(number);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts the segment `id` into the catalog as its row says; false when it must be opened.
+    pub(super) fn shelve(
+        &mut self,
+        inner: &Inner,
+        (id, class): (SegmentId, ClassId),
+        unfinished: &mut Unfinished,
+    ) -> bool {
+        let Some((number, row)) = self.rows.remove(&id) else { return false };
+        let erased = {
+            let history = inner.history.read();
+            if !is_trusted(&history, &row, class) {
+                return false;
+            }
+            history.erased.range((id, ClipId::new(SegmentId(0), 0))..).next().copied()
+        };
+        let name = name::segment(class, id);
+        let Row { trailer, file_bytes, reach_us, uncertainty_us, links } = row;
+        let segment = Segment::known(&inner.handles, name, trailer, !inner.options.read_only);
+        let is_as_it_was = self.same_boot && erased.is_none_or(|(erased, _)| erased != id);
+        let file_bytes = if is_as_it_was { file_bytes } else { inner.room_of(&segment) };
+        unfinished.note_links(id, &links);
+        let mut catalog = inner.catalog.write();
+        catalog.add_segment(&segment, file_bytes);
+        catalog.reach = catalog.reach.max(Duration::from_micros(reach_us));
+        catalog.uncertainty = catalog.uncertainty.max(Duration::from_micros(uncertainty_us));
+        for link in &links {
+            catalog.note_received(link.clip, link.received);
+        }
+        catalog.set_folded(id, true);
+        drop(catalog);
+        self.taken.entry(number).or_default().insert(id);
+        self.linked.insert(id, links.into_iter().map(|link| link.clip).collect());
+        true
+    }
+
+    /// Whether a part of one of `gone` may be in a segment.
+    pub(super) fn may_have(&self, segment: SegmentId, gone: &BTreeSet<ClipId>) -> bool {
+        let Some(linked) = self.linked.get(&segment) else { return true };
+        let own = ClipId::new(segment, 0)..=ClipId::new(segment, u32::MAX);
+        gone.range(own).next().is_some() || linked.iter().any(|clip| gone.contains(clip))
+    }
+
+    /// Puts the partitions of which something was taken into the catalog, and removes the others.
+    pub(super) fn settle(&mut self, inner: &Inner) {
+        let mut useless = std::mem::take(&mut self.damaged);
+        let mut catalog = inner.catalog.write();
+        for (number, partition) in std::mem::take(&mut self.partitions) {
+            match self.taken.remove(&number) {
+                Some(taken) => catalog.timelines.add_partition(partition, taken),
+                None => useless.push(number),
+            }
+        }
+        drop(catalog);
+        for number in useless.into_iter().filter(|_| !inner.options.read_only) {
+            inner.remove_partition_file(number);
+        }
+    }
+}
+
+/// Whether nothing is known of a segment but what its row says.
+fn is_trusted(history: &History, row: &Row, class: ClassId) -> bool {
+    let id = row.segment();
+    let root = history.sealed.get(&id).map(|(_, root)| *root);
+    let usual = row.trailer.header.class == class
+        && class != ClassId::EVIDENCE
+        && !history.suspect.contains_key(&id)
+        && !history.expired.contains_key(&id);
+    usual && Barrier::RootInIndex.test(root == Some(row.trailer.root))
+}
+
+/// The numbers of the partitions that there are, in order.
+fn partition_numbers(inner: &Inner, report: &mut OpenReport) -> Result<Vec<u32>> {
+    let names = match inner.vfs.list(name::INDEX) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(inner.io("list index", name::INDEX, error)),
+    };
+    let mut numbers = Vec::new();
+    for found in names {
+        match name::parse_partition(&found) {
+            Some(number) => numbers.push(number),
+            None => report.problems.push(
+                Error::new(ErrorKind::Unsupported, "open store: unknown file, left alone")
+                    .at(&inner.vfs.display_path(&format!("{}/{found}", name::INDEX))),
+            ),
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
