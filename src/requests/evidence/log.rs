@@ -44,9 +44,9 @@ impl Desk {
             .map_err(|error| Refusal::Invalid(error.to_string()))
     }
 
-    /// The key itself, for tests that forge.
-    #[cfg(test)]
-    pub(in crate::requests) fn signing_key_for_tests(&self) -> SigningKey {
+    /// The key itself, for tests and fuzz targets that forge.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn signing_key_for_tests(&self) -> SigningKey {
         self.signing_key().unwrap()
     }
 
