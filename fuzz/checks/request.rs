@@ -71,7 +71,8 @@ fn polygon(choices: &mut Choices<'_>) {
         corners.iter().any(|corner| of(corner) <= of(place))
             && corners.iter().any(|corner| of(place) <= of(corner))
     };
-    for place in asked.iter().filter(on_earth).filter(|place| area.contains(**place)) {
+    for place in asked.iter().filter(|place| on_earth(place)).filter(|place| area.contains(**place))
+    {
         let inside = between(|place| place.lat, place) && between(|place| place.lon, place);
         assert!(inside, "{place:?} is inside of {area:?}");
     }
@@ -82,12 +83,16 @@ fn polygon(choices: &mut Choices<'_>) {
 fn measured(area: &Area, places: &[Place]) -> bool {
     let Ok(size) = area.square_metres() else { return false };
     assert!(size >= 1, "an area of nothing: {area:?}");
-    let inside = places.iter().filter(on_earth).filter(|place| area.contains(**place)).count();
+    let inside = places
+        .iter()
+        .filter(|place| on_earth(place))
+        .filter(|place| area.contains(**place))
+        .count();
     assert!(inside <= places.len(), "answered for each of them");
     true
 }
 
 /// Where a camera can be: others are refused when their home joins.
-fn on_earth(place: &&Place) -> bool {
+fn on_earth(place: &Place) -> bool {
     place.lat.abs() <= 85.0 && place.lon.abs() <= 180.0
 }
