@@ -16,6 +16,7 @@ mod holds;
 mod kit;
 mod ledger;
 mod meddler;
+mod repair;
 mod requests;
 mod table;
 
