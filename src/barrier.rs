@@ -111,6 +111,17 @@ barriers! {
     /// The ledger has as many entries as the STORE file knows of.
     LedgerLength: Checksum in "src/ledger/replay.rs",
 
+    /// In a repair: where the copies tell of different entries, neither is believed.
+    SalvageCopies: Checksum in "src/ledger/salvage.rs",
+    /// Nor is an entry that the one behind it does not follow.
+    SalvageLink: Checksum in "src/ledger/salvage.rs",
+    /// What does not follow from the entry before it is behind the loss.
+    SalvageChain: Checksum in "src/ledger/salvage.rs",
+    /// So is a batch of which the end is lost.
+    SalvageWhole: Checksum in "src/ledger/salvage.rs",
+    /// Behind the loss a batch frees or removes something only if all of it was found.
+    SalvageBatch: Checksum in "src/ledger/salvage.rs",
+
     /// The folders of a new store, before its STORE file is there.
     FoldersSync: Sync in "src/store/folder.rs",
     /// The STORE file of a new store, before it gets its name.
@@ -187,6 +198,10 @@ barriers! {
     DeleteOrders: Hold in "src/store/delete.rs",
     /// A clip that was deleted while it was copied does not live on in its copy.
     MoveDeleted: Hold in "src/store/relocate.rs",
+    /// That the files of a repair do not count yet, before the first is there.
+    RepairMark: Sync in "src/store/repair.rs",
+    /// Everything is held for the holds that may be lost, before what was found behind the loss.
+    RepairHolds: Hold in "src/store/repair.rs",
 
     /// A private record, before it gets its name.
     #[cfg_attr(not(feature = "requests"), expect(dead_code, reason = "of that feature"))]

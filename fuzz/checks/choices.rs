@@ -62,4 +62,24 @@ impl<'a> Choices<'a> {
     pub(super) fn flag(&mut self) -> bool {
         self.u8() & 1 == 1
     }
+
+    /// One change of `bytes`: a byte flipped, put in or taken out, the end cut off, or a run of
+    /// them copied over others.
+    #[cfg(feature = "evidence")]
+    pub(super) fn change(&mut self, bytes: &mut Vec<u8>) {
+        let (how, at) = (self.u8() % 6, super::index(self.u32()) % (bytes.len() + 1));
+        match how {
+            0 => bytes.insert(at, self.u8()),
+            1 => bytes.truncate(at),
+            2 if at < bytes.len() => drop(bytes.remove(at)),
+            3 => {
+                let from = super::index(self.u32()) % (bytes.len() + 1);
+                let run: Vec<u8> =
+                    bytes[from..].iter().take(1 + super::index(self.u8())).copied().collect();
+                super::put(bytes, at, &run);
+            }
+            _ if at < bytes.len() => bytes[at] ^= self.u8(),
+            _ => {}
+        }
+    }
 }

@@ -10,8 +10,12 @@
 mod choices;
 mod memory;
 
+#[cfg(feature = "requests")]
+pub mod bundle;
 pub mod entry;
 pub mod footer;
+#[cfg(feature = "daemon")]
+pub mod http;
 pub mod ledger_replay;
 #[cfg(feature = "media")]
 pub mod mp4_export;
@@ -22,12 +26,18 @@ pub mod mp4_plain;
 #[cfg(feature = "media")]
 pub mod mp4_push;
 pub mod names;
+#[cfg(feature = "evidence")]
+pub mod note;
 pub mod partition;
 pub mod record;
+#[cfg(feature = "requests")]
+pub mod request;
 pub mod segment_ends;
 pub mod segment_scan;
 pub mod slot;
 pub mod store;
+#[cfg(feature = "evidence")]
+pub mod tree;
 
 #[cfg(test)]
 mod replay;
@@ -41,36 +51,42 @@ use crate::types::SegmentId;
 /// check is missing where the features of this build leave out what it is for.
 pub type Target = (&'static str, Option<fn(&[u8])>);
 
-/// A check that needs the feature `media`.
-#[cfg(feature = "media")]
-macro_rules! media {
-    ($check:path) => {
-        Some($check)
-    };
-}
-#[cfg(not(feature = "media"))]
-macro_rules! media {
-    ($check:path) => {
-        None
-    };
+/// A check that is there with the feature that it needs.
+macro_rules! with {
+    ($feature:literal, $check:path) => {{
+        #[cfg(feature = $feature)]
+        {
+            let check: fn(&[u8]) = $check;
+            Some(check)
+        }
+        #[cfg(not(feature = $feature))]
+        {
+            None
+        }
+    }};
 }
 
 /// Every target there is.
 pub const TARGETS: &[Target] = &[
+    ("bundle", with!("requests", bundle::check)),
     ("entry", Some(entry::check)),
     ("footer", Some(footer::check)),
+    ("http", with!("daemon", http::check)),
     ("ledger_replay", Some(ledger_replay::check)),
-    ("mp4_export", media!(mp4_export::check)),
-    ("mp4_init", media!(mp4_init::check)),
-    ("mp4_plain", media!(mp4_plain::check)),
-    ("mp4_push", media!(mp4_push::check)),
+    ("mp4_export", with!("media", mp4_export::check)),
+    ("mp4_init", with!("media", mp4_init::check)),
+    ("mp4_plain", with!("media", mp4_plain::check)),
+    ("mp4_push", with!("media", mp4_push::check)),
     ("names", Some(names::check)),
+    ("note", with!("evidence", note::check)),
     ("partition", Some(partition::check)),
     ("record", Some(record::check)),
+    ("request", with!("requests", request::check)),
     ("segment_ends", Some(segment_ends::check)),
     ("segment_scan", Some(segment_scan::check)),
     ("slot", Some(slot::check)),
     ("store", Some(store::check)),
+    ("tree", with!("evidence", tree::check)),
 ];
 
 /// The store of all inputs.

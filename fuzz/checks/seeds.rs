@@ -26,20 +26,25 @@ fn named<const N: usize>(seeds: [(&str, Vec<u8>); N]) -> Seeds {
 
 fn all() -> Vec<(&'static str, Seeds)> {
     vec![
+        ("bundle", bundles()),
         ("entry", entries()),
         ("footer", footers()),
+        ("http", requests()),
         ("ledger_replay", noises(6, 400)),
         ("mp4_export", noises(8, 300)),
         ("mp4_init", inits()),
         ("mp4_plain", files()),
         ("mp4_push", streams()),
         ("names", names()),
+        ("note", notes()),
         ("partition", partitions()),
         ("record", records()),
+        ("request", submissions()),
         ("segment_ends", ends()),
         ("segment_scan", noises(8, 400)),
         ("slot", slots()),
         ("store", noises(6, 250)),
+        ("tree", noises(6, 60)),
     ]
 }
 
@@ -257,4 +262,76 @@ fn streams() -> Seeds {
         ("plain", cut(7, 7, &PLAIN[..600])),
         ("transport-stream", cut(1, 1, &[0x47; 400])),
     ])
+}
+
+/// What a check takes after the byte that says how.
+fn how(how: u8, rest: &[u8]) -> Vec<u8> {
+    [&[how], rest].concat()
+}
+
+/// None has a bundle in it: their inputs are changes of the one that the check makes.
+fn bundles() -> Seeds {
+    let no_members = [&b"PK\x05\x06"[..], &[0; 18]].concat();
+    let mut seeds = named([
+        ("nothing", Vec::new()),
+        ("no-members", how(0, &no_members)),
+        ("no-certificate", how(4, b"{}")),
+    ]);
+    for way in [1, 2, 3, 5] {
+        for (name, noise) in noises(2, 40) {
+            seeds.insert(format!("way-{way}-{name}"), how(way, &noise));
+        }
+    }
+    seeds
+}
+
+fn requests() -> Seeds {
+    let text = |way: u8, text: &str| how(way, text.as_bytes());
+    named([
+        ("span", text(0, "from=2026-11-23T18:00:00Z&seconds=60")),
+        ("span-by-end", text(0, "from=2026-11-23T18:00:00Z&to=2026-11-23T19:00:00%2B01:00")),
+        ("page", text(0, "order=newest&limit=7&cursor=1764000000000000_42-7")),
+        ("last-page", text(0, "cursor=9223372036854775807_4294967295-4294967295&order=newest")),
+        ("numbers", how(1, &[0, 5, 0, 9, 0, 20])),
+        ("largest-numbers", how(1, &[1, 0, 1, 0, 1, 0])),
+        ("range", text(2, "\u{1}\u{0}d\u{0}bytes=0-1\n\u{1}\"tag\"\n\u{2}*")),
+        ("ranges", text(2, "\u{1}\u{0}d\u{0}bytes=0-1,5-\n\u{3}W/\"tag\"")),
+        ("key", text(2, "\u{1}\u{0}d\u{4}once\n\u{5}sha-256=:AAAA:")),
+    ])
+}
+
+fn notes() -> Seeds {
+    let text = |way: u8, text: &str| how(way, text.as_bytes());
+    let root = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let mut seeds = named([
+        ("nothing", Vec::new()),
+        ("unsigned", text(0, &format!("log.example\n42\n{root}\n\n"))),
+        ("by-nobody", text(0, &format!("log.example\n42\n{root}\n\n\u{2014} x AAAAAA==\n"))),
+        ("name", text(1, "clipkeep.example/street")),
+        ("key", text(1, "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")),
+    ]);
+    for (name, noise) in noises(3, 90) {
+        seeds.insert(name, how(2, &noise));
+    }
+    seeds
+}
+
+fn submissions() -> Seeds {
+    let text = |way: u8, text: &str| how(way, text.as_bytes());
+    let window = r#""window":{"from":"2026-11-01T17:00:00Z","to":"2026-11-01T20:00:00Z"}"#;
+    let circle = r#""area":{"circle":{"center":{"lat":40.0,"lon":-75.0},"radius_m":300.0}}"#;
+    let rest = r#""key":"k1","incident":"4471","kind":"theft","contact":"desk""#;
+    let mut seeds = named([
+        ("nothing", Vec::new()),
+        ("suspended", text(0, r#"{"event":"agency_suspended","agency":"springfield-pd"}"#)),
+        ("closed", text(0, r#"{"event":"closed","request":"r17"}"#)),
+        ("submission", text(1, &format!("{{{window},{circle},{rest}}}"))),
+        ("circle", how(2, &[1, 64, 128, 0, 44, 1])),
+        ("square", how(3, &[4, 1, 0, 0, 1, 0, 64, 1, 64, 64, 1, 64, 0, 1, 32, 32])),
+        ("bow-tie", how(3, &[4, 1, 0, 0, 1, 64, 64, 1, 64, 0, 1, 0, 64, 1, 32, 32])),
+    ]);
+    for (name, noise) in noises(3, 300) {
+        seeds.insert(name, how(3, &noise));
+    }
+    seeds
 }

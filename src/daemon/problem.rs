@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind};
 
 /// An error answer: `application/problem+json`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// What kind of problem it is: `urn:clipkeep:problem:CODE`.
     #[serde(rename = "type")]
     kind: String,
@@ -102,7 +102,7 @@ impl Problem {
     }
 
     /// The stable code.
-    pub(super) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         self.code
     }
 

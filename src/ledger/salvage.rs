@@ -10,6 +10,7 @@ use super::batch::{self, Item};
 use super::replay::numbers;
 use super::scan::{Chain, FIRST_FRAME};
 use super::{Extent, Ledger};
+use crate::barrier::Barrier;
 use crate::format::Damage;
 use crate::format::entry::{Decision, Entry};
 use crate::types::{Error, ErrorKind, Result, Timestamp};
@@ -100,7 +101,7 @@ impl Ledger {
             if position < unbroken {
                 salvage.before.push(entry);
             } else {
-                let whole_batch = whole.contains(&entry.batch_start);
+                let whole_batch = Barrier::SalvageBatch.test(whole.contains(&entry.batch_start));
                 salvage.behind.push(Found { entry, whole_batch });
             }
         }
@@ -178,7 +179,7 @@ impl Ledger {
 
 fn add(frames: &mut Frames, entry: Entry, hash: [u8; 32]) {
     let known = frames.entry(entry.position).or_insert_with(|| Some((entry, hash)));
-    if known.as_ref().is_some_and(|(_, other)| *other != hash) {
+    if known.as_ref().is_some_and(|(_, other)| !Barrier::SalvageCopies.test(*other == hash)) {
         *known = None;
     }
 }
@@ -189,23 +190,24 @@ fn drop_unlinked(entries: &mut BTreeMap<u64, (Entry, [u8; 32])>) {
     let previous: BTreeMap<u64, [u8; 32]> =
         entries.iter().map(|(position, (entry, _))| (*position, entry.previous)).collect();
     entries.retain(|position, (_, hash)| {
-        previous.get(&position.saturating_add(1)).is_none_or(|previous| previous == hash)
+        let next = previous.get(&position.saturating_add(1));
+        next.is_none_or(|previous| Barrier::SalvageLink.test(previous == hash))
     });
 }
 
-/// Up to which position the history has no hole and ends with a whole batch.
+/// Up to which position the history has no hole and ends with a whole batch. The hash alone says
+/// what follows what: it is over the position and the batch, too.
 fn unbroken(entries: &BTreeMap<u64, (Entry, [u8; 32])>) -> u64 {
-    let mut chain = Chain::default();
+    let mut last = Chain::default().hash;
     let mut end = 0;
     for (position, (entry, hash)) in entries {
-        let follows =
-            *position == chain.position && entry.previous == chain.hash && entry.batch_start >= end;
-        if !follows {
+        if !Barrier::SalvageChain.test(entry.previous == last) {
             break;
         }
-        chain = Chain { position: position.saturating_add(1), hash: *hash };
-        if chain.position == entry.batch_end() {
-            end = chain.position;
+        last = *hash;
+        let next = position.saturating_add(1);
+        if Barrier::SalvageWhole.test(next == entry.batch_end()) {
+            end = next;
         }
     }
     end

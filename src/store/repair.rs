@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::barrier::Barrier;
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision, Entry, HoldPlaced, SCOPE_RANGES_MAX};
 use crate::hold::HoldCause;
 use crate::ledger::{Ledger, Salvage};
@@ -93,18 +94,16 @@ impl Inner {
         // 1. Files from here on do not count: whatever becomes of the writes below, the damaged
         //    ledger stays in force, and the next try leaves out what this one wrote.
         let first = ledger.repair_number()?;
-        self.write_slot(|slot| slot.ledger_repair = first)?;
+        Barrier::RepairMark.sync(|| self.write_slot(|slot| slot.ledger_repair = first))?;
         // 2. The new ledger, durable in both copies.
         let new = Ledger::rewrite(self.vfs.clone(), self.uuid, first, decisions)?;
-        // 3. It counts. Once more for the other slot, so that a lost one does not bring back the
-        //    damaged ledger.
+        // 3. It counts. The other slot says so when this store is closed, or opened again, which is
+        //    before anything is decided: no lost slot brings the damaged ledger back then.
         let ledger_position = new.durable_position();
-        for _ in 0..2 {
-            self.write_slot(|slot| {
-                (slot.ledger_first, slot.ledger_repair) = (first, 0);
-                slot.ledger_position = ledger_position;
-            })?;
-        }
+        self.write_slot(|slot| {
+            (slot.ledger_first, slot.ledger_repair) = (first, 0);
+            slot.ledger_position = ledger_position;
+        })?;
         *ledger = new;
         Ok(report)
     }
@@ -151,7 +150,8 @@ impl Inner {
         decisions.extend(before.into_iter().map(as_it_was));
         // The holds come before what was found behind the loss: its expiries spare what they cover.
         decisions.push((now, repaired));
-        decisions.extend(holds.into_iter().map(|hold| (now, Decision::HoldPlaced(Box::new(hold)))));
+        let holds = holds.into_iter().filter(|_| Barrier::RepairHolds.stands());
+        decisions.extend(holds.map(|hold| (now, Decision::HoldPlaced(Box::new(hold)))));
         decisions.extend(behind.into_iter().map(as_it_was));
         decisions.extend(classes.into_iter().map(|class| (now, class)));
         decisions.extend(moved(copies).map(|moved| (now, moved)));

@@ -17,6 +17,7 @@ mod index;
 mod kit;
 mod ledger;
 mod meddler;
+mod repair;
 mod requests;
 mod table;
 

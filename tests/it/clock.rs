@@ -208,3 +208,60 @@ fn boots_without_a_battery_expire_nothing_early() {
     }
     assert!(t.reads_as(&clip, "a"));
 }
+
+#[test]
+fn a_reboot_between_two_sweeps_expires_nothing_early_and_everything_in_the_end() {
+    for wall_after in ["1970-01-01T00:00:00Z", "2026-11-07T00:00:00Z", "2031-01-01T00:00:00Z"] {
+        let t = TestStore::new();
+        let clip = t.sealed_clip("door", 0, "a");
+        t.pass(5 * DAY);
+        t.sweep();
+        t.clock.reboot();
+        t.clock.step_wall(time(wall_after));
+        let t = t.reopen();
+        t.clock.advance(5 * DAY - MINUTE);
+        t.store.sweep().unwrap();
+        assert!(t.reads_as(&clip, "a"), "{wall_after}");
+        t.clock.advance(MINUTE);
+        t.store.sweep().unwrap();
+        t.assert_gone(&clip);
+    }
+}
+
+/// Two days without power, after which the wall clock is right and is not believed.
+fn after_two_days_without_power() -> TestStore {
+    let t = TestStore::new();
+    t.clock.reboot();
+    t.clock.step_wall(at(1440).saturating_add(2 * DAY));
+    let t = t.reopen();
+    assert!(matches!(t.store.clock_status(), ClockStatus::WallAhead { .. }));
+    t
+}
+
+#[test]
+fn what_comes_while_a_clock_is_doubted_goes_earlier_by_the_lag_and_by_no_more() {
+    let t = after_two_days_without_power();
+    let clip = t.sealed_clip("door", 0, "a");
+    for _ in 0..(8 * 24 - 1) {
+        t.clock.advance(HOUR);
+        t.store.sweep().unwrap();
+    }
+    assert_eq!(t.store.clock_status(), ClockStatus::Agrees, "it is believed by now");
+    assert!(t.reads_as(&clip, "a"), "an hour before eight of its ten days");
+    t.clock.advance(2 * DAY + HOUR);
+    t.store.sweep().unwrap();
+    t.assert_gone(&clip);
+}
+
+#[test]
+fn a_clock_that_is_confirmed_after_an_outage_costs_nothing_that_comes_then() {
+    let t = after_two_days_without_power();
+    t.store.confirm_clock("ann").unwrap();
+    let clip = t.sealed_clip("door", 0, "a");
+    t.clock.advance(10 * DAY - MINUTE);
+    t.store.sweep().unwrap();
+    assert!(t.reads_as(&clip, "a"));
+    t.clock.advance(MINUTE);
+    t.store.sweep().unwrap();
+    t.assert_gone(&clip);
+}

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use clipkeep::vfs::sim::SimOp;
+use clipkeep::vfs::sim::{FailedSync, SimOp};
 use clipkeep::{Clip, ErrorKind, NewClip, ReleaseCause};
 
 use crate::crash::{below, go_on, number_from_environment};
@@ -19,6 +19,11 @@ const SEEDS_DEFAULT: u64 = 1;
 
 /// Lets one operation fail in each run of each scenario.
 fn survives_failing(op: SimOp) {
+    survives(op, fail_once);
+}
+
+/// Runs each scenario with something that goes wrong with `op`.
+fn survives(op: SimOp, go_wrong: fn(Scenario, u64, SimOp)) {
     let seeds = number_from_environment("CLIPKEEP_CRASH_SEEDS").unwrap_or(SEEDS_DEFAULT);
     let seeds = match number_from_environment("CLIPKEEP_CRASH_SEED") {
         Some(seed) => seed..seed + 1,
@@ -26,7 +31,7 @@ fn survives_failing(op: SimOp) {
     };
     for seed in seeds {
         for (name, scenario) in scenarios::ALL {
-            let tried = catch_unwind(AssertUnwindSafe(|| fail_once(scenario, seed, op)));
+            let tried = catch_unwind(AssertUnwindSafe(|| go_wrong(scenario, seed, op)));
             if let Err(panic) = tried {
                 eprintln!("replay with CLIPKEEP_CRASH_SEED={seed}: {op:?} fails in {name}");
                 resume_unwind(panic);
@@ -36,7 +41,20 @@ fn survives_failing(op: SimOp) {
 }
 
 fn fail_once(scenario: Scenario, seed: u64, op: SimOp) {
-    let mut world = World::new(seed, u64::MAX);
+    fail_once_in(World::new(seed, u64::MAX), scenario, seed, op);
+}
+
+/// The same where a sync that fails has written some of its blocks.
+fn fail_once_in_part(scenario: Scenario, seed: u64, op: SimOp) {
+    for (number, mode) in (0_u64..).zip([FailedSync::ReadsNew, FailedSync::ReadsOld]) {
+        let world = World::new(2 * seed + number, u64::MAX);
+        world.disk.set_failed_sync_writes(true);
+        world.disk.set_failed_sync(mode);
+        fail_once_in(world, scenario, 2 * seed + number, op);
+    }
+}
+
+fn fail_once_in(mut world: World, scenario: Scenario, seed: u64, op: SimOp) {
     let error =
         if below(seed, 4, 2) == 0 { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
     world.disk.fail_after(op, 1 + below(seed, 5, 40), error);
@@ -54,6 +72,72 @@ fn fail_once(scenario: Scenario, seed: u64, op: SimOp) {
     world.open().expect("a store opens");
     world.check();
     go_on(&mut world);
+}
+
+/// Lets one operation fail while the store is opened, and sweeps if it opens all the same: what
+/// could not be looked at is no reason to delete anything.
+fn fail_once_at_opening(scenario: Scenario, seed: u64, op: SimOp) {
+    for number in 0..4 {
+        let mut world = World::new(seed, u64::MAX);
+        scenario(&mut world).expect("nothing fails yet");
+        world.kill(u64::MAX);
+        world.disk.fail_after(op, 1 + below(seed, number, 30), io::ErrorKind::Other);
+        if world.open().is_ok() {
+            // What is in a file that could not be looked at is not shown now, and is not gone.
+            world.may_expire();
+            world.store().sweep().ok();
+        }
+        world.disk.clear_faults();
+        world.lose_power(u64::MAX);
+        world.open().expect("a store opens when nothing fails any more");
+        world.check();
+        go_on(&mut world);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_at_opening_loses_nothing() {
+    survives(SimOp::Open, fail_once_at_opening);
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_at_opening_loses_nothing() {
+    survives(SimOp::List, fail_once_at_opening);
+}
+
+#[test]
+fn a_length_that_is_not_told_at_opening_loses_nothing() {
+    survives(SimOp::Len, fail_once_at_opening);
+}
+
+#[test]
+fn a_failed_read_at_opening_loses_nothing() {
+    survives(SimOp::Read, fail_once_at_opening);
+}
+
+#[test]
+fn a_failed_sync_that_wrote_some_blocks_loses_nothing() {
+    survives(SimOp::Sync, fail_once_in_part);
+}
+
+#[test]
+fn a_failed_map_loses_nothing() {
+    survives_failing(SimOp::Map);
+}
+
+#[test]
+fn a_failed_opening_of_a_file_loses_nothing() {
+    survives_failing(SimOp::Open);
+}
+
+#[test]
+fn a_failed_listing_loses_nothing() {
+    survives_failing(SimOp::List);
+}
+
+#[test]
+fn a_failed_question_for_a_length_loses_nothing() {
+    survives_failing(SimOp::Len);
 }
 
 #[test]

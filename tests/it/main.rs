@@ -25,6 +25,7 @@ mod holds_gate;
 mod holds_limits;
 mod holds_receipt;
 mod kernel;
+mod last_moment;
 #[cfg(feature = "media")]
 mod media;
 mod model;

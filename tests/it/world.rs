@@ -155,7 +155,7 @@ impl World {
     }
 
     /// From here on what is due may expire.
-    fn may_expire(&self) {
+    pub(crate) fn may_expire(&self) {
         let now = self.record().now;
         self.note(|promises| promises.swept = now);
     }

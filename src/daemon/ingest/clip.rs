@@ -177,7 +177,7 @@ impl Said {
 
 /// The SHA-256 of `Content-Digest` (RFC 9530): `sha-256=:BASE64:`. Other algorithms may stand
 /// beside it.
-fn content_digest(headers: &HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
+pub(crate) fn content_digest(headers: &HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
     for value in headers.get_all("content-digest") {
         let refuse = || Problem::invalid("Content-Digest: want sha-256=:BASE64:");
         let text = value.to_str().map_err(|_not_text| refuse())?;

@@ -4,7 +4,7 @@
 //! sender a camera. Every body is read by a task of its own, which nobody who closes a connection
 //! can end: ffmpeg closes without reading the answer, and hyper then drops the handler.
 
-mod clip;
+pub(crate) mod clip;
 mod hls;
 mod lanes;
 mod memory;

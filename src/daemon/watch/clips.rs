@@ -18,7 +18,7 @@ use super::answer::hex;
 /// How many clips are on a page, unless the query says.
 const PAGE_CLIPS: usize = 100;
 /// The most clips on a page.
-const PAGE_CLIPS_MAX: usize = 1_000;
+pub(crate) const PAGE_CLIPS_MAX: usize = 1_000;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
@@ -27,7 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Which clips, in which order.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct ListParams {
+pub(crate) struct ListParams {
     /// Only clips that end after this (RFC 3339).
     from: Option<String>,
     /// Only clips that start before this (RFC 3339).
@@ -159,17 +159,18 @@ async fn one(
 /// Where in the order of clips something is: no two clips have the same place.
 type Place = (Timestamp, ClipId);
 
+/// What a list is asked for.
 #[derive(Debug)]
-struct Query {
-    window: Window,
+pub(crate) struct Query {
+    pub(crate) window: Window,
     order: Order,
-    limit: usize,
+    pub(crate) limit: usize,
     /// The last clip of the page before.
     after: Option<Place>,
 }
 
 impl Query {
-    fn parse(params: &ListParams) -> Result<Self, Problem> {
+    pub(crate) fn parse(params: &ListParams) -> Result<Self, Problem> {
         let time = |name, given: &Option<String>, default| match given {
             Some(text) => extract::time(name, text),
             None => Ok(default),
@@ -211,7 +212,7 @@ impl Query {
     }
 
     /// The part of the window in which the clips after the cursor start, or overlap it.
-    fn rest(&self) -> Option<Window> {
+    pub(crate) fn rest(&self) -> Option<Window> {
         let Some((at, _)) = self.after else { return Some(self.window) };
         let (start, end) = (self.window.start(), self.window.end());
         match self.order {

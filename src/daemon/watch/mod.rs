@@ -7,13 +7,13 @@
 
 mod answer;
 mod cache;
-mod clips;
+pub(crate) mod clips;
 mod media;
 mod page;
 mod playlist;
-mod range;
+pub(crate) mod range;
 mod source;
-mod span;
+pub(crate) mod span;
 mod timeline;
 mod window;
 

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderName, Method};
 
 /// What a request wants of a representation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// All of it: 200.
     Whole,
     /// These bytes, never none: 206.
@@ -26,7 +26,7 @@ pub(super) enum Wanted {
 
 /// What the request with these `headers` wants of `len` bytes with the strong `etag`, which
 /// includes its quotes.
-pub(super) fn wanted(method: &Method, headers: &HeaderMap, len: u64, etag: &str) -> Wanted {
+pub(crate) fn wanted(method: &Method, headers: &HeaderMap, len: u64, etag: &str) -> Wanted {
     // In the order of RFC 9110, 13.2.2.
     if let Some(tags) = list(headers, &IF_MATCH)
         && !tags.iter().any(|tag| tag == "*" || tag == etag)

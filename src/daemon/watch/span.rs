@@ -11,14 +11,14 @@ use super::super::extract;
 use super::super::problem::Problem;
 
 /// The longest window that is shown as one file or playlist.
-pub(super) const SHOWN_MAX: Duration = Duration::from_hours(24);
+pub(crate) const SHOWN_MAX: Duration = Duration::from_hours(24);
 /// The longest window at all: a hundred years.
 const SECONDS_MAX: u32 = 3_155_760_000;
 
 /// A window: `from` with either `to` or `seconds`.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Span {
+pub(crate) struct Span {
     /// Its start (RFC 3339).
     #[param(example = "2026-11-23T18:00:00Z")]
     from: String,
@@ -36,7 +36,7 @@ impl Span {
     ///
     /// `invalid-input` when one of them is no time, the window would be empty, or not exactly one
     /// of `to` and `seconds` is given.
-    pub(super) fn window(&self) -> Result<Window, Problem> {
+    pub(crate) fn window(&self) -> Result<Window, Problem> {
         match (&self.to, self.seconds) {
             (Some(to), None) => extract::window(&self.from, to),
             (None, Some(seconds @ 1..=SECONDS_MAX)) => {
@@ -55,7 +55,7 @@ impl Span {
     /// # Errors
     ///
     /// `invalid-input` also for windows above [`SHOWN_MAX`].
-    pub(super) fn shown(&self) -> Result<Window, Problem> {
+    pub(crate) fn shown(&self) -> Result<Window, Problem> {
         let window = self.window()?;
         if window.duration() > SHOWN_MAX {
             let hours = SHOWN_MAX.as_secs() / 3_600;

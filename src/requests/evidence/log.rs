@@ -44,10 +44,10 @@ impl Desk {
             .map_err(|error| Refusal::Invalid(error.to_string()))
     }
 
-    /// The key itself, for tests that forge.
-    #[cfg(test)]
-    pub(in crate::requests) fn signing_key_for_tests(&self) -> SigningKey {
-        self.signing_key().unwrap()
+    /// The key itself, for tests and fuzz targets that forge.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn signing_key_for_tests(&self) -> SigningKey {
+        self.signing_key().expect("a store whose disk does not fail has its key")
     }
 
     /// Signs what the ledger is now: a checkpoint in the text form of C2SP. What was signed before

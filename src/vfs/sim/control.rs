@@ -59,7 +59,13 @@ impl SimVfs {
 
     /// Sets what is read after a failed sync of a file. New bytes, if nothing is said.
     pub fn set_failed_sync(&self, mode: FailedSync) {
-        self.disk.lock().failed_sync = mode;
+        self.disk.lock().failed_sync.reads = mode;
+    }
+
+    /// Whether a sync of a file that fails writes some of its blocks, by the seed, and gives only
+    /// the others up. It writes none, if nothing is said.
+    pub fn set_failed_sync_writes(&self, some: bool) {
+        self.disk.lock().failed_sync.writes = some;
     }
 
     /// Sets the disk's size. Less than is in use leaves no room, and takes none away.

@@ -115,11 +115,12 @@ impl Disk {
         self.inode(id)?;
         let struck = self.strike(SimOp::Sync)?;
         let done = self.outcome(struck, SimOp::Sync, path);
-        let failed_sync = self.failed_sync;
+        let failed_sync = self.failed_sync.reads;
+        let written = if done.is_err() { self.written_by_a_failed_sync(id)? } else { Vec::new() };
         let inode = self.inode_mut(id)?;
         match done {
             Ok(()) => inode.sync(),
-            Err(_) => inode.fail_sync(failed_sync),
+            Err(_) => inode.fail_sync(failed_sync, &written),
         }
         if done.is_ok() {
             self.commit();
@@ -127,13 +128,20 @@ impl Disk {
         done
     }
 
-    pub(super) fn len(&self, id: InodeId) -> io::Result<u64> {
-        self.check_powered()?;
+    /// Of each pending item of a file, whether a sync that fails writes it all the same.
+    fn written_by_a_failed_sync(&mut self, id: InodeId) -> io::Result<Vec<bool>> {
+        let pending = self.inode(id)?.pending();
+        let some = self.failed_sync.writes;
+        Ok((0..pending).map(|_| some && self.faults.choose(2) == 1).collect())
+    }
+
+    pub(super) fn len(&mut self, (id, path): (InodeId, &str)) -> io::Result<u64> {
+        self.begin(SimOp::Len, path)?;
         Ok(self.inode(id)?.live.len)
     }
 
-    pub(super) fn allocated(&self, id: InodeId) -> io::Result<u64> {
-        self.check_powered()?;
+    pub(super) fn allocated(&mut self, (id, path): (InodeId, &str)) -> io::Result<u64> {
+        self.begin(SimOp::Len, path)?;
         Ok(self.inode(id)?.live.allocated.count() * BLOCK_BYTES)
     }
 

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::SimStats;
 use super::content::BLOCK_BYTES;
-use super::fault::{Effect, FailedSync, Faults, SimOp};
+use super::fault::{Effect, Faults, SimOp, SyncFailure};
 use super::garbage::Dead;
 use super::history::History;
 use super::inode::Inode;
@@ -41,7 +41,7 @@ pub(super) struct Disk {
     /// Whether garbage is bytes of deleted files.
     pub(super) show_deleted: bool,
     pub(super) room: Room,
-    pub(super) failed_sync: FailedSync,
+    pub(super) failed_sync: SyncFailure,
     pub(super) faults: Faults,
     pub(super) delays: Delays,
     pub(super) stats: SimStats,
@@ -67,7 +67,7 @@ impl Disk {
             dead: Dead::default(),
             show_deleted: false,
             room: Room::default(),
-            failed_sync: FailedSync::default(),
+            failed_sync: SyncFailure::default(),
             faults: Faults::new(rng.next()),
             delays: Delays::default(),
             stats: SimStats::default(),
@@ -95,7 +95,7 @@ impl Disk {
     pub(super) fn strike(&mut self, op: SimOp) -> io::Result<Option<Effect>> {
         self.check_powered()?;
         self.delays.wait(op);
-        if self.read_only && !matches!(op, SimOp::Read | SimOp::Map) {
+        if self.read_only && !op.only_looks() {
             return Err(Errno::ROFS.into());
         }
         Ok(self.faults.strike(op))
@@ -168,7 +168,7 @@ impl Disk {
 
     /// Finds a file by name and counts it as open until [`Disk::close`].
     pub(super) fn open(&mut self, path: &str, write: bool) -> io::Result<InodeId> {
-        self.check_powered()?;
+        self.begin(SimOp::Open, path)?;
         let id = self.find_file(path)?;
         if write && self.read_only {
             return Err(Errno::ROFS.into());

@@ -10,6 +10,12 @@ use super::rng::Rng;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SimOp {
+    /// `open`.
+    Open,
+    /// `list`.
+    List,
+    /// `len` and `allocated`.
+    Len,
     /// `read_at`.
     Read,
     /// `write_at`. Any part of the bytes is written.
@@ -30,6 +36,13 @@ pub enum SimOp {
     Map,
 }
 
+impl SimOp {
+    /// Whether it changes nothing, so that a disk that has turned read-only does it too.
+    pub(super) const fn only_looks(self) -> bool {
+        matches!(self, Self::Open | Self::List | Self::Len | Self::Read | Self::Map)
+    }
+}
+
 /// What is read after a failed sync of a file, where the disk holds the old bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -39,6 +52,14 @@ pub enum FailedSync {
     ReadsNew,
     /// The old bytes: btrfs.
     ReadsOld,
+}
+
+/// What a failed sync of a file does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SyncFailure {
+    pub(super) reads: FailedSync,
+    /// Some of the blocks are written.
+    pub(super) writes: bool,
 }
 
 /// What a write can do to the medium unnoticed: it reports success.

@@ -91,13 +91,13 @@ impl VfsFile for SimFile {
 
     fn len(&self) -> io::Result<u64> {
         let mut disk = self.handle.disk.lock();
-        let done = disk.len(self.handle.id);
+        let done = disk.len(self.handle.file());
         disk.told(done, |len| format!("len {}: {len:?}", self.handle.path))
     }
 
     fn allocated(&self) -> io::Result<u64> {
         let mut disk = self.handle.disk.lock();
-        let done = disk.allocated(self.handle.id);
+        let done = disk.allocated(self.handle.file());
         disk.told(done, |bytes| format!("allocated {}: {bytes:?}", self.handle.path))
     }
 

@@ -50,8 +50,8 @@ impl Disk {
         Ok(())
     }
 
-    pub(super) fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        self.check_powered()?;
+    pub(super) fn list(&mut self, dir: &str) -> io::Result<Vec<String>> {
+        self.begin(SimOp::List, dir)?;
         self.check_folder(dir)?;
         Ok(self.names.list(dir))
     }

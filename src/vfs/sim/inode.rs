@@ -129,11 +129,20 @@ impl Inode {
         self.durable.forget_behind_end();
     }
 
-    /// A sync that failed: the bytes are never written. Either the system takes their pages for
-    /// clean, so that they are read on, or it drops them. Lengths and extents stay pending: the
-    /// journal has them.
-    pub(super) fn fail_sync(&mut self, mode: FailedSync) {
-        self.pending.retain(|pending| !matches!(pending, Pending::Data { .. }));
+    /// A sync that failed: the bytes are never written, but for the items that `written` says were.
+    /// Either the system takes their pages for clean, so that they are read on, or it drops them.
+    /// Lengths and extents stay pending: the journal has them.
+    pub(super) fn fail_sync(&mut self, mode: FailedSync, written: &[bool]) {
+        let durable = &mut self.durable;
+        let mut written = written.iter();
+        self.pending.retain(|pending| {
+            let written = written.next().is_some_and(|written| *written);
+            let is_data = matches!(pending, Pending::Data { .. });
+            if is_data && written {
+                pending.apply(durable);
+            }
+            !is_data
+        });
         match mode {
             FailedSync::ReadsNew => self.lost = true,
             FailedSync::ReadsOld => {

@@ -14,15 +14,15 @@
 //!
 //! **Faults.** By countdown or by odds, any operation fails; a write lands elsewhere, flips a bit
 //! or loses a sector; the disk turns read-only. A failed write leaves a prefix. A failed sync loses
-//! its bytes for good, and reads see the new ones or the old ones. Bytes, names and the reserve of
-//! copy-on-write run out apart. Sectors go bad and bits flip, across crashes. Slowness moves a
-//! clock of the test.
+//! its bytes for good, all of them or those of some blocks, and reads see the new ones or the old
+//! ones. Bytes, names and the reserve of copy-on-write run out apart. Sectors go bad and bits flip,
+//! across crashes. Slowness moves a clock of the test.
 //!
 //! **Not modelled.** A sector is never torn inside, and a crash never harms what was durable,
-//! though some drives do both. A sync keeps its promise: drives that lie are not simulated. A
-//! failed sync writes none of its blocks, where a real one may have written some. There is no page
-//! cache beside the file: what is damaged on the medium is read damaged at once, but through a map
-//! that was made before. Clearing a bad sector by writing it, quotas and access rights are missing.
+//! though some drives do both. A sync keeps its promise: drives that lie are not simulated. There
+//! is no page cache beside the file: what is damaged on the medium is read damaged at once, but
+//! through a map that was made before. Clearing a bad sector by writing it, quotas and access
+//! rights are missing.
 //!
 //! ```
 //! use clipkeep::vfs::Vfs;

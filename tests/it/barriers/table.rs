@@ -2,7 +2,7 @@
 
 use clipkeep::barrier::{Barrier, Barrier as B};
 
-use super::{Catcher, crashes, damage, disk, holds, index, ledger, requests};
+use super::{Catcher, crashes, damage, disk, holds, index, ledger, repair, requests};
 
 /// A directed test as a catcher.
 macro_rules! test {
@@ -49,6 +49,13 @@ pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
         B::LedgerChain => test!(damage::swapped_ledger_entry),
         B::LedgerCopyChain => test!(damage::ledger_copy_of_another_past),
 
+        B::SalvageCopies => test!(repair::of_two_copies_that_differ_neither_deletes),
+        B::SalvageLink => test!(repair::an_entry_that_nothing_follows_deletes_nothing),
+        B::SalvageChain => test!(repair::an_expiry_behind_a_loss_takes_nothing),
+        B::SalvageWhole => test!(repair::a_release_with_a_lost_companion_frees_nothing),
+        B::SalvageBatch => test!(repair::nor_does_one_behind_another_loss),
+        B::RepairMark => test!(repair::a_repair_that_was_cut_off_adds_nothing),
+
         B::FoldersSync | B::StoreFileSync => crashes::of("make"),
         B::StoreNameSync | B::SegmentNameSync | B::SegmentOldNameSync => crashes::of("append"),
         B::StoreSlotSync => test!(disk::trusted_time_does_not_go_back),
@@ -71,6 +78,18 @@ pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
         B::CopyBytes => test!(damage::copy_with_an_invisible_change),
         B::CopyDigest => test!(damage::forged_clip_stays_where_it_is),
 
+        B::RecordSync | B::RecordNameSync => test!(requests::a_home_that_joined_is_known),
+        B::RecordGoneSync => test!(requests::a_home_that_left_has_taken_its_record),
+        B::RecordCommitment => test!(requests::another_record_is_not_taken_for_it),
+
+        hold => of_a_hold_check(hold),
+    }
+}
+
+/// The catcher of a hold check.
+fn of_a_hold_check(barrier: Barrier) -> Catcher {
+    use Barrier as B;
+    match barrier {
         B::PlanHolds => test!(holds::a_plan_knows_what_is_held),
         B::ExpiryHolds | B::GateFile => test!(holds::a_held_clip_outlives_its_segment),
         B::EvidenceHolds => test!(holds::a_held_clip_outlives_its_neighbour_in_evidence),
@@ -86,9 +105,7 @@ pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
         B::DeleteHolds => test!(holds::an_owner_cannot_delete_what_is_held),
         B::DeleteOrders => test!(holds::an_owner_cannot_end_an_order),
         B::MoveDeleted => test!(holds::a_clip_erased_while_it_moves_is_gone),
-
-        B::RecordSync | B::RecordNameSync => test!(requests::a_home_that_joined_is_known),
-        B::RecordGoneSync => test!(requests::a_home_that_left_has_taken_its_record),
-        B::RecordCommitment => test!(requests::another_record_is_not_taken_for_it),
+        B::RepairHolds => test!(repair::an_expiry_behind_a_loss_takes_nothing),
+        other => unreachable!("nothing misses {other:?}"),
     }
 }

@@ -32,6 +32,10 @@ fn every_operation_can_be_made_to_fail() {
         disk.fail_after(op, 1, ErrorKind::Deadlock);
         assert_eq!(call().unwrap_err().kind(), ErrorKind::Deadlock, "{op:?}");
     };
+    failing(SimOp::Open, &|| disk.open("a", false).map(drop));
+    failing(SimOp::List, &|| disk.list("").map(drop));
+    failing(SimOp::Len, &|| file.len().map(drop));
+    failing(SimOp::Len, &|| file.allocated().map(drop));
     failing(SimOp::Read, &|| file.read_at(0, &mut [0]));
     failing(SimOp::Write, &|| file.write_at(0, &[b"x"]));
     failing(SimOp::Sync, &|| file.sync());
@@ -189,6 +193,31 @@ fn after_a_failed_sync_reads_see_the_new_bytes_or_the_old_as_the_file_system_has
 }
 
 #[test]
+fn a_failed_sync_may_have_written_any_of_its_blocks() {
+    for mode in [FailedSync::ReadsNew, FailedSync::ReadsOld] {
+        let left: BTreeSet<Vec<u8>> = (0..SEEDS)
+            .map(|seed| {
+                let (disk, file) = disk_with_ones(seed, 2);
+                disk.set_failed_sync(mode);
+                disk.set_failed_sync_writes(true);
+                file.write_at(0, &[&[2; 2 * 4096]]).unwrap();
+                disk.fail_after(SimOp::Sync, 1, ErrorKind::Other);
+                assert!(file.sync().is_err());
+                let read = disk.contents("a").unwrap();
+                file.sync().unwrap();
+                let after = disk.crash().contents("a").unwrap();
+                let expected = if mode == FailedSync::ReadsOld { &after[..] } else { &[2; 8192] };
+                assert_eq!(read, expected, "seed {seed}, {mode:?}");
+                assert_eq!(after[..4096], [after[0]; 4096], "a block is whole");
+                vec![after[0], after[4096]]
+            })
+            .collect();
+        let every_way = [[1, 1], [1, 2], [2, 1], [2, 2]].map(Vec::from);
+        assert_eq!(left, BTreeSet::from(every_way), "{mode:?}");
+    }
+}
+
+#[test]
 fn after_a_failed_sync_that_reads_old_a_crash_keeps_what_reads_saw() {
     for seed in 0..SEEDS {
         let (disk, file) = disk_with_ones(seed, 2);
@@ -264,6 +293,7 @@ fn a_disk_that_turned_read_only_takes_no_change_and_still_reads() {
     refused(disk.open("a", true).map(drop));
     refused(disk.lock("LOCK", true).map(drop));
     let mut read = [0; 1];
+    assert_eq!((disk.list("").unwrap(), file.len().unwrap()), (vec!["a".to_owned()], BLOCK));
     disk.open("a", false).unwrap().read_at(0, &mut read).unwrap();
     assert_eq!((read, file.map(1).unwrap().bytes()), ([2], &[2_u8][..]));
     assert_eq!(disk.fork(1).crash_pattern(1).contents("a").unwrap(), [1; 4096]);
