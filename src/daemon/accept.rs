@@ -3,14 +3,13 @@
 //! Owns the places. A connection that is refused is answered before a byte of it is read, so that a
 //! crowd costs no more than the accepting.
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum_server::accept::Accept;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
@@ -42,47 +41,28 @@ impl Places {
     }
 }
 
-/// Gives each connection a place before `inner` speaks with it.
-#[derive(Clone)]
-pub(super) struct Placing<A> {
-    inner: A,
-    app: App,
-}
+/// Gives each connection a place before anybody speaks with it.
+#[derive(Clone, Debug)]
+pub(super) struct Placing(App);
 
-impl<A> Placing<A> {
-    pub(super) fn new(inner: A, app: &App) -> Self {
-        Self { inner, app: app.clone() }
+impl Placing {
+    pub(super) fn new(app: &App) -> Self {
+        Self(app.clone())
     }
 }
 
-impl<A> fmt::Debug for Placing<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Placing").finish_non_exhaustive()
-    }
-}
+type Accepted<T> = Pin<Box<dyn Future<Output = io::Result<(Connection, T)>> + Send>>;
 
-type Accepted<S, T> = Pin<Box<dyn Future<Output = io::Result<(Connection<S>, T)>> + Send>>;
-
-impl<A, T> Accept<TcpStream, T> for Placing<A>
-where
-    A: Accept<TcpStream, T> + Clone + Send + 'static,
-    A::Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    A::Service: Send + 'static,
-    A::Future: Send + 'static,
-    T: Send + 'static,
-{
-    type Stream = Connection<A::Stream>;
-    type Service = A::Service;
-    type Future = Accepted<A::Stream, A::Service>;
+impl<T: Send + 'static> Accept<TcpStream, T> for Placing {
+    type Stream = Connection;
+    type Service = T;
+    type Future = Accepted<T>;
 
     fn accept(&self, stream: TcpStream, service: T) -> Self::Future {
-        let Self { inner, app } = self.clone();
+        let app = self.0.clone();
         Box::pin(async move {
             match Arc::clone(&app.places().free).try_acquire_owned() {
-                Ok(place) => {
-                    let (stream, service) = inner.accept(stream, service).await?;
-                    Ok((Connection::new(stream, place), service))
-                }
+                Ok(place) => Ok((Connection::new(stream, place), service)),
                 Err(_) => Err(refuse(&app, stream).await),
             }
         })

@@ -4,33 +4,33 @@
 //! the answers to the ones before, and closes at the end. A kernel whose process has closed answers
 //! whatever still comes with a reset, which destroys what that process had sent and nobody has
 //! received. So an answer goes out when everything that came has been read, and an answer that
-//! nobody takes does not end the reading.
+//! nobody takes does not end the reading. What the sender's kernel keeps back until it hears that we
+//! have the rest (Nagle's algorithm) is asked for first. It is below TLS: what is said of bytes is
+//! true of encrypted ones.
 //!
-//! Owns what is read ahead, to see whether more has come, and the answers that wait for that:
-//! a few KiB each. Never loses a byte of a request for the sake of an answer.
+//! Owns the answers that wait for that: some KiB. Never loses a byte of a request for the sake of an
+//! answer.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
+use rustix::net::{RecvFlags, recv, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// What is read to see whether more has come.
-const AHEAD_BYTES: usize = 4 << 10;
 /// The most bytes of answers that wait for the reading, and that a sender who is gone is answered
 /// between two pieces of what it had sent: answers to footage are some hundred bytes.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 
 /// A stream of bytes to and from a client.
 #[derive(Debug)]
-pub(super) struct Connection<S> {
-    inner: S,
-    /// Read, and not handed on yet.
-    ahead: BytesMut,
-    /// How the reading ended, once it has: `None` is an end, an error the error.
-    ended: Option<Option<io::ErrorKind>>,
+pub(super) struct Connection {
+    inner: TcpStream,
+    /// Whether the reading has ended.
+    has_ended: bool,
     /// Answers that wait until what came has been read.
     answers: BytesMut,
     /// Whether nobody takes answers any more.
@@ -40,13 +40,12 @@ pub(super) struct Connection<S> {
     _place: OwnedSemaphorePermit,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl Connection {
     /// `inner`, in the place that it takes.
-    pub(super) fn new(inner: S, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(inner: TcpStream, place: OwnedSemaphorePermit) -> Self {
         Self {
             inner,
-            ahead: BytesMut::new(),
-            ended: None,
+            has_ended: false,
             answers: BytesMut::new(),
             is_deaf: false,
             unheard: 0,
@@ -54,25 +53,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Whether something has come that was not handed on. Where nothing has, the task is woken when
-    /// it does.
-    fn has_more(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.ahead.is_empty() && self.ended.is_none() {
-            let mut room = [0; AHEAD_BYTES];
-            let mut buf = ReadBuf::new(&mut room);
-            match Pin::new(&mut self.inner).poll_read(cx, &mut buf) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(())) if buf.filled().is_empty() => self.ended = Some(None),
-                Poll::Ready(Ok(())) => self.ahead = BytesMut::from(buf.filled()),
-                Poll::Ready(Err(error)) => self.fail(error.kind()),
-            }
+    /// Whether something has come that was not read.
+    fn has_more(&self) -> bool {
+        if self.has_ended {
+            return false;
         }
-        !self.ahead.is_empty()
+        let mut byte = [0];
+        let look = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        // Asked of the kernel: what the runtime knows is of a moment ago.
+        recv(&self.inner, &mut byte[..], look).is_ok_and(|(_, len)| len > 0)
     }
 
-    fn fail(&mut self, kind: io::ErrorKind) {
-        self.ended = Some(Some(kind));
-        self.is_deaf = true;
+    /// Whether everything that came has been read, and the sender's kernel, told so at once, has
+    /// nothing that it kept back for that.
+    fn is_drained(&self) -> bool {
+        if self.has_more() {
+            return false;
+        }
+        // Where it cannot be told at once, it is told a little later.
+        sockopt::set_tcp_quickack(&self.inner, true).ok();
+        !self.has_more()
     }
 
     /// Sends the answers that wait. Nobody who is gone makes that fail.
@@ -94,8 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes `len` bytes of an answer that nobody will take, as long as there is something to read.
     fn unheard(&mut self, len: usize) -> io::Result<usize> {
         self.unheard += len;
-        let over = self.ahead.is_empty() && self.ended.is_some();
-        if over || self.unheard > ANSWER_BYTES_MAX {
+        if self.has_ended || self.unheard > ANSWER_BYTES_MAX {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         Ok(len)
@@ -108,11 +107,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let len = bufs.iter().map(|buf| buf.len()).sum();
-        let more = self.has_more(cx);
+        let is_small = self.answers.len() + len <= ANSWER_BYTES_MAX;
+        let waits = is_small && !self.is_drained();
         if self.is_deaf {
             return Poll::Ready(self.unheard(len));
         }
-        if more && self.answers.len() + len <= ANSWER_BYTES_MAX {
+        if waits {
             bufs.iter().for_each(|buf| self.answers.extend_from_slice(buf));
             return Poll::Ready(Ok(len));
         }
@@ -130,45 +130,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
+impl AsyncRead for Connection {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.ahead.is_empty() {
-            let len = this.ahead.len().min(buf.remaining());
-            buf.put_slice(&this.ahead.split_to(len));
-            if this.ahead.is_empty() {
-                this.ahead = BytesMut::new();
-            }
-            this.unheard = 0;
-            return Poll::Ready(Ok(()));
-        }
-        if let Some(how) = this.ended {
-            return Poll::Ready(how.map_or(Ok(()), |kind| Err(kind.into())));
-        }
         let before = buf.filled().len();
-        match Pin::new(&mut this.inner).poll_read(cx, buf) {
+        let read = Pin::new(&mut this.inner).poll_read(cx, buf);
+        match &read {
+            Poll::Ready(Ok(())) if buf.filled().len() > before => this.unheard = 0,
+            Poll::Ready(Ok(())) => this.has_ended = true,
+            Poll::Ready(Err(_)) => (this.has_ended, this.is_deaf) = (true, true),
             Poll::Pending => {
-                // Everything that came has been read: now answers hurt nobody. Whether they all
-                // go out now or when the socket takes more is no business of the reader.
-                let _sent_or_woken = this.poll_answers(cx);
-                return Poll::Pending;
-            }
-            Poll::Ready(Ok(())) if buf.filled().len() == before => this.ended = Some(None),
-            Poll::Ready(Ok(())) => this.unheard = 0,
-            Poll::Ready(Err(error)) => {
-                this.fail(error.kind());
-                return Poll::Ready(Err(error));
+                if !this.answers.is_empty() && this.is_drained() {
+                    // Now answers hurt nobody. Whether they go out at once or when the socket takes
+                    // more is no business of the reader.
+                    let _sent_or_woken = this.poll_answers(cx);
+                }
             }
         }
-        Poll::Ready(Ok(()))
+        read
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+impl AsyncWrite for Connection {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -192,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.answers.is_empty() {
-            if this.has_more(cx) {
+            if !this.is_drained() {
                 return Poll::Ready(Ok(()));
             }
             ready!(this.poll_answers(cx));

@@ -117,11 +117,11 @@ async fn listen(
         let settings = tls::open(&app.config().http).await?;
         tokio::spawn(tls::follow(settings.clone(), app.config().http.clone(), LOOK));
         let server = axum_server::from_tcp_rustls(listener, settings).map_err(failed)?;
-        let server = server.map(|inner| Placing::new(inner, app));
+        let server = server.map(|tls| tls.acceptor(Placing::new(app)));
         answer(server.handle(handle.clone()), app, router)
     } else {
         let server = axum_server::from_tcp(listener).map_err(failed)?;
-        let server = server.map(|inner| Placing::new(inner, app));
+        let server = server.acceptor(Placing::new(app));
         answer(server.handle(handle.clone()), app, router)
     };
     Ok((address, serving))
