@@ -2,14 +2,20 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::{Result as StoreResult, Store};
+use tokio::sync::Mutex as FairMutex;
 
+use crate::vfs::Vfs as _;
+use crate::vfs::os::OsVfs;
+use crate::{Result as StoreResult, Stats, Store};
+
+use super::accept::Places;
 use super::access::Access;
 use super::config::Config;
+use super::disk::Progress;
 use super::ingest::Intake;
 use super::inspect::Check;
 use super::keys::Keys;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Timer};
 use super::pool::Pool;
 use super::problem::Problem;
 
@@ -21,6 +27,7 @@ pub(super) struct App(Arc<Inner>);
 struct Inner {
     config: Config,
     pool: Pool,
+    places: Places,
     /// Empty until the store is open.
     store: OnceLock<Store>,
     access: Access,
@@ -28,24 +35,36 @@ struct Inner {
     intake: Intake,
     keys: Keys,
     check: Check,
+    progress: Progress,
+    /// The store's figures, and since when they are known.
+    figures: FairMutex<Option<(Timer, Arc<Stats>)>>,
 }
 
 impl App {
     /// The state of a daemon whose store is not open yet.
-    pub(super) fn new(config: Config, access: Access) -> Self {
+    pub(super) fn new(
+        config: Config,
+        access: Access,
+        metrics: Metrics,
+        progress: Progress,
+    ) -> Self {
         let pool = Pool::new(config.http.reader_threads, config.http.writer_threads);
         let ingest = &config.ingest;
         let intake = Intake::new(ingest.senders_max, ingest.memory_bytes_max);
-        let (store, metrics) = (OnceLock::new(), Metrics::new());
+        let store = OnceLock::new();
+        let places = Places::new(connections_max(&config));
         Self(Arc::new(Inner {
             config,
             pool,
+            places,
             store,
             access,
             metrics,
             intake,
             keys: Keys::default(),
             check: Check::default(),
+            progress,
+            figures: FairMutex::default(),
         }))
     }
 
@@ -62,8 +81,25 @@ impl App {
     ///
     /// `unavailable` while it is being opened.
     pub(super) fn store(&self) -> Result<Store, Problem> {
-        let opening = || Problem::unavailable("the store is being opened", 1);
-        self.0.store.get().cloned().ok_or_else(opening)
+        self.0.store.get().cloned().ok_or_else(|| Problem::opening(self.0.progress.segments()))
+    }
+
+    /// The store's figures, a second old at most: to count them reads every footer, and everybody
+    /// may ask whether the daemon is ready.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; `unavailable` while it opens or all readers are busy.
+    pub(super) async fn figures(&self) -> Result<Arc<Stats>, Problem> {
+        let mut kept = self.0.figures.lock().await;
+        match &*kept {
+            Some((since, stats)) if since.seconds() < FIGURES_SECONDS => Ok(Arc::clone(stats)),
+            _ => {
+                let fresh = Arc::new(self.read(Store::stats).await?);
+                *kept = Some((Timer::start(), Arc::clone(&fresh)));
+                Ok(fresh)
+            }
+        }
     }
 
     /// Calls the store for something that changes nothing.
@@ -96,6 +132,10 @@ impl App {
         &self.0.pool
     }
 
+    pub(super) fn places(&self) -> &Places {
+        &self.0.places
+    }
+
     pub(super) fn config(&self) -> &Config {
         &self.0.config
     }
@@ -119,4 +159,27 @@ impl App {
     pub(super) fn keys(&self) -> &Keys {
         &self.0.keys
     }
+}
+
+/// How old figures may be.
+const FIGURES_SECONDS: f64 = 1.0;
+/// Descriptors that are left to the store, tokens, certificates, the log, the runtime: the store
+/// takes at most half of what the process may have, and at most this.
+const OTHER_FILES_MAX: u64 = 640;
+
+/// As many connections as the settings say, and as the process may have descriptors for.
+fn connections_max(config: &Config) -> usize {
+    let wanted = config.http.connections_max;
+    let Some(files) = OsVfs::new(&config.dir).open_files_max() else { return wanted };
+    let possible = files.saturating_sub((files / 2).min(OTHER_FILES_MAX)).max(1);
+    let possible = usize::try_from(possible).unwrap_or(usize::MAX);
+    if possible < wanted {
+        tracing::warn!(
+            possible,
+            wanted,
+            files,
+            "fewer connections at a time than http.connections_max: raise the limit of open files"
+        );
+    }
+    wanted.min(possible)
 }

@@ -40,8 +40,10 @@ pub(super) struct Http {
     pub(super) tls_key: PathBuf,
     pub(super) reader_threads: usize,
     pub(super) writer_threads: usize,
+    pub(super) connections_max: usize,
     pub(super) header_seconds: u64,
     pub(super) body_idle_seconds: u64,
+    pub(super) body_seconds: u64,
     pub(super) stop_seconds: u64,
 }
 
@@ -179,8 +181,10 @@ impl Config {
         let zeros = [
             ("http.reader_threads", http.reader_threads == 0),
             ("http.writer_threads", http.writer_threads == 0),
+            ("http.connections_max", http.connections_max == 0),
             ("http.header_seconds", http.header_seconds == 0),
             ("http.body_idle_seconds", http.body_idle_seconds == 0),
+            ("http.body_seconds", http.body_seconds == 0),
             ("store.sweep_seconds", self.store.sweep_seconds == 0),
             ("ingest.clip_seconds", self.ingest.clip_seconds == 0),
             ("ingest.clip_bytes_max", self.ingest.clip_bytes_max == 0),

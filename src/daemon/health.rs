@@ -28,13 +28,85 @@ async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Whether the store is open and takes footage.
+/// Whether the store is open and takes footage. While it is being opened, `opening` says how far
+/// that has come. Figures are at most a second old.
 #[utoipa::path(get, path = "/readyz", tag = "operation",
     responses((status = 200, body = Health), (status = 503, body = Problem)))]
 async fn readyz(State(app): State<App>) -> Result<Json<Health>, Problem> {
-    let stopped = app.read(|store| Ok(store.stats()?.recording_stopped)).await?;
-    match stopped {
+    match &app.figures().await?.recording_stopped {
         Some(_) => Err(Problem::unavailable("the store takes no footage", 5)),
         None => Ok(Json(Health { status: "ok" })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use axum::body::Body;
+    use axum::http::{Request, header};
+    use axum::response::Response;
+    use http_body_util::BodyExt as _;
+    use serde_json::Value;
+    use tower::ServiceExt as _;
+
+    use super::super::access::{Access, TokenFile};
+    use super::super::config::Config;
+    use super::super::disk::Progress;
+    use super::super::metrics::Metrics;
+    use super::super::router;
+    use super::*;
+
+    /// A daemon whose store is being opened: three of ten segments were looked at.
+    fn opening() -> App {
+        let flags = ["access.tokens=false".to_owned()];
+        let config = Config::new("unused", "", |_| None, &flags).unwrap();
+        let (access, _) = Access::open(false, 0, TokenFile::of(Path::new("nowhere"))).unwrap();
+        let progress = Progress::default();
+        progress.listed(10);
+        (0..3).for_each(|_| progress.opened());
+        App::new(config, access, Metrics::new(), progress)
+    }
+
+    fn ask(app: &App, method: &str, path: &str) -> (Response, Value) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            let response = router::build(app.clone()).oneshot(request).await.unwrap();
+            let (head, body) = response.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            (Response::from_parts(head, Body::empty()), serde_json::from_slice(&body).unwrap())
+        })
+    }
+
+    #[test]
+    fn while_the_store_is_opened_the_process_is_alive_and_says_how_far_it_is() {
+        let app = opening();
+        assert_eq!(ask(&app, "GET", "/healthz").0.status(), 200);
+        let (response, problem) = ask(&app, "GET", "/readyz");
+        assert_eq!(response.status(), 503);
+        assert_eq!(problem["code"], "unavailable");
+        assert_eq!(problem["opening"]["segments_opened"], 3);
+        assert_eq!(problem["opening"]["segments"], 10);
+    }
+
+    #[test]
+    fn while_the_store_is_opened_every_route_that_needs_it_says_when_to_try_again() {
+        let app = opening();
+        let routes = [
+            ("GET", "/v1/cameras"),
+            ("GET", "/v1/clips/1-1/media"),
+            ("GET", "/metrics"),
+            ("POST", "/v1/cameras/front/stream"),
+            ("PUT", "/v1/cameras/front/clips"),
+            ("PUT", "/v1/cameras/front/hls/init.mp4"),
+            ("POST", "/v1/sweep"),
+        ];
+        for (method, path) in routes {
+            let (response, problem) = ask(&app, method, path);
+            assert_eq!(response.status(), 503, "{method} {path}: {problem}");
+            assert!(response.headers().contains_key(header::RETRY_AFTER), "{method} {path}");
+            assert_eq!(problem["opening"]["segments"], 10, "{method} {path}");
+        }
     }
 }

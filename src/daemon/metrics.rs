@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::{CameraId, Clock as _, ClockStatus, Stats, SystemClock};
+use crate::{CameraId, Clock as _, ClockStatus, Stats, SystemClock, Timestamp};
 
 use super::problem::Problem;
 
@@ -53,8 +53,12 @@ pub(super) struct Metrics {
     dropped_bytes: ByCamera,
     streams_failed: Family<CodeLabel, Counter>,
     commit_seconds: Histogram,
+    lag_seconds: Histogram,
+    sync_seconds: Histogram,
+    errors: Family<CodeLabel, Counter>,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Histogram,
+    connections_refused: Counter,
 }
 
 /// When something began, by a clock that nobody can set.
@@ -64,7 +68,13 @@ pub(super) struct Timer {
 }
 
 impl Timer {
-    fn seconds(self) -> f64 {
+    /// Begins to measure.
+    pub(super) fn start() -> Self {
+        Self { since_boot_us: SystemClock.uptime().since_boot_us }
+    }
+
+    /// The seconds since then.
+    pub(super) fn seconds(self) -> f64 {
         let now = SystemClock.uptime().since_boot_us;
         std::time::Duration::from_micros(now.saturating_sub(self.since_boot_us)).as_secs_f64()
     }
@@ -73,6 +83,9 @@ impl Timer {
 /// From a fast disk's sync to one that stands still.
 const SECONDS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// From a camera beside the daemon to one that sends what it had kept back.
+const LAG_SECONDS: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0];
 
 impl Metrics {
     pub(super) fn new() -> Self {
@@ -83,43 +96,70 @@ impl Metrics {
             dropped_bytes: Family::default(),
             streams_failed: Family::default(),
             commit_seconds: Histogram::new(SECONDS),
+            lag_seconds: Histogram::new(LAG_SECONDS),
+            sync_seconds: Histogram::new(SECONDS),
+            errors: Family::default(),
             requests: Family::default(),
             request_seconds: Histogram::new(SECONDS),
+            connections_refused: Counter::default(),
             registry: Registry::default(),
         };
-        let add = &mut registry;
+        metrics.register(&mut registry);
+        Self { registry, ..metrics }
+    }
+
+    fn register(&self, add: &mut Registry) {
         let fragments = "Fragments of streams that are durable";
-        add.register("ingest_fragments", fragments, metrics.fragments.clone());
-        add.register("ingest_bytes", "Bytes of footage that are durable", metrics.bytes.clone());
+        add.register("ingest_fragments", fragments, self.fragments.clone());
+        add.register("ingest_bytes", "Bytes of footage that are durable", self.bytes.clone());
         let dropped = "Bytes at the ends of streams that were no whole fragment";
-        add.register("ingest_tail_dropped_bytes", dropped, metrics.dropped_bytes.clone());
+        add.register("ingest_tail_dropped_bytes", dropped, self.dropped_bytes.clone());
         let failed = "Streams and uploads that ended with a problem, by its code";
-        add.register("ingest_aborted", failed, metrics.streams_failed.clone());
+        add.register("ingest_aborted", failed, self.streams_failed.clone());
         let commit = "From a whole fragment in memory to one that is durable";
         add.register_with_unit(
             "commit_duration",
             commit,
             Unit::Seconds,
-            metrics.commit_seconds.clone(),
+            self.commit_seconds.clone(),
         );
-        add.register("http_requests", "Requests that were answered", metrics.requests.clone());
+        let lag = "From the end of what a fragment shows, by the wall clock, to its being durable";
+        add.register_with_unit("ingest_lag", lag, Unit::Seconds, self.lag_seconds.clone());
+        let sync = "How long the disk takes to make written bytes durable";
+        add.register_with_unit("fsync_duration", sync, Unit::Seconds, self.sync_seconds.clone());
+        add.register("errors", "Answers that were a problem, by its code", self.errors.clone());
+        add.register("http_requests", "Requests that were answered", self.requests.clone());
         let request = "From the headers of a request to those of its answer, streams left out";
         add.register_with_unit(
             "http_request_duration",
             request,
             Unit::Seconds,
-            metrics.request_seconds.clone(),
+            self.request_seconds.clone(),
         );
-        Self { registry, ..metrics }
+        add.register(
+            "http_connections_refused",
+            "Connections that were refused because there were too many",
+            self.connections_refused.clone(),
+        );
     }
 
-    /// Begins to measure.
-    #[expect(clippy::unused_self, reason = "time is measured for somebody")]
-    pub(super) fn timer(&self) -> Timer {
-        Timer { since_boot_us: SystemClock.uptime().since_boot_us }
+    /// Where the times of the store's syncs are counted.
+    pub(super) fn syncs(&self) -> Histogram {
+        self.sync_seconds.clone()
     }
 
-    pub(super) fn fragment_stored(&self, camera: &CameraId, bytes: usize, timer: Timer) {
+    /// A fragment is durable, of which the bytes were there since `timer`, and which shows what
+    /// was until `end`.
+    pub(super) fn fragment_stored(
+        &self,
+        camera: &CameraId,
+        bytes: usize,
+        timer: Timer,
+        end: Option<Timestamp>,
+    ) {
+        if let Some(end) = end {
+            self.lag_seconds.observe(SystemClock.wall().since(end).as_secs_f64());
+        }
         let label = label(camera);
         self.fragments.get_or_create(&label).inc();
         self.bytes.get_or_create(&label).inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
@@ -128,6 +168,14 @@ impl Metrics {
 
     pub(super) fn clip_stored(&self, camera: &CameraId, bytes: u64) {
         self.bytes.get_or_create(&label(camera)).inc_by(bytes);
+    }
+
+    pub(super) fn problem(&self, code: &'static str) {
+        self.errors.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    pub(super) fn connection_refused(&self) {
+        self.connections_refused.inc();
     }
 
     pub(super) fn stream_ended(&self, camera: &CameraId, dropped: u64, why: Option<&Problem>) {
@@ -153,6 +201,9 @@ impl Metrics {
         store_figures(&mut now, stats);
         camera_figures(&mut now, stats);
         gauge(&mut now, "ingest_streams", "Streams that come in now", coming.streams);
+        gauge(&mut now, "http_connections", "Connections that are open", coming.connections);
+        let most = "The most connections at a time";
+        gauge(&mut now, "http_connections_max", most, coming.connections_max);
         gauge(&mut now, "ingest_memory_bytes", "Footage in memory", coming.memory_bytes);
         let (mut text, mut figures) = (String::new(), String::new());
         // Writing to a string cannot fail.
@@ -167,6 +218,8 @@ impl Metrics {
 pub(super) struct Coming {
     pub(super) streams: u64,
     pub(super) memory_bytes: u64,
+    pub(super) connections: u64,
+    pub(super) connections_max: u64,
 }
 
 fn label(camera: &CameraId) -> CameraLabel {
@@ -204,7 +257,16 @@ fn store_figures(registry: &mut Registry, stats: &Stats) {
     let clock: Family<StateLabel, Gauge> = Family::default();
     clock.get_or_create(&StateLabel { state: clock_state(stats) }).set(1);
     registry.register("clock_state", "How the wall clock compares with trusted time", clock);
+    let skew: Gauge = Gauge::default();
+    skew.set((SystemClock.wall().as_micros() - stats.now.as_micros()) / 1_000_000);
+    let ahead = "How far the wall clock is ahead of trusted time";
+    registry.register_with_unit("clock_skew", ahead, Unit::Seconds, skew);
     let figures = [
+        (
+            "store_reclaim_debt_bytes",
+            "Bytes that have expired and still take room",
+            stats.expired_bytes + stats.ghost_bytes,
+        ),
         ("store_file_bytes", "Bytes that the file system has allocated", stats.file_bytes),
         ("disk_free_bytes", "Bytes free on the file system", stats.free_bytes),
         ("clips", "Clips that can be read", stats.clips),
@@ -241,7 +303,8 @@ fn clock_state(stats: &Stats) -> &'static str {
 }
 
 fn camera_figures(registry: &mut Registry, stats: &Stats) {
-    let (oldest, newest, promised, bytes) = (
+    let (oldest, newest, age, promised, bytes) = (
+        Family::<CameraLabel, Gauge>::default(),
         Family::<CameraLabel, Gauge>::default(),
         Family::<CameraLabel, Gauge>::default(),
         Family::<CameraLabel, Gauge>::default(),
@@ -251,6 +314,7 @@ fn camera_figures(registry: &mut Registry, stats: &Stats) {
         let label = label(&of.camera);
         if let Some(at) = of.oldest {
             oldest.get_or_create(&label).set(at.as_micros() / 1_000_000);
+            age.get_or_create(&label).set(whole(stats.now.since(at).as_secs()));
         }
         if let Some(at) = of.newest {
             newest.get_or_create(&label).set(at.as_micros() / 1_000_000);
@@ -262,6 +326,8 @@ fn camera_figures(registry: &mut Registry, stats: &Stats) {
     registry.register_with_unit("oldest_footage_timestamp", start, Unit::Seconds, oldest);
     let end = "When the newest clip ends";
     registry.register_with_unit("newest_footage_timestamp", end, Unit::Seconds, newest);
+    let old = "How long ago the oldest clip started, by trusted time";
+    registry.register_with_unit("footage_age", old, Unit::Seconds, age);
     let promise = "How long clips are kept at least";
     registry.register_with_unit("promised_retention", promise, Unit::Seconds, promised);
     registry.register_with_unit("camera", "Readable bytes of a camera", Unit::Bytes, bytes);

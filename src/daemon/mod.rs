@@ -15,10 +15,14 @@
 //!    there answers 403 to everybody, and a test fails.
 //! 5. Where the camera is not in the path as `{camera}`, check `Caller::sees` in the handler.
 
+mod accept;
 mod access;
 mod app;
 mod cameras;
 mod config;
+mod connection;
+mod disk;
+mod document;
 pub(crate) mod extract;
 mod health;
 mod holds;

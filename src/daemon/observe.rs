@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::access::{Rule, Touches};
 use super::app::App;
-use super::metrics::Coming;
+use super::metrics::{Coming, Timer};
 use super::problem::{Problem, ProblemCode};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -21,16 +21,21 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     responses((status = 200, body = String, content_type = "application/openmetrics-text"),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
-    let stats = app.read(super::super::store::Store::stats).await?;
-    let streams = u64::try_from(app.intake().lanes.live()).unwrap_or(u64::MAX);
-    let coming = Coming { streams, memory_bytes: app.intake().memory.used() };
+    let stats = app.figures().await?;
+    let count = |many: usize| u64::try_from(many).unwrap_or(u64::MAX);
+    let coming = Coming {
+        streams: count(app.intake().lanes.live()),
+        memory_bytes: app.intake().memory.used(),
+        connections: count(app.places().taken()),
+        connections_max: count(app.places().max()),
+    };
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], app.metrics().text(&stats, coming)))
 }
 
 /// Counts every answer, and tells of those that failed.
 pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
-    let timer = app.metrics().timer();
+    let timer = Timer::start();
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or("", MatchedPath::as_str).to_owned();
@@ -42,6 +47,7 @@ pub(super) async fn count(State(app): State<App>, request: Request, next: Next) 
     let status = response.status().as_u16();
     app.metrics().answered(known, route, status, (!is_ingest).then_some(timer));
     if let Some(ProblemCode(code)) = response.extensions().get() {
+        app.metrics().problem(code);
         tracing::debug!(method = known, route, status, code, "refused");
     }
     response

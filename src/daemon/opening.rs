@@ -3,23 +3,28 @@
 use std::path::Path;
 use std::time::Duration;
 
+use prometheus_client::metrics::histogram::Histogram;
+
 use crate::types::{Error, ErrorKind, Result};
 use crate::{Retention, Store, StoreOptions, WhenFull};
 
 use super::config::{Config, WhenFullName};
+use super::disk::{Progress, WatchedDisk};
 
 /// Whether there is no store in `dir` yet. The store itself refuses to be made among other things.
 pub(super) fn is_new(dir: &Path) -> bool {
     !dir.join("STORE").exists()
 }
 
-/// Opens the store.
+/// Opens the store, counting its syncs into `syncs` and how far it has come into `progress`.
 ///
 /// # Errors
 ///
 /// Those of the store.
-pub(super) async fn open(config: Config) -> Result<Store> {
-    let opened = tokio::task::spawn_blocking(move || options(&config)?.open(&config.dir)).await;
+pub(super) async fn open(config: Config, syncs: Histogram, progress: Progress) -> Result<Store> {
+    let disk = WatchedDisk::new(&config.dir, syncs, progress);
+    let open = move || options(&config)?.vfs(disk).open(&config.dir);
+    let opened = tokio::task::spawn_blocking(open).await;
     opened.map_err(|failed| Error::new(ErrorKind::Io, format!("open store: {failed}")))?
 }
 

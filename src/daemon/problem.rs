@@ -26,12 +26,24 @@ pub(crate) struct Problem {
     title: &'static str,
     /// What happened here, for people.
     detail: String,
+    /// How far the opening of the store has come, while that is the problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opening: Option<Opening>,
     #[serde(skip)]
     challenge: Option<&'static str>,
     #[serde(skip)]
     retry_after_seconds: Option<u32>,
     #[serde(skip)]
     closes: bool,
+}
+
+/// How far the opening of the store has come.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+struct Opening {
+    /// Segments that were looked at.
+    segments_opened: usize,
+    /// Segments that there are, as far as is known.
+    segments: usize,
 }
 
 /// Every code: its status and title.
@@ -72,8 +84,17 @@ impl Problem {
         let (status, title) = row.map_or((500, "The store failed"), |row| (row.1, row.2));
         let kind = format!("urn:clipkeep:problem:{code}");
         let detail = detail.into();
-        let (challenge, retry_after_seconds) = (None, None);
-        Self { kind, status, code, title, detail, challenge, retry_after_seconds, closes: false }
+        Self {
+            kind,
+            status,
+            code,
+            title,
+            detail,
+            opening: None,
+            challenge: None,
+            retry_after_seconds: None,
+            closes: false,
+        }
     }
 
     /// The request is wrong; the detail says where.
@@ -84,6 +105,13 @@ impl Problem {
     /// Not now; the same request may work after `seconds`.
     pub(super) fn unavailable(detail: impl Into<String>, seconds: u32) -> Self {
         Self { retry_after_seconds: Some(seconds), ..Self::new("unavailable", detail) }
+    }
+
+    /// The store is being opened: `opened` segments of `all` were looked at.
+    pub(super) fn opening((segments_opened, segments): (usize, usize)) -> Self {
+        let detail = format!("the store is being opened: {segments_opened} of {segments} segments");
+        let opening = Some(Opening { segments_opened, segments });
+        Self { opening, ..Self::unavailable(detail, 1) }
     }
 
     /// The same, telling when to try again.
@@ -109,6 +137,25 @@ impl Problem {
     /// What happened, for the log.
     pub(super) fn detail(&self) -> &str {
         &self.detail
+    }
+}
+
+impl Problem {
+    /// The whole answer as it goes over a connection that ends with it: for those whose request
+    /// is not even read.
+    pub(super) fn as_http1(&self) -> Vec<u8> {
+        let body = serde_json::to_vec(self).unwrap_or_default();
+        let after = self.retry_after_seconds.unwrap_or(1);
+        let mut answer = format!(
+            "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\n\
+             content-length: {}\r\nretry-after: {after}\r\nconnection: close\r\n\r\n",
+            self.status,
+            self.title,
+            body.len()
+        )
+        .into_bytes();
+        answer.extend_from_slice(&body);
+        answer
     }
 }
 

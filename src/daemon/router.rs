@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
 use super::problem::Problem;
-use super::{access, cameras, health, holds, ingest, inspect, keeping, observe, watch};
+use super::{access, cameras, document, health, holds, ingest, inspect, keeping, observe, watch};
 
 /// The routes and their documentation. Each file of handlers is merged here.
 fn documented() -> OpenApiRouter<App> {
@@ -75,6 +75,7 @@ fn parts() -> (Router<App>, OpenApi) {
             }
         }
     }
+    document::correct(&mut document);
     (router, document)
 }
 
@@ -117,6 +118,27 @@ mod tests {
         }
         rules.retain(|rule| !routes.contains(rule));
         assert!(rules.is_empty(), "rules for nothing: {rules:?}");
+    }
+
+    #[test]
+    fn problems_and_footage_have_their_own_media_types() {
+        let document = serde_json::to_value(parts().1).unwrap();
+        let put = &document["paths"]["/v1/cameras/{camera}/clips"]["put"];
+        assert!(put["responses"]["201"]["content"]["application/json"].is_object());
+        assert!(put["responses"]["4XX"]["content"]["application/problem+json"].is_object());
+        assert!(put["responses"]["4XX"]["content"]["application/json"].is_null());
+        let body = &put["requestBody"]["content"]["video/mp4"]["schema"];
+        assert_eq!((&body["type"], &body["format"]), (&"string".into(), &"binary".into()));
+    }
+
+    #[test]
+    fn every_reference_of_the_document_leads_somewhere() {
+        let document = serde_json::to_value(parts().1).unwrap();
+        let text = document.to_string();
+        let found = text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next());
+        for reference in found {
+            assert!(document.pointer(reference).is_some(), "{reference} leads nowhere");
+        }
     }
 
     #[test]

@@ -17,9 +17,12 @@ use tokio::task::JoinHandle;
 use crate::Store;
 use crate::types::{Error, ErrorKind, Result};
 
+use super::accept::Placing;
 use super::access::{Access, Issued, Role, TokenFile};
 use super::app::App;
 use super::config::Config;
+use super::disk::Progress;
+use super::metrics::Metrics;
 use super::{log, opening, router, tls};
 
 /// How often files that others may change (tokens, certificates) are looked at.
@@ -59,16 +62,15 @@ pub fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
 }
 
 async fn run(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
+    let (metrics, progress) = (Metrics::new(), Progress::default());
+    let open = || opening::open(config.clone(), metrics.syncs(), progress.clone());
     // A store is made in an empty folder alone: tokens come after it.
-    let made = if opening::is_new(&config.dir) {
-        Some(opening::open(config.clone()).await?)
-    } else {
-        None
-    };
+    let made = if opening::is_new(&config.dir) { Some(open().await?) } else { None };
     let settings = &config.access;
     let file = TokenFile::of(&config.dir);
     let (access, issued) = Access::open(settings.tokens, settings.requests_per_second, file)?;
-    let app = App::new(config.clone(), access);
+    let opening = open();
+    let app = App::new(config.clone(), access, metrics, progress);
     let handle = Handle::new();
     let (address, serving) = listen(&app, &handle).await?;
     started(&Started {
@@ -80,7 +82,7 @@ async fn run(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
     let looking = tokio::spawn(look_at_tokens(app.clone()));
     let store = match made {
         Some(store) => store,
-        None => opening::open(config.clone()).await?,
+        None => opening.await?,
     };
     app.open(store.clone());
     tell_systemd(&[NotifyState::Ready]);
@@ -115,9 +117,11 @@ async fn listen(
         let settings = tls::open(&app.config().http).await?;
         tokio::spawn(tls::follow(settings.clone(), app.config().http.clone(), LOOK));
         let server = axum_server::from_tcp_rustls(listener, settings).map_err(failed)?;
+        let server = server.map(|tls| tls.acceptor(Placing::new(app)));
         answer(server.handle(handle.clone()), app, router)
     } else {
         let server = axum_server::from_tcp(listener).map_err(failed)?;
+        let server = server.acceptor(Placing::new(app));
         answer(server.handle(handle.clone()), app, router)
     };
     Ok((address, serving))

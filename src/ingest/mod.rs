@@ -24,6 +24,8 @@ pub(crate) struct Recorded {
     pub(crate) bytes: u64,
     /// How often the stream's own clock was set.
     pub(crate) clock_jumps: u64,
+    /// When the newest of them ends.
+    pub(crate) newest_end: Option<Timestamp>,
 }
 
 /// The recording of one stream of one camera.
@@ -133,9 +135,11 @@ impl StreamRecorder {
             self.recorder.insert(begun)
         };
         let bytes = u64::try_from(fragment.bytes.len()).unwrap_or(u64::MAX);
-        recorder.write(fragment.bytes, fragment.duration)?;
+        let duration = fragment.duration;
+        recorder.write(fragment.bytes, duration)?;
         self.recorded.fragments += 1;
         self.recorded.bytes += bytes;
+        self.recorded.newest_end = Some(place.start.saturating_add(duration));
         Ok(())
     }
 

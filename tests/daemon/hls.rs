@@ -4,17 +4,99 @@ use std::process::Command;
 
 use crate::kit::{Daemon, FRONT_DOOR, front_door, pieces};
 
-fn push(daemon: &Daemon, kind: &str) {
-    let ran = Command::new("ffmpeg")
-        // As fast as it was recorded: files of one push on connections of their own overtake one
-        // another otherwise, which docs/HTTP.md says.
-        .args(["-v", "error", "-re", "-i", FRONT_DOOR, "-c", "copy", "-f", "hls"])
-        .args(["-hls_time", "2"])
-        .args(["-hls_segment_type", kind, "-method", "PUT", "-http_persistent", "0"])
-        .arg(daemon.url("/v1/cameras/front/hls/index.m3u8"))
-        .output()
-        .unwrap();
+/// The arguments of a push to `url`.
+fn arguments<'a>(kind: &'a str, persistent: &'a str, url: &'a str) -> Vec<&'a str> {
+    let mut all = vec!["-i", FRONT_DOOR, "-c", "copy", "-f", "hls", "-hls_time", "2"];
+    all.extend(["-hls_segment_type", kind, "-method", "PUT", "-http_persistent", persistent, url]);
+    all
+}
+
+fn ffmpeg(first: &[&str], rest: &[&str]) {
+    let ran = Command::new("ffmpeg").args(["-v", "error"]).args(first).args(rest).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+fn push(daemon: &Daemon, kind: &str) {
+    let url = daemon.url("/v1/cameras/front/hls/index.m3u8");
+    // As fast as it was recorded: files of one push on connections of their own overtake one
+    // another otherwise, which docs/HTTP.md says.
+    ffmpeg(&["-re"], &arguments(kind, "0", &url));
+}
+
+#[test]
+fn a_kept_connection_loses_nothing_though_nobody_reads_the_answers() {
+    let mut daemon = Daemon::start();
+    let pushes = 12;
+    for n in 0..pushes {
+        // Faster than it can be stored, so that everything is under way when ffmpeg closes.
+        let url = daemon.url(&format!("/v1/cameras/c{n}/hls/index.m3u8"));
+        ffmpeg(&[], &arguments("fmp4", "1", &url));
+        let url = daemon.url(&format!("/v1/cameras/t{n}/hls/index.m3u8"));
+        ffmpeg(&[], &arguments("mpegts", "1", &url));
+    }
+    for n in 0..pushes {
+        daemon.until_durable(&format!("c{n}"), 5);
+    }
+    let all = |answer: &crate::kit::Answer| {
+        let cameras = answer.json();
+        let cameras = cameras["cameras"].as_array().unwrap();
+        let clips = cameras.iter().filter(|camera| camera["id"].as_str().unwrap().starts_with('t'));
+        clips.map(|camera| camera["clips"].as_u64().unwrap()).sum::<u64>() == 5 * pushes
+    };
+    daemon.until("/v1/cameras", all);
+    let mut fragments = 0;
+    for clip in daemon.stop_and_list() {
+        if clip["media"] == "fragmented-mp4" {
+            assert_eq!(clip["fragments"], 5, "{clip}");
+            fragments += 5;
+        }
+    }
+    assert_eq!(fragments, 5 * pushes);
+    println!("{} segments of {} pushes were sent, and none is lost", 10 * pushes, 2 * pushes);
+}
+
+#[test]
+fn a_push_goes_on_after_a_restart_without_a_new_init_segment() {
+    let mut daemon = Daemon::start();
+    let pieces = pieces(&front_door());
+    let put = |daemon: &Daemon, camera: &str, body: &[u8]| {
+        daemon.ask("PUT", &format!("/v1/cameras/{camera}/hls/a.m4s"), &[], body)
+    };
+    for piece in &pieces[..3] {
+        put(&daemon, "front", piece).ok();
+    }
+    daemon.restart();
+    // What was there already is of another push, and so is what another camera sends.
+    put(&daemon, "front", &pieces[1]).is_problem(412, "precondition-failed");
+    put(&daemon, "garden", &pieces[3]).is_problem(412, "precondition-failed");
+    for piece in &pieces[3..] {
+        put(&daemon, "front", piece).ok();
+    }
+    let clips = daemon.stop_and_list();
+    assert_eq!(clips.len(), 2, "{clips:?}");
+    let bytes: Vec<_> =
+        clips.iter().map(|clip| daemon.clip(clip["id"].as_str().unwrap())).collect();
+    assert_eq!(bytes[0], pieces[..3].concat());
+    assert_eq!(bytes[1], [&pieces[0][..], &pieces[3], &pieces[4], &pieces[5]].concat());
+}
+
+#[test]
+fn ffmpeg_pushes_on_over_a_restart() {
+    let mut daemon = Daemon::start();
+    let url = daemon.url("/v1/cameras/front/hls/index.m3u8");
+    let mut rest = arguments("fmp4", "1", &url);
+    rest.splice(rest.len() - 1.., ["-ignore_io_errors", "1", &url]);
+    let mut sender =
+        Command::new("ffmpeg").args(["-v", "fatal", "-re"]).args(&rest).spawn().unwrap();
+    daemon.until_durable("front", 2);
+    daemon.restart_in_place();
+    // Whatever was cut comes after the restart at the latest: of five, two before and the last.
+    assert!(sender.wait().unwrap().success());
+    daemon.until("/v1/cameras/front/clips", |answer| {
+        answer.json()["clips"].as_array().is_some_and(|clips| clips.len() == 2)
+    });
+    let clips = daemon.stop_and_list();
+    assert!(clips.iter().all(|clip| clip["fragments"].as_u64() >= Some(1)), "{clips:?}");
 }
 
 #[test]

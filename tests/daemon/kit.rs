@@ -69,9 +69,27 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
+    /// Starts it again on the same store and port: a sender that pushes meanwhile finds it.
+    pub(crate) fn restart_in_place(&mut self) {
+        self.settings.push(format!("http.listen={}", self.address));
+        self.restart();
+    }
+
+    /// The memory that it has in use.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// As systemd ends it.
     pub(crate) fn terminate(&mut self) {
-        let id = self.child.id().to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     }
 

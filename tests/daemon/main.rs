@@ -12,7 +12,9 @@
 )]
 
 mod access;
+mod boxes;
 mod clips;
+mod connections;
 mod hls;
 mod holds;
 mod kit;

@@ -144,3 +144,63 @@ fn the_api_document_is_served() {
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     assert!(document["paths"]["/v1/holds"]["post"].is_object());
 }
+
+#[test]
+fn a_stop_under_load_loses_nothing_that_was_acknowledged() {
+    let streams = 20;
+    let mut daemon = Daemon::start();
+    let pieces = pieces(&front_door());
+    let started = std::sync::Barrier::new(streams + 1);
+    let acknowledged = std::thread::scope(|scope| {
+        for n in 0..streams {
+            let mut push = daemon.push(&format!("/v1/cameras/c{n}/stream?start={START}"), &[]);
+            let (pieces, started) = (&pieces, &started);
+            scope.spawn(move || {
+                push.send(&pieces[0]);
+                push.send(&pieces[1]);
+                started.wait();
+                // Until it is told to stop, as a camera does.
+                while pieces[2..].iter().all(|piece| push.try_send(piece).is_ok()) {}
+            });
+        }
+        started.wait();
+        let all = |answer: &Answer| acknowledged(answer).len() == streams;
+        let acknowledged = acknowledged(&daemon.until("/metrics", all));
+        let id = daemon.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        acknowledged
+    });
+    assert!(daemon.wait().success());
+    let clips = daemon.list();
+    for clip in &clips {
+        assert_eq!(clip["state"], "complete", "{clip}");
+    }
+    for (camera, fragments) in acknowledged {
+        let of = clips.iter().filter(|clip| clip["camera"] == camera.as_str());
+        let stored: u64 = of.map(|clip| clip["fragments"].as_u64().unwrap()).sum();
+        assert!(stored >= fragments, "{camera}: {stored} of {fragments}");
+    }
+}
+
+#[test]
+fn a_full_store_is_read_exported_and_held_all_the_same() {
+    let settings = ["access.tokens=false", "store.quota_bytes=12582912", "store.when_full=refuse"];
+    let daemon = Daemon::with(&settings);
+    let first = format!("/v1/cameras/front/stream?start={START}");
+    daemon.ask("POST", &first, &[], &front_door()).ok();
+    let mut push = daemon.push("/v1/cameras/filler/stream", &[]);
+    while push.try_send(&front_door()).is_ok() {}
+    push.answer().is_problem(507, "full");
+    let window = format!("from={START}&seconds=10");
+    let file = daemon.get(&format!("/v1/cameras/front/window.mp4?{window}")).ok();
+    assert_eq!(file.header("content-length"), Some(&*file.body.len().to_string()));
+    let list = daemon.get(&format!("/v1/cameras/front/playlist.m3u8?{window}")).ok();
+    assert!(list.text().starts_with("#EXTM3U"));
+    let hold = format!(
+        "{{\"scope\": [{{\"camera\": \"front\", \"from\": \"{START}\", \
+         \"to\": \"2024-01-01T18:00:10Z\"}}], \"cause\": \"request\", \"reference\": \"full\", \
+         \"agency\": \"PD\", \"reason\": \"asked for\"}}"
+    );
+    let held = daemon.ask("POST", "/v1/holds", &[], hold.as_bytes()).ok().json();
+    assert_eq!(held["clips"], 1, "{held}");
+}

@@ -244,6 +244,19 @@ pub(super) async fn read_all(
     limit: u64,
     memory: &mut Share,
 ) -> Result<Bytes, Problem> {
+    let whole = incoming.whole;
+    let read = tokio::time::timeout(whole, read_pieces(incoming, limit, memory)).await;
+    read.unwrap_or_else(|_elapsed| {
+        let detail = format!("the body took more than {} seconds", whole.as_secs());
+        Err(Problem::new("body-timeout", detail).closing())
+    })
+}
+
+async fn read_pieces(
+    incoming: &mut Incoming,
+    limit: u64,
+    memory: &mut Share,
+) -> Result<Bytes, Problem> {
     let mut whole = BytesMut::new();
     let mut expected = memory.bytes();
     loop {

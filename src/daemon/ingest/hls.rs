@@ -23,7 +23,7 @@ use super::super::extract::Named;
 use super::super::problem::Problem;
 use super::clip::{append_whole, read_all};
 use super::stream::Stream;
-use super::{Incoming, admit};
+use super::{Incoming, admit, resume};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(put))
@@ -60,7 +60,9 @@ impl Turns {
 ///
 /// What `ffmpeg -f hls -method PUT` sends: an init segment (`.mp4`), segments (`.m4s` or `.ts`),
 /// and playlists (`.m3u8`), which are not kept. The footage is durable when the answer comes.
-/// Segments without their init segment before them answer 412: begin the push anew.
+/// A push that went on over a restart of the daemon needs no init segment again: segments that go on
+/// where the newest clip of the camera ended are recorded with that clip's. Others without one
+/// before them answer 412.
 #[utoipa::path(put, path = "/v1/cameras/{camera}/hls/{file}", tag = "ingest",
     params(("camera" = String, Path, description = "The camera"),
         ("file" = String, Path, description = "The file")),
@@ -123,19 +125,30 @@ async fn deliver(app: &App, camera: &CameraId, bytes: Bytes) -> Result<(), Probl
         None => Some((bytes, tell)),
     };
     if let Some(first) = gone {
-        begin(app, camera, first)?;
+        begin(app, camera, first).await?;
     }
     // A recording that ends of itself leaves what came in its last moment unanswered.
     told.await.map_err(|_gone| Problem::unavailable("the recording has just ended", 1))?
 }
 
-fn begin(app: &App, camera: &CameraId, first: Delivery) -> Result<(), Problem> {
+async fn begin(app: &App, camera: &CameraId, first: Delivery) -> Result<(), Problem> {
+    let init = init_before(app, camera, &first.0).await?;
     let (place, lane) = (app.intake().lanes.enter()?, app.intake().lanes.take(camera)?);
     let stream = Stream::new(app, camera, None, lane, place)?;
     let (send, receive) = mpsc::channel(1);
     app.intake().recordings.0.lock().insert(camera.clone(), send);
-    tokio::spawn(record(app.clone(), camera.clone(), stream, first, receive));
+    tokio::spawn(record(app.clone(), camera.clone(), stream, init, first, receive));
     Ok(())
+}
+
+/// What must be recorded before `file`, the first of a recording: nothing, or the init segment of
+/// the push that goes on with it.
+async fn init_before(app: &App, camera: &CameraId, file: &Bytes) -> Result<Option<Bytes>, Problem> {
+    if resume::is_init(file) {
+        return Ok(None);
+    }
+    let (camera, file) = (camera.clone(), file.clone());
+    app.read(move |store| resume::init_for(store, &camera, &file)).await
 }
 
 /// Records until no file has come for as long as a body may be silent.
@@ -143,6 +156,7 @@ async fn record(
     app: App,
     camera: CameraId,
     mut stream: Stream,
+    mut init: Option<Bytes>,
     first: Delivery,
     mut deliveries: mpsc::Receiver<Delivery>,
 ) {
@@ -151,7 +165,15 @@ async fn record(
     let mut next = Some(first);
     let mut failed = None;
     while let Some((bytes, tell)) = next {
-        if let Err(problem) = stream.take(&bytes).await {
+        let taken = match init.take() {
+            Some(init) => stream.take(&init).await,
+            None => Ok(()),
+        };
+        let taken = match taken {
+            Ok(()) => stream.take(&bytes).await,
+            failed => failed,
+        };
+        if let Err(problem) = taken {
             failed = Some((problem, tell));
             break;
         }

@@ -8,6 +8,7 @@ pub(crate) mod clip;
 mod hls;
 mod lanes;
 mod memory;
+mod resume;
 mod stream;
 
 use std::time::Duration;
@@ -77,13 +78,17 @@ enum Received {
 struct Incoming {
     body: Body,
     idle: Duration,
+    /// How long all of it may take, where it is no stream.
+    whole: Duration,
     stopping: watch::Receiver<bool>,
 }
 
 impl Incoming {
     fn new(app: &App, body: Body) -> Self {
-        let idle = Duration::from_secs(app.config().http.body_idle_seconds);
-        Self { body, idle, stopping: app.intake().stopping() }
+        let http = &app.config().http;
+        let idle = Duration::from_secs(http.body_idle_seconds);
+        let whole = Duration::from_secs(http.body_seconds);
+        Self { body, idle, whole, stopping: app.intake().stopping() }
     }
 
     async fn next(&mut self) -> Received {

@@ -18,6 +18,7 @@ use crate::{CameraId, Clock as _, SystemClock, Timestamp};
 
 use super::super::app::App;
 use super::super::extract::{Named, Params};
+use super::super::metrics::Timer;
 use super::super::problem::Problem;
 use super::lanes::Lane;
 use super::memory::Share;
@@ -230,7 +231,7 @@ impl Stream {
             Piece::Fragment(fragment) => Some(fragment.bytes.len()),
             Piece::Init(_) => None,
         };
-        let timer = self.app.metrics().timer();
+        let timer = Timer::start();
         let (recorder, taken) = self
             .app
             .pool()
@@ -242,7 +243,8 @@ impl Stream {
         self.recorder = Some(recorder);
         taken.map_err(|error| Problem::from(error).closing())?;
         if let Some(bytes) = bytes {
-            self.app.metrics().fragment_stored(&self.camera, bytes, timer);
+            let end = self.recorded().newest_end;
+            self.app.metrics().fragment_stored(&self.camera, bytes, timer, end);
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ pub(crate) struct ListParams {
     /// Only clips that start before this (RFC 3339).
     to: Option<String>,
     /// `oldest` or `newest` first. Default: `oldest`.
+    #[param(inline)]
     order: Option<Order>,
     /// How many clips on a page. Default: 100.
     #[param(minimum = 1, maximum = 1000)]

@@ -42,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 struct Layout {
     /// `mp4` (one index in front: for people) or `fmp4` (fragments: for pipes). Default: `mp4`.
+    #[param(inline)]
     format: Option<LayoutName>,
 }
 

@@ -19,6 +19,8 @@ use tower::ServiceExt as _;
 use super::super::access::{Access, TokenFile};
 use super::super::app::App;
 use super::super::config::Config;
+use super::super::disk::Progress;
+use super::super::metrics::Metrics;
 use super::super::router;
 use crate::vfs::sim::SimVfs;
 use crate::{CameraId, Clip, ManualClock, Media, NewClip, Retention, Store, Timestamp, Window};
@@ -95,7 +97,7 @@ impl Kit {
         let config = Config::new("unused", "", |_| None, &flags).unwrap();
         let file = TokenFile::of(Path::new("nowhere"));
         let (access, _) = Access::open(false, 0, file).unwrap();
-        let app = App::new(config, access);
+        let app = App::new(config, access, Metrics::new(), Progress::default());
         app.open(store.clone());
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();

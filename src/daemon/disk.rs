@@ -1,0 +1,178 @@
+//! The store's disk, watched: how long its syncs take, and how far opening has come.
+//!
+//! Owns the counting and nothing else: every call goes to the real file system as it is.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use prometheus_client::metrics::histogram::Histogram;
+
+use crate::vfs::os::OsVfs;
+use crate::vfs::{Lock, Map, Space, Vfs, VfsFile};
+
+use super::metrics::Timer;
+
+/// The folder whose files are looked at one by one when a store is opened.
+const SEGMENTS: &str = "segments";
+
+/// How far opening has come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    listed: AtomicUsize,
+    opened: AtomicUsize,
+}
+
+impl Progress {
+    /// Segments that were looked at, and how many there are, as far as is known.
+    pub(super) fn segments(&self) -> (usize, usize) {
+        let listed = self.0.listed.load(Ordering::Relaxed);
+        (self.0.opened.load(Ordering::Relaxed).min(listed), listed)
+    }
+
+    /// So many were found.
+    pub(super) fn listed(&self, segments: usize) {
+        self.0.listed.store(segments, Ordering::Relaxed);
+    }
+
+    /// One more was looked at.
+    pub(super) fn opened(&self) {
+        self.0.opened.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A file system whose calls are counted.
+#[derive(Debug)]
+pub(super) struct WatchedDisk {
+    inner: OsVfs,
+    syncs: Histogram,
+    progress: Progress,
+}
+
+impl WatchedDisk {
+    pub(super) fn new(dir: impl Into<PathBuf>, syncs: Histogram, progress: Progress) -> Self {
+        Self { inner: OsVfs::new(dir), syncs, progress }
+    }
+
+    fn watched(&self, file: Arc<dyn VfsFile>) -> Arc<dyn VfsFile> {
+        Arc::new(WatchedFile { inner: file, syncs: self.syncs.clone() })
+    }
+}
+
+impl Vfs for WatchedDisk {
+    fn open(&self, path: &str, write: bool) -> io::Result<Arc<dyn VfsFile>> {
+        let file = self.inner.open(path, write)?;
+        if path.starts_with(SEGMENTS) {
+            self.progress.opened();
+        }
+        Ok(self.watched(file))
+    }
+
+    fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
+        Ok(self.watched(self.inner.create(path, len)?))
+    }
+
+    fn create_private(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
+        Ok(self.watched(self.inner.create_private(path, len)?))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.inner.remove(path)
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        let names = self.inner.list(dir)?;
+        if dir == SEGMENTS {
+            self.progress.listed(names.len());
+        }
+        Ok(names)
+    }
+
+    fn create_dir(&self, dir: &str) -> io::Result<()> {
+        self.inner.create_dir(dir)
+    }
+
+    fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        self.inner.sync_dir(dir)
+    }
+
+    fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {
+        self.inner.lock(path, exclusive)
+    }
+
+    fn lock_holder(&self, path: &str) -> Option<u32> {
+        self.inner.lock_holder(path)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        self.inner.space()
+    }
+
+    fn open_files_max(&self) -> Option<u64> {
+        self.inner.open_files_max()
+    }
+
+    fn random(&self, buf: &mut [u8]) -> io::Result<()> {
+        self.inner.random(buf)
+    }
+
+    fn display_path(&self, path: &str) -> PathBuf {
+        self.inner.display_path(path)
+    }
+}
+
+/// A file whose syncs are timed.
+#[derive(Debug)]
+struct WatchedFile {
+    inner: Arc<dyn VfsFile>,
+    syncs: Histogram,
+}
+
+impl VfsFile for WatchedFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.inner.read_at(offset, buf)
+    }
+
+    fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
+        self.inner.write_at(offset, bufs)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let timer = Timer::start();
+        let synced = self.inner.sync();
+        self.syncs.observe(timer.seconds());
+        synced
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        self.inner.allocated()
+    }
+
+    fn punch(&self, range: std::ops::Range<u64>) -> io::Result<()> {
+        self.inner.punch(range)
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.inner.truncate(len)
+    }
+
+    fn map(&self, len: u64) -> io::Result<Arc<dyn Map>> {
+        self.inner.map(len)
+    }
+
+    fn drop_cache(&self, range: std::ops::Range<u64>) {
+        self.inner.drop_cache(range);
+    }
+}
