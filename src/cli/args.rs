@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 #[cfg(feature = "requests")]
-use super::{agency, household, request};
+use super::{agency, household, proof, request};
 use super::{
     bench, camera, clock, completions, delete, demo, exit, get, hold, import, init, inspect, keep,
     ls, man, plan, policy, record, repair, show, stats, sweep, verify,
@@ -47,6 +47,8 @@ pub(super) enum Command {
     Household(household::Args),
     #[cfg(feature = "requests")]
     Request(request::Args),
+    #[cfg(feature = "requests")]
+    Proof(proof::Args),
     Keep(keep::Args),
     Hold(hold::Args),
     Plan(plan::Args),

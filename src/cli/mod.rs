@@ -29,6 +29,8 @@ mod output;
 mod plan;
 mod policy;
 mod progress;
+#[cfg(feature = "requests")]
+mod proof;
 mod record;
 mod repair;
 #[cfg(feature = "requests")]
@@ -94,6 +96,8 @@ fn dispatch(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
         Command::Household(args) => household::run(args, out),
         #[cfg(feature = "requests")]
         Command::Request(args) => request::run(args, out),
+        #[cfg(feature = "requests")]
+        Command::Proof(args) => proof::run(args, out),
         Command::Keep(args) => keep::run(args, out),
         Command::Hold(args) => hold::run(args, out),
         Command::Plan(args) => plan::run(&args, out),

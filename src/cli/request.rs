@@ -10,15 +10,15 @@ use serde_json::json;
 use super::agency::desk;
 use super::exit::Exit;
 use super::files;
-use super::get::cut;
+use super::get::Mp4;
 use super::output::Out;
 use super::store_args::StoreArgs;
-use super::when::Span as Duration;
-use crate::ClipId;
+use super::when::{Span as Duration, When};
+use crate::evidence::VerifyingKey;
 use crate::requests::{
-    AgencyId, AgencyView, Chosen, HouseholdId, RequestId, Span, Submission, Text,
+    AgencyId, AgencyView, AskedView, Chosen, HouseholdId, RequestId, Span, Submission, Text,
 };
-use crate::types::{Error, Window};
+use crate::types::{CameraId, ClipId, Error, Window};
 
 /// Take in a request, screen it, answer it, and hand over what was shared
 #[derive(Debug, clap::Args)]
@@ -96,6 +96,15 @@ enum Command {
     Order {
         #[command(flatten)]
         of: OfResident,
+        /// A camera that the order names; all that the household is asked about, if none is
+        #[arg(long = "camera", short)]
+        cameras: Vec<CameraId>,
+        /// From this time on; from the beginning of what was asked about, if none is given
+        #[arg(long, value_name = "TIME")]
+        from: Option<When>,
+        /// Up to this time, which is not included
+        #[arg(long, value_name = "TIME")]
+        to: Option<When>,
         /// For how long
         #[arg(long = "for", value_name = "DURATION")]
         duration: Duration,
@@ -146,6 +155,17 @@ enum Command {
     Checkpoint {
         #[command(flatten)]
         store: StoreArgs,
+    },
+    /// Take in a checkpoint that a witness cosigned: bundles show it from then on
+    Cosigned {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// The checkpoint with the cosignature
+        #[arg(long)]
+        file: PathBuf,
+        /// The key of the witness: name+hash+base64. Its name becomes public
+        #[arg(long)]
+        key: VerifyingKey,
     },
 }
 
@@ -226,7 +246,7 @@ pub(super) fn run(args: Args, out: &mut Out) -> anyhow::Result<Exit> {
         Command::Bundle { of, output, force } => {
             let desk = desk(&of.store)?;
             files::write(&output, force, |file| {
-                desk.bundle(&of.agency, of.request, &cut, file).map_err(Error::from)?;
+                desk.bundle(&of.agency, of.request, &Mp4, file).map_err(Error::from)?;
                 Ok(())
             })?;
             let key = desk.verifying_key().map_err(Error::from)?;
@@ -246,32 +266,6 @@ fn operator_or_resident(command: Command, out: &mut Out) -> anyhow::Result<Exit>
     match command {
         Command::Screening { store } => screening(&store, out)?,
         Command::Notices { store } => notices(&store, out)?,
-        Command::Key { store } => {
-            let key = desk(&store)?.verifying_key().map_err(Error::from)?.to_string();
-            if out.wants_json() {
-                out.json(&json!({"key": key}))?;
-            } else {
-                out.line(key)?;
-            }
-        }
-        Command::Certificate { store, clip, output } => {
-            let certificate = desk(&store)?.deletion_certificate(clip).map_err(Error::from)?;
-            files::write(&output, false, |file| Ok(file.write_all(&certificate)?))?;
-            if out.wants_json() {
-                out.json(&json!({"clip": clip.to_string(), "done": "certified"}))?;
-            } else {
-                let file = output.display();
-                out.line(format_args!("Clip {clip} has ended: clipkeep verify {file}"))?;
-            }
-        }
-        Command::Checkpoint { store } => {
-            let note = desk(&store)?.checkpoint().map_err(Error::from)?;
-            if out.wants_json() {
-                out.json(&json!({"checkpoint": note}))?;
-            } else {
-                out.line(note.trim_end())?;
-            }
-        }
         Command::Approve(of) => {
             desk(&of.store)?.approve(of.request).map_err(Error::from)?;
             done(of.request, "approved", out)?;
@@ -280,10 +274,14 @@ fn operator_or_resident(command: Command, out: &mut Out) -> anyhow::Result<Exit>
             desk(&of.store)?.reject(of.request).map_err(Error::from)?;
             done(of.request, "rejected", out)?;
         }
-        Command::Order { of, duration } => {
+        Command::Order { of, cameras, from, to, duration } => {
             let desk = desk(&of.store)?;
-            let hold = desk.order(of.request, of.household, duration.0).map_err(Error::from)?;
-            done(of.request, &format!("ordered: hold {hold}"), out)?;
+            let asked = desk.asked(of.household).map_err(Error::from)?;
+            let asked = asked.iter().find(|asked| asked.request.0 == of.request);
+            let scope = asked.map(|asked| ordered(asked, cameras, from, to)).transpose()?;
+            let scope = scope.unwrap_or_default();
+            let hold = desk.order_on(of.request, of.household, &scope, duration.0);
+            done(of.request, &format!("ordered: hold {}", hold.map_err(Error::from)?), out)?;
         }
         Command::Noticed { of, unreached } => {
             let desk = desk(&of.store)?;
@@ -310,9 +308,67 @@ fn operator_or_resident(command: Command, out: &mut Out) -> anyhow::Result<Exit>
             desk(&of.store)?.revoke(of.household, of.request).map_err(Error::from)?;
             done(of.request, "not shared any more", out)?;
         }
+        other => return about_the_log(other, out),
+    }
+    Ok(Exit::Done)
+}
+
+/// What is signed, for people outside.
+fn about_the_log(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
+    match command {
+        Command::Key { store } => {
+            let key = desk(&store)?.verifying_key().map_err(Error::from)?.to_string();
+            if out.wants_json() {
+                out.json(&json!({"key": key}))?;
+            } else {
+                out.line(key)?;
+            }
+        }
+        Command::Certificate { store, clip, output } => {
+            let certificate = desk(&store)?.deletion_certificate(clip).map_err(Error::from)?;
+            files::write(&output, false, |file| Ok(file.write_all(&certificate)?))?;
+            if out.wants_json() {
+                out.json(&json!({"clip": clip.to_string(), "done": "certified"}))?;
+            } else {
+                let file = output.display();
+                out.line(format_args!("Clip {clip} has ended: clipkeep verify {file}"))?;
+            }
+        }
+        Command::Checkpoint { store } => {
+            let note = desk(&store)?.checkpoint().map_err(Error::from)?;
+            if out.wants_json() {
+                out.json(&json!({"checkpoint": note}))?;
+            } else {
+                out.line(note.trim_end())?;
+            }
+        }
+        Command::Cosigned { store, file, key } => {
+            let note = std::io::read_to_string(files::open(&file)?)?;
+            desk(&store)?.cosigned(&note, &key).map_err(Error::from)?;
+            if out.wants_json() {
+                out.json(&json!({"witness": key.name(), "done": "cosigned"}))?;
+            } else {
+                out.line(format_args!("Witness {} is shown from now on.", key.name()))?;
+            }
+        }
         _ => {}
     }
     Ok(Exit::Done)
+}
+
+/// What an order names of what a household is asked.
+fn ordered(
+    asked: &AskedView,
+    cameras: Vec<CameraId>,
+    from: Option<When>,
+    to: Option<When>,
+) -> anyhow::Result<Vec<(CameraId, Window)>> {
+    let window = asked.window.window();
+    let from = from.map_or(window.start(), |when| when.0);
+    let window = Window::new(from, to.map_or(window.end(), |when| when.0))?;
+    let all = || asked.cameras.iter().map(|camera| camera.0.clone()).collect();
+    let cameras: Vec<CameraId> = if cameras.is_empty() { all() } else { cameras };
+    Ok(cameras.into_iter().map(|camera| (camera, window)).collect())
 }
 
 fn done(request: RequestId, what: &str, out: &mut Out) -> anyhow::Result<()> {

@@ -23,7 +23,10 @@ use crate::Timestamp;
 #[cfg(feature = "requests")]
 use crate::evidence::VerifyingKey;
 #[cfg(feature = "requests")]
-use crate::requests::evidence::{Finding, check, check_certificate};
+use crate::requests::evidence::{
+    Finding, RETENTION_PROOF_BYTES_MAX, Report, check, check_certificate, check_retention,
+    is_retention_proof,
+};
 use crate::types::Error;
 use crate::{Fault, VerifyDepth, VerifyReport};
 
@@ -35,13 +38,14 @@ Examples:
   clipkeep verify --dir /srv/clips --depth headers --json
 
   clipkeep verify evidence.zip --key \"$(cat street.key)\"
+  clipkeep verify promise.json --key \"$(cat street.key)\"
 
 Exit code 1 when there are faults. Nothing is changed. For a file: 0 whole, 1 altered, 2
 incomplete, 3 signed by a key that you did not name, 4 a proof is missing or wrong, 5 genuine, but
-not as it should have been handed out (nobody agreed, the consent ran out, no partner, another
-time), 7 the file cannot be read.")]
+not as it should be (nobody agreed, the consent ran out, no partner, another time; or a promise that
+was broken), 7 the file cannot be read.")]
 pub(super) struct Args {
-    /// A bundle of evidence: checked offline, with no store
+    /// A bundle of evidence, a certificate or a proof: checked offline, with no store
     #[cfg(feature = "requests")]
     file: Option<PathBuf>,
 
@@ -105,20 +109,16 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     Ok(if report.faults.is_empty() { Exit::Done } else { Exit::Faults })
 }
 
-/// No certificate is longer.
-#[cfg(feature = "requests")]
-const CERTIFICATE_BYTES_MAX: u64 = 16 << 20;
-
-/// Checks a bundle of evidence, or a certificate.
+/// Checks a bundle of evidence, or a paper about the ledger.
 #[cfg(feature = "requests")]
 fn bundle(file: &Path, keys: &[VerifyingKey], out: &mut Out) -> anyhow::Result<Exit> {
     let opened = files::open(file).and_then(|opened| {
         let mut opened = BufReader::new(opened);
         let first = opened.fill_buf().map_err(|error| Error::io("read", file, error))?;
-        let is_certificate = first.first() == Some(&b'{');
-        Ok((opened, is_certificate))
+        let is_paper = first.first() == Some(&b'{');
+        Ok((opened, is_paper))
     });
-    let (mut opened, is_certificate) = match opened {
+    let (mut opened, is_paper) = match opened {
         Ok(opened) => opened,
         // The codes below 6 say something of a bundle.
         Err(error) => {
@@ -126,40 +126,23 @@ fn bundle(file: &Path, keys: &[VerifyingKey], out: &mut Out) -> anyhow::Result<E
             return Ok(Exit::Damaged);
         }
     };
-    let report = if is_certificate {
+    let (report, shown) = if is_paper {
         let mut bytes = Vec::new();
-        opened.by_ref().take(CERTIFICATE_BYTES_MAX).read_to_end(&mut bytes)?;
-        let (report, why) = check_certificate(&bytes, keys);
-        if let (Some(why), Some(clip), false) = (why, report.clips.first(), out.wants_json()) {
-            out.line(format_args!("Clip {clip} {why}, and its bytes were removed."))?;
-        }
-        report
+        let most = u64::try_from(RETENTION_PROOF_BYTES_MAX)?;
+        opened.by_ref().take(most).read_to_end(&mut bytes)?;
+        paper(&bytes, keys)
     } else {
-        check(opened, keys)
+        (check(opened, keys), Vec::new())
     };
     if out.wants_json() {
-        let finding = |found: &Finding| {
-            json!({
-                "class": found.class.to_string(),
-                "clip": found.clip.map(|id| id.to_string()),
-                "what": found.what,
-            })
-        };
-        out.json(&json!({
-            "exit": report.exit_code(),
-            "request": report.request,
-            "key": report.key,
-            "clips": report.clips.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "witnesses": report.witnesses.iter().map(|w| json!({"name": w.name, "at": w.at}))
-                .collect::<Vec<_>>(),
-            "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
-        }))?;
+        out.json(&report_json(&report, &shown))?;
         return Ok(Exit::Evidence(report.exit_code()));
     }
+    shown.iter().try_for_each(|sentence| out.line(sentence))?;
     if let Some(request) = &report.request {
         out.line(format_args!("Provided for request {request}."))?;
     }
-    for clip in report.clips.iter().filter(|_| !is_certificate) {
+    for clip in report.clips.iter().filter(|_| !is_paper) {
         let faults = report.findings.iter().filter(|found| found.clip == Some(*clip)).count();
         let state = if faults == 0 { "as it was recorded" } else { "NOT in order" };
         out.line(format_args!("clip {clip}: {state}"))?;
@@ -176,6 +159,51 @@ fn bundle(file: &Path, keys: &[VerifyingKey], out: &mut Out) -> anyhow::Result<E
         out.line("Every byte is as it was signed, and every proof holds.")?;
     }
     Ok(Exit::Evidence(report.exit_code()))
+}
+
+/// Checks a paper, and says what it shows.
+#[cfg(feature = "requests")]
+fn paper(bytes: &[u8], keys: &[VerifyingKey]) -> (Report, Vec<String>) {
+    if !is_retention_proof(bytes) {
+        let (report, why) = check_certificate(bytes, keys);
+        let clip = report.clips.first();
+        let shown = why
+            .zip(clip)
+            .map(|(why, clip)| format!("Clip {clip} {why}, and its bytes were removed."));
+        return (report, shown.into_iter().collect());
+    }
+    let (report, shown) = check_retention(bytes, keys);
+    let Some((account, whole)) = shown else { return (report, Vec::new()) };
+    let mut sentences: Vec<String> = account.to_string().lines().map(str::to_owned).collect();
+    sentences.push(if whole {
+        "All entries of the ledger up to its checkpoint were looked at.".to_owned()
+    } else {
+        "That no entry was left out is the word of the store's key; a proof made with --whole \
+         shows it."
+            .to_owned()
+    });
+    (report, sentences)
+}
+
+#[cfg(feature = "requests")]
+fn report_json(report: &Report, shown: &[String]) -> Value {
+    let finding = |found: &Finding| {
+        json!({
+            "class": found.class.to_string(),
+            "clip": found.clip.map(|id| id.to_string()),
+            "what": found.what,
+        })
+    };
+    json!({
+        "exit": report.exit_code(),
+        "request": report.request,
+        "key": report.key,
+        "clips": report.clips.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "witnesses": report.witnesses.iter().map(|w| json!({"name": w.name, "at": w.at}))
+            .collect::<Vec<_>>(),
+        "shown": shown,
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+    })
 }
 
 fn print(report: &VerifyReport, out: &mut Out) -> anyhow::Result<()> {

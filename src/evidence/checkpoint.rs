@@ -135,6 +135,21 @@ impl Checkpoint {
         Ok(found)
     }
 
+    /// The line by which witness `key` cosigned `note`, as it stands under it, with its end.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed`; `UnknownKey` when there is none by `key`; `BadSignature`.
+    pub fn cosignature_line(note: &str, key: &VerifyingKey) -> Result<String, NoteError> {
+        if Self::cosignatures(note, std::slice::from_ref(key))?.is_empty() {
+            return Err(NoteError::UnknownKey(format!("it is not cosigned by {key}")));
+        }
+        let (_, signatures) = split(note)?;
+        let own = signatures.iter().find(|signature| signature.is_by(key));
+        own.map(|signature| line(key, &signature.bytes))
+            .ok_or_else(|| NoteError::UnknownKey(key.to_string()))
+    }
+
     fn parse(text: &str) -> Result<Self, NoteError> {
         let bad = || NoteError::Malformed("a checkpoint is origin, size and root".to_owned());
         let mut lines = text.strip_suffix('\n').ok_or_else(bad)?.split('\n');
@@ -236,10 +251,58 @@ mod tests {
         let seen = Checkpoint::cosignatures(&note, &[witness.witness_key()]).unwrap();
         assert_eq!(seen, [Cosignature { name: "phone.example".into(), at: 1_764_000_000 }]);
         assert_eq!(Checkpoint::cosignatures(&note, &[log.verifying_key()]).unwrap(), []);
+        let line = Checkpoint::cosignature_line(&note, &witness.witness_key()).unwrap();
+        assert_eq!(format!("{}{line}", checkpoint().signed(&log)), note);
+        let none = Checkpoint::cosignature_line(&note, &log.witness_key());
+        assert!(matches!(none, Err(NoteError::UnknownKey(_))));
         let other = Checkpoint { size: 43, ..checkpoint() };
         let forged = format!("{}\n{}", other.text(), note.split("\n\n").nth(1).unwrap());
         let seen = Checkpoint::cosignatures(&forged, &[witness.witness_key()]);
         assert!(matches!(seen, Err(NoteError::BadSignature(_))));
+    }
+
+    /// The note, the key and the private key that the first implementation of signed notes
+    /// published, with the signature that is to come out.
+    const PUBLISHED: &str = "If you think cryptography is the answer to your problem,\n\
+                             then you don't know what your problem is.\n\
+                             \n\
+                             \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNI\
+                             uGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+    const PUBLISHED_KEY: &str =
+        "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    const PUBLISHED_PRIVATE: &str = "AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
+
+    #[test]
+    fn the_published_note_is_taken_and_comes_out_byte_for_byte() {
+        let key: VerifyingKey = PUBLISHED_KEY.parse().unwrap();
+        assert_eq!(key.to_string(), PUBLISHED_KEY);
+        let (text, signatures) = split(PUBLISHED).unwrap();
+        assert!(signatures[0].is_by(&key) && signatures.len() == 1);
+        assert!(key.verifies(text.as_bytes(), &signatures[0].bytes));
+        assert!(!key.verifies(text.trim_end().as_bytes(), &signatures[0].bytes));
+        let private = STANDARD.decode(PUBLISHED_PRIVATE).unwrap();
+        let seed: [u8; 32] = private[1..].try_into().unwrap();
+        let signing = SigningKey::new("PeterNeumann", &seed).unwrap();
+        assert_eq!((private[0], signing.verifying_key()), (ED25519, key));
+        let signed = line(&signing.verifying_key(), &signing.sign(text.as_bytes()));
+        assert_eq!(format!("{text}\n{signed}"), PUBLISHED);
+    }
+
+    #[test]
+    fn no_part_and_no_neighbour_of_the_published_key_is_taken_for_it() {
+        for from in 0..PUBLISHED_KEY.len() {
+            for to in from + 1..=PUBLISHED_KEY.len() {
+                let part = &PUBLISHED_KEY[from..to];
+                let whole = part.len() == PUBLISHED_KEY.len();
+                assert_eq!(part.parse::<VerifyingKey>().is_ok(), whole, "{part}");
+            }
+        }
+        for at in 0..PUBLISHED_KEY.len() {
+            let mut bytes = PUBLISHED_KEY.as_bytes().to_vec();
+            bytes[at] += 1;
+            let other = String::from_utf8(bytes).unwrap();
+            assert!(other.parse::<VerifyingKey>().is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -20,45 +20,75 @@ pub fn leaf_hash(entry: &[u8]) -> Hash {
 }
 
 fn node(left: &Hash, right: &Hash) -> Hash {
+    #[cfg(test)]
+    tests::NODES.with(|nodes| nodes.set(nodes.get() + 1));
     Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
 }
 
-/// The leaves of a log.
+/// The entries of a log, as hashes.
+///
+/// Keeps the hash of every whole subtree, so that a root or a proof of any size costs some dozens
+/// of hashes however long the log is: twice the memory of the leaves alone.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
-    leaves: Vec<Hash>,
+    /// `levels[k][i]` is the root over leaves `i << k .. (i + 1) << k`.
+    levels: Vec<Vec<Hash>>,
 }
 
 impl Tree {
     /// Adds the next entry.
     pub fn push(&mut self, entry: &[u8]) {
-        self.leaves.push(leaf_hash(entry));
+        let mut hash = leaf_hash(entry);
+        for level in 0.. {
+            if self.levels.len() == level {
+                self.levels.push(Vec::new());
+            }
+            let Some(hashes) = self.levels.get_mut(level) else { return };
+            hashes.push(hash);
+            // It ends a pair exactly when the level has an even number of them.
+            match hashes.last_chunk() {
+                Some([left, right]) if hashes.len().is_multiple_of(2) => hash = node(left, right),
+                _ => return,
+            }
+        }
     }
 
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.leaves.len()
+        self.levels.first().map_or(0, Vec::len)
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.leaves.is_empty()
+        self.len() == 0
     }
 
     /// The root over the first `size` entries; `None` when there are not so many.
     #[must_use]
     pub fn root(&self, size: usize) -> Option<Hash> {
-        self.leaves.get(..size).map(root)
+        if size == 0 {
+            return Some(Sha256::new().finalize().into());
+        }
+        self.over(Leaves { from: 0, count: size })
     }
 
     /// The proof that entry `index` is among the first `size`; `None` when it is not.
     #[must_use]
     pub fn inclusion(&self, index: usize, size: usize) -> Option<Vec<Hash>> {
-        let leaves = self.leaves.get(..size).filter(|leaves| index < leaves.len())?;
+        if index >= size || size > self.len() {
+            return None;
+        }
         let mut proof = Vec::new();
-        path(index, leaves, &mut proof);
+        let mut leaves = Leaves { from: 0, count: size };
+        while leaves.count > 1 {
+            let (left, right) = leaves.split();
+            let (own, beside) = if index < right.from { (left, right) } else { (right, left) };
+            proof.push(self.over(beside)?);
+            leaves = own;
+        }
+        proof.reverse();
         Some(proof)
     }
 
@@ -66,57 +96,57 @@ impl Tree {
     /// there are not so many, or `before` is 0 or above `size`.
     #[must_use]
     pub fn consistency(&self, before: usize, size: usize) -> Option<Vec<Hash>> {
-        let leaves = self.leaves.get(..size).filter(|_| (1..=size).contains(&before))?;
+        if !(1..=size).contains(&before) || size > self.len() {
+            return None;
+        }
         let mut proof = Vec::new();
-        subproof(before, leaves, true, &mut proof);
+        let mut leaves = Leaves { from: 0, count: size };
+        // Whether the old tree's root is still that of all leaves before these.
+        let mut whole = true;
+        while before != leaves.from + leaves.count {
+            let (left, right) = leaves.split();
+            if before <= right.from {
+                proof.push(self.over(right)?);
+                leaves = left;
+            } else {
+                proof.push(self.over(left)?);
+                (leaves, whole) = (right, false);
+            }
+        }
+        if !whole {
+            proof.push(self.over(leaves)?);
+        }
+        proof.reverse();
         Some(proof)
     }
-}
 
-/// The largest power of two below `count`, which is at least 2.
-const fn split(count: usize) -> usize {
-    1 << (count - 1).ilog2()
-}
-
-fn root(leaves: &[Hash]) -> Hash {
-    match leaves {
-        [] => Sha256::new().finalize().into(),
-        [only] => *only,
-        _ => {
-            let (left, right) = leaves.split_at(split(leaves.len()));
-            node(&root(left), &root(right))
+    /// The root over some leaves, of which there is at least one.
+    fn over(&self, leaves: Leaves) -> Option<Hash> {
+        if leaves.count.is_power_of_two() {
+            // What a tree is split into starts at a multiple of its own size.
+            let level = leaves.count.trailing_zeros();
+            let hashes = self.levels.get(usize::try_from(level).ok()?)?;
+            return hashes.get(leaves.from >> level).copied();
         }
+        let (left, right) = leaves.split();
+        Some(node(&self.over(left)?, &self.over(right)?))
     }
 }
 
-fn path(index: usize, leaves: &[Hash], proof: &mut Vec<Hash>) {
-    if leaves.len() < 2 {
-        return;
-    }
-    let (left, right) = leaves.split_at(split(leaves.len()));
-    if index < left.len() {
-        path(index, left, proof);
-        proof.push(root(right));
-    } else {
-        path(index - left.len(), right, proof);
-        proof.push(root(left));
-    }
+/// Neighbouring leaves that the tree has a node over.
+#[derive(Clone, Copy)]
+struct Leaves {
+    from: usize,
+    count: usize,
 }
 
-fn subproof(before: usize, leaves: &[Hash], whole: bool, proof: &mut Vec<Hash>) {
-    if before == leaves.len() {
-        if !whole {
-            proof.push(root(leaves));
-        }
-        return;
-    }
-    let (left, right) = leaves.split_at(split(leaves.len()));
-    if before <= left.len() {
-        subproof(before, left, whole, proof);
-        proof.push(root(right));
-    } else {
-        subproof(before - left.len(), right, false, proof);
-        proof.push(root(left));
+impl Leaves {
+    /// Where RFC 6962 splits them: at the largest power of two below their number, which is at
+    /// least 2.
+    const fn split(self) -> (Self, Self) {
+        let half = 1 << (self.count - 1).ilog2();
+        let left = Self { from: self.from, count: half };
+        (left, Self { from: self.from + half, count: self.count - half })
     }
 }
 
@@ -188,7 +218,14 @@ pub fn verify_consistency(before: u64, size: u64, proof: &[Hash], old: &Hash, ne
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// How many nodes this thread hashed.
+        pub(super) static NODES: Cell<u64> = const { Cell::new(0) };
+    }
 
     fn tree(len: usize) -> Tree {
         let mut tree = Tree::default();
@@ -200,30 +237,72 @@ mod tests {
         blake3::Hash::from_bytes(*hash).to_hex().to_string()
     }
 
+    /// The eight inputs that implementations of RFC 6962 test with.
+    const INPUTS: [&[u8]; 8] = [
+        b"",
+        b"\x00",
+        b"\x10",
+        b"\x20\x21",
+        b"\x30\x31",
+        b"\x40\x41\x42\x43",
+        b"\x50\x51\x52\x53\x54\x55\x56\x57",
+        b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
+    ];
+
     #[test]
-    fn the_roots_of_the_published_test_tree_come_out() {
-        // The eight inputs that implementations of RFC 6962 test with, and the roots over them.
-        let inputs: [&[u8]; 8] = [
-            b"",
-            b"\x00",
-            b"\x10",
-            b"\x20\x21",
-            b"\x30\x31",
-            b"\x40\x41\x42\x43",
-            b"\x50\x51\x52\x53\x54\x55\x56\x57",
-            b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
-        ];
+    fn every_root_and_proof_of_the_published_test_tree_comes_out() {
+        let vectors = include_str!("../../tests/golden/vectors/rfc6962.txt");
         let mut tree = Tree::default();
-        for input in inputs {
-            tree.push(input);
+        INPUTS.iter().for_each(|input| tree.push(input));
+        let wide = |size: usize| u64::try_from(size).unwrap();
+        let mut seen = [0; 3];
+        for line in vectors.lines().filter(|line| !line.starts_with('#')) {
+            let words: Vec<&str> = line.split(' ').collect();
+            let at = |place: usize| words[place].parse::<usize>().unwrap();
+            let hash = |word: &&str| *blake3::Hash::from_hex(word).unwrap().as_bytes();
+            let root = |size| tree.root(size).unwrap();
+            match words[0] {
+                "root" => {
+                    seen[0] += 1;
+                    assert_eq!(hex(&root(at(1))), words[2], "{line}");
+                }
+                "inclusion" => {
+                    seen[1] += 1;
+                    let (index, size) = (at(1), at(2));
+                    let want: Vec<Hash> = words[3..].iter().map(hash).collect();
+                    assert_eq!(tree.inclusion(index, size).as_ref(), Some(&want), "{line}");
+                    let leaf = leaf_hash(INPUTS[index]);
+                    let (index, root) = (wide(index), root(size));
+                    assert!(verify_inclusion(&leaf, index, wide(size), &want, &root), "{line}");
+                }
+                _ => {
+                    seen[2] += 1;
+                    let (before, size) = (at(1), at(2));
+                    let want: Vec<Hash> = words[3..].iter().map(hash).collect();
+                    assert_eq!(tree.consistency(before, size).as_ref(), Some(&want), "{line}");
+                    let (old, new) = (root(before), root(size));
+                    let holds = verify_consistency(wide(before), wide(size), &want, &old, &new);
+                    assert!(holds, "{line}");
+                }
+            }
         }
-        let root = |size| hex(&tree.root(size).unwrap());
-        assert_eq!(root(0), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-        assert_eq!(root(1), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
-        assert_eq!(root(2), "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125");
-        assert_eq!(root(3), "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77");
-        assert_eq!(root(8), "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328");
+        assert_eq!(seen, [9, 36, 36], "sizes 0 to 8, and every proof in them");
         assert_eq!(tree.root(9), None);
+    }
+
+    #[test]
+    fn a_root_or_a_proof_of_any_size_does_not_hash_the_log_again() {
+        let hashed = |act: &dyn Fn() -> bool| {
+            let before = NODES.get();
+            assert!(act());
+            NODES.get() - before
+        };
+        let tree = tree(5_000);
+        for size in [1, 2, 4_095, 4_096, 4_097, 4_999, 5_000] {
+            assert!(hashed(&|| tree.root(size).is_some()) <= 13, "root of {size}");
+            assert!(hashed(&|| tree.inclusion(size / 3, size).is_some()) <= 90, "{size}");
+            assert!(hashed(&|| tree.consistency(1 + size / 2, size).is_some()) <= 90, "{size}");
+        }
     }
 
     #[test]

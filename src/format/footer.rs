@@ -89,7 +89,7 @@ use super::{BLOCK_BYTES, Damage, SEGMENT_BYTES_MAX, SegmentKey, VERSION, merkle}
 use crate::types::{CameraId, ClassId, ClipId, SegmentId, Timestamp};
 
 const MAGIC: [u8; 8] = *b"CLIPFTR\0";
-const LEAF_TAG: [u8; 8] = *b"CLIPPRT\x01";
+pub(super) const LEAF_TAG: [u8; 8] = *b"CLIPPRT\x01";
 const HEADER_BYTES: usize = 72;
 const PART_BYTES: usize = 112;
 const RECORD_BYTES: usize = 24;

@@ -12,6 +12,8 @@ pub(crate) mod entry;
 pub(crate) mod footer;
 #[cfg(test)]
 mod golden;
+#[cfg(feature = "evidence")]
+pub(crate) mod leaf;
 pub(crate) mod merkle;
 pub(crate) mod name;
 pub(crate) mod partition;

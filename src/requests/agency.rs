@@ -11,7 +11,7 @@ use super::area::Area;
 use super::desk::{ACTOR, Change, Desk, Inside};
 use super::event::{self, Event};
 use super::private::{Commitment, Records};
-use super::state::{Answer, Request, Stage, State, day};
+use super::state::{Agency, Answer, Request, Stage, State, day};
 use super::text::{Span, Text};
 use super::{AgencyId, HouseholdId, Refusal, RequestId, Rules};
 
@@ -117,7 +117,7 @@ impl Desk {
         submission: &Submission,
     ) -> Result<RequestId, Refusal> {
         let state = &inside.state;
-        let joined = partner(state, agency)?;
+        let Agency { joined, partner_by, .. } = *partner(state, agency)?;
         submission.check()?;
         let whole = serde_json::to_string(submission)
             .map_err(|error| Refusal::Invalid(error.to_string()))?;
@@ -163,6 +163,7 @@ impl Desk {
             key,
             fingerprint,
             cost,
+            partner_by,
             screened_by: Text(change.now().saturating_add(self.rules.screening)),
         })?;
         change.note(Event::Matched {
@@ -175,10 +176,7 @@ impl Desk {
                 })
                 .collect(),
             unheld: hold == Provisional::Refused,
-            holds: match hold {
-                Provisional::Held(hold) => vec![Text(hold)],
-                Provisional::NothingToHold | Provisional::Refused => Vec::new(),
-            },
+            holds: hold.ids(),
         })?;
         Ok(request)
     }
@@ -363,10 +361,10 @@ impl Request {
     }
 }
 
-/// Since when `agency` is a partner.
-pub(super) fn partner(state: &State, agency: &AgencyId) -> Result<Timestamp, Refusal> {
+/// `agency`, if it is a partner that is not suspended.
+pub(super) fn partner<'a>(state: &'a State, agency: &AgencyId) -> Result<&'a Agency, Refusal> {
     let known = state.agencies.get(agency).filter(|known| !known.suspended);
-    known.map(|known| known.joined).ok_or_else(|| not_partner(agency))
+    known.ok_or_else(|| not_partner(agency))
 }
 
 fn not_partner(agency: &AgencyId) -> Refusal {
@@ -424,6 +422,15 @@ enum Provisional {
     /// The hold budget does not suffice, or it would ask too many: for the operator to see, because
     /// from a refusal the agency would learn that there is footage.
     Refused,
+}
+
+impl Provisional {
+    fn ids(self) -> Vec<Text<HoldId>> {
+        match self {
+            Self::Held(hold) => vec![Text(hold)],
+            Self::NothingToHold | Self::Refused => Vec::new(),
+        }
+    }
 }
 
 /// A provisional hold on all of `cameras`.

@@ -56,6 +56,9 @@ pub enum Event {
         /// Tells whether a repeated submission is the same, and nothing else.
         fingerprint: Commitment,
         cost: u64,
+        /// Where in the ledger the agency became a partner, or was last reinstated: so that whoever
+        /// is shown these two entries sees that it was not suspended when it asked.
+        partner_by: u64,
         /// When screening is over at the latest.
         screened_by: Text<Timestamp>,
     },
@@ -69,6 +72,8 @@ pub enum Event {
     },
     /// The log had so many entries, with this root: what was signed is never taken back.
     Checkpointed { size: u64, root: String },
+    /// A witness saw what was signed at this size: its line under the checkpoint.
+    Cosigned { size: u64, witness: String, line: String },
     /// Screening refused it, or took too long.
     Rejected { request: Text<RequestId>, timed_out: bool },
     /// Screening let it through: each household that is asked has a hold of its own now.
@@ -86,6 +91,7 @@ pub enum Event {
         chosen: Vec<Chosen>,
         hold: Text<HoldId>,
         until: Text<Timestamp>,
+        receipt: Receipt,
     },
     /// A resident said no.
     Denied { request: Text<RequestId>, household: Text<HouseholdId>, undo_until: Text<Timestamp> },
@@ -139,6 +145,18 @@ pub struct Chosen {
     pub part: Option<Span>,
 }
 
+/// What was covered by the hold on shared clips on the day that it was placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// How many clips.
+    pub clips: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Until when ordinary retention would have kept the first of them to expire.
+    pub kept_anyway_until: Text<Timestamp>,
+}
+
 impl Event {
     /// Its bytes in the ledger.
     ///
@@ -147,6 +165,28 @@ impl Event {
     /// None that can happen: every value has a JSON form.
     pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         serde_json::to_vec(self)
+    }
+
+    /// The hold on what a household shared in `request`, if any of `clips` is among that.
+    pub(super) fn shares_any(&self, request: RequestId, clips: &[ClipId]) -> Option<HoldId> {
+        match self {
+            Self::Accepted { request: about, chosen, hold, .. } if about.0 == request => {
+                let any = chosen.iter().any(|one| clips.contains(&one.clip.0));
+                any.then_some(hold.0)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it says that `agency` is a partner or is not, or that it made `request`.
+    pub(super) fn is_asked_by(&self, agency: &AgencyId, request: RequestId) -> bool {
+        match self {
+            Self::AgencyJoined { agency: about, .. }
+            | Self::AgencySuspended { agency: about }
+            | Self::AgencyReinstated { agency: about } => about.0 == *agency,
+            Self::Submitted { request: about, .. } => about.0 == request,
+            _ => false,
+        }
     }
 
     /// The event in the bytes of a note.

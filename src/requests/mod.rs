@@ -32,7 +32,7 @@ mod tests;
 pub use agency::{AgencyView, Shared, Submission};
 pub use area::{Area, Place};
 pub use desk::Desk;
-pub use event::{Asked, Chosen, Event, NOTE_KIND};
+pub use event::{Asked, Chosen, Event, NOTE_KIND, Receipt};
 pub use id::{AgencyId, HouseholdId, PostId, RequestId};
 pub use operator::{NewHousehold, Partner, Screening};
 pub use private::Commitment;

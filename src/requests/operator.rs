@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CameraId, HoldCause, NewHold, ReleaseCause, Timestamp};
+use crate::{CameraId, HoldCause, NewHold, ReleaseCause, Timestamp, Window};
 
 use super::agency::{Submission, withdraw};
 use super::area::Place;
 use super::desk::{ACTOR, Desk};
 use super::event::Event;
 use super::private::Records;
+use super::resident::asked;
 use super::state::{Answer, Stage};
 use super::text::Text;
 use super::{AgencyId, HouseholdId, Refusal, RequestId};
@@ -278,24 +279,61 @@ impl Desk {
         })
     }
 
-    /// Serves a court order on what a household has of a request: kept for `duration`, also
-    /// against the resident. What the resident answers is not touched by it.
+    /// Serves a court order on all that a household is asked about in a request: see
+    /// [`Desk::order_on`].
     ///
     /// # Errors
     ///
-    /// `Unknown`; `Invalid` for a duration of nothing or above 10 years.
+    /// As [`Desk::order_on`].
     pub fn order(
         &self,
         id: RequestId,
         household: HouseholdId,
         duration: Duration,
     ) -> Result<crate::HoldId, Refusal> {
+        let scope = {
+            let inside = self.inside.lock();
+            let (request, asked) = asked(&inside.state, household, id)?;
+            let all = asked.cameras.iter().map(|camera| (camera.clone(), request.window));
+            all.collect::<Vec<_>>()
+        };
+        self.order_on(id, household, &scope, duration)
+    }
+
+    /// Serves a court order on `scope`, which is of what a household is asked about in a request:
+    /// that and nothing else is kept for `duration`, also against the resident. What the resident
+    /// answers is not touched by it. Releasing the hold takes two persons.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown`; `Invalid` for no scope, or one beyond the cameras and the window that the
+    /// household is asked about (the court's order on anything else is a hold of its own); `Store`
+    /// for a duration of nothing or above 10 years.
+    pub fn order_on(
+        &self,
+        id: RequestId,
+        household: HouseholdId,
+        scope: &[(CameraId, Window)],
+        duration: Duration,
+    ) -> Result<crate::HoldId, Refusal> {
         self.change(|inside, change| {
-            let Some(request) = inside.state.requests.get(&id) else { return Err(no_request(id)) };
-            let Some(asked) = request.asked.get(&household) else {
-                return Err(Refusal::Unknown(format!("request {id}: it is not about {household}")));
+            let (request, asked) = asked(&inside.state, household, id)?;
+            let beyond = scope.iter().find(|(camera, window)| {
+                !asked.cameras.contains(camera) || !request.window.contains(window)
+            });
+            if let Some((camera, window)) = beyond {
+                return Err(Refusal::Invalid(format!(
+                    "order on request {id}: {household} is not asked about {camera} {window}; \
+                     place a hold for it"
+                )));
+            }
+            let Some(((camera, window), rest)) = scope.split_first() else {
+                return Err(Refusal::Invalid(format!("order on request {id}: want a scope")));
             };
-            let hold = NewHold::new(asked.cameras.iter().cloned(), request.window)
+            let first = NewHold::new([camera.clone()], *window);
+            let hold = rest
+                .iter()
+                .fold(first, |hold, (camera, window)| hold.also(camera, *window))
                 .cause(HoldCause::Order)
                 .reference(format!("order on request {id}"))
                 .actor(ACTOR)

@@ -11,7 +11,7 @@ use crate::{
 
 use super::agency::Submission;
 use super::desk::{ACTOR, Change, Desk, Inside};
-use super::event::{Chosen, Event};
+use super::event::{Chosen, Event, Receipt};
 use super::private::Records;
 use super::state::{Answer, Asked, Household, Request, Stage, State};
 use super::text::{Span, Text};
@@ -75,6 +75,7 @@ impl Desk {
         self.change(|inside, change| {
             let (request, asked, hold) = pending(inside, change, household, id)?;
             let clips = self.check_chosen(request, asked, chosen)?;
+            let receipt = self.receipt(&clips)?;
             let disclosure = change.tx.place_hold(
                 hold_on(&clips)?
                     .cause(HoldCause::Disclosure)
@@ -91,7 +92,22 @@ impl Desk {
                 chosen: chosen.to_vec(),
                 hold: Text(disclosure),
                 until: Text(until),
+                receipt,
             })
+        })
+    }
+
+    /// What a hold on these clips covers today.
+    fn receipt(&self, clips: &[Clip]) -> Result<Receipt, Refusal> {
+        let mut kept_anyway_until = Timestamp::MAX;
+        for clip in clips {
+            let own_expiry = self.store.explain(clip.id())?.own_expiry;
+            kept_anyway_until = kept_anyway_until.min(own_expiry);
+        }
+        Ok(Receipt {
+            clips: u64::try_from(clips.len()).unwrap_or(u64::MAX),
+            bytes: clips.iter().map(Clip::len).fold(0, u64::saturating_add),
+            kept_anyway_until: Text(kept_anyway_until),
         })
     }
 
@@ -464,7 +480,7 @@ fn household(state: &State, id: HouseholdId) -> Result<&Household, Refusal> {
 }
 
 /// What household `household` is asked in request `id`.
-fn asked(
+pub(super) fn asked(
     state: &State,
     household: HouseholdId,
     id: RequestId,

@@ -1,7 +1,7 @@
 //! Where every request stands, as the notes in the ledger tell it.
 //!
 //! Built by [`State::apply`] alone, in the order of the ledger, so that it is the same on any day
-//! and after any crash. It decides nothing and knows no time: [`super::decide`] does.
+//! and after any crash. It decides nothing and knows no time: the methods of [`super::Desk`] do.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +28,11 @@ pub(super) struct State {
     pub(super) days: BTreeMap<(AgencyId, i64), u64>,
     /// What was signed of the log: size and root.
     pub(super) checkpoints: BTreeMap<u64, String>,
+    /// Who cosigned these: by size, the lines of witnesses by their keys.
+    pub(super) cosignatures: BTreeMap<u64, BTreeMap<String, String>>,
+    /// Where in the ledger the notes of checkpoints and cosignatures stand: they are about the log
+    /// and no decision.
+    pub(super) log_notes: BTreeSet<u64>,
     /// The requests that time can change, with when it does next.
     pub(super) running: BTreeMap<RequestId, Timestamp>,
     /// The same by time.
@@ -51,6 +56,8 @@ pub(super) fn day(at: Timestamp) -> i64 {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Agency {
     pub(super) joined: Timestamp,
+    /// Where in the ledger it became a partner, or was last reinstated.
+    pub(super) partner_by: u64,
     pub(super) contact: Commitment,
     pub(super) suspended: bool,
     pub(super) requests: u64,
@@ -164,12 +171,9 @@ impl State {
     /// should not be there: one about something unknown changes nothing.
     pub(super) fn apply(&mut self, event: Event, at: Timestamp, position: u64) {
         match event {
-            Event::AgencyJoined { agency, contact } => {
-                let new = Agency { joined: at, contact, suspended: false, requests: 0 };
-                self.agencies.insert(agency.0, new);
-            }
-            Event::AgencySuspended { agency } => self.suspend(&agency.0, true),
-            Event::AgencyReinstated { agency } => self.suspend(&agency.0, false),
+            event @ (Event::AgencyJoined { .. }
+            | Event::AgencySuspended { .. }
+            | Event::AgencyReinstated { .. }) => self.apply_to_agency(event, at, position),
             Event::HouseholdJoined { household, cameras, profile } => {
                 let cameras: Vec<CameraId> = cameras.into_iter().map(|camera| camera.0).collect();
                 self.cameras.extend(cameras.iter().map(|camera| (camera.clone(), household.0)));
@@ -195,8 +199,8 @@ impl State {
                 let holds = holds.into_iter().map(|hold| hold.0).collect();
                 request.stage = Stage::Screening { holds };
             }
-            Event::Checkpointed { size, root } => {
-                self.checkpoints.insert(size, root);
+            event @ (Event::Checkpointed { .. } | Event::Cosigned { .. }) => {
+                self.apply_to_log(event, position);
             }
             Event::Posted { post, household, clip, hold } => {
                 let (household, clip, hold) = (household.0, clip.0, hold.0);
@@ -232,9 +236,37 @@ impl State {
         }
     }
 
-    fn suspend(&mut self, agency: &AgencyId, suspended: bool) {
-        if let Some(agency) = self.agencies.get_mut(agency) {
-            agency.suspended = suspended;
+    fn apply_to_agency(&mut self, event: Event, at: Timestamp, position: u64) {
+        match event {
+            Event::AgencyJoined { agency, contact } => {
+                let (joined, partner_by) = (at, position);
+                let new = Agency { joined, partner_by, contact, suspended: false, requests: 0 };
+                self.agencies.insert(agency.0, new);
+            }
+            Event::AgencySuspended { agency } => {
+                if let Some(agency) = self.agencies.get_mut(&agency.0) {
+                    agency.suspended = true;
+                }
+            }
+            Event::AgencyReinstated { agency } => {
+                if let Some(agency) = self.agencies.get_mut(&agency.0) {
+                    (agency.suspended, agency.partner_by) = (false, position);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_to_log(&mut self, event: Event, position: u64) {
+        self.log_notes.insert(position);
+        match event {
+            Event::Checkpointed { size, root } => {
+                self.checkpoints.insert(size, root);
+            }
+            Event::Cosigned { size, witness, line } => {
+                self.cosignatures.entry(size).or_default().insert(witness, line);
+            }
+            _ => {}
         }
     }
 
@@ -274,6 +306,7 @@ impl State {
             fingerprint,
             cost,
             screened_by,
+            ..
         } = event
         else {
             return;

@@ -1,6 +1,9 @@
 //! What it takes to prove to somebody else what is on record: entries of the ledger as they stand
 //! there, and the way from a clip to the root of its segment.
 
+use std::sync::Arc;
+
+use crate::log::Segment;
 use crate::types::{ClipId, Error, Result, SegmentId, Timestamp};
 
 use super::Store;
@@ -17,12 +20,12 @@ pub struct LedgerEntry {
     pub bytes: Vec<u8>,
 }
 
-/// That a clip's metadata, its digest among them, are under the Merkle root of a sealed segment,
-/// which is in the ledger.
+/// That what is known of a part of a clip, its times and its digest among it, is under the Merkle
+/// root of a sealed segment, which is in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClipProof {
-    /// The segment that has the end of the clip.
+    /// The segment that has the part.
     pub segment: SegmentId,
     /// The leaf: what its footer says of the part, the digest of the clip so far among it.
     pub leaf: Vec<u8>,
@@ -53,20 +56,23 @@ impl Store {
         })
     }
 
-    /// The way from clip `id` to the root of its segment.
+    /// The ways from the parts of clip `id`, in their order, to the roots of their segments: one
+    /// where it was not recorded over the end of a segment.
     ///
     /// # Errors
     ///
-    /// As [`Store::clip`]; `InvalidInput` while its segment is still written to: seal it first.
-    pub fn clip_proof(&self, id: ClipId) -> Result<ClipProof> {
+    /// As [`Store::clip`]; `InvalidInput` while a segment of it is still written to: seal it first.
+    pub fn clip_proofs(&self, id: ClipId) -> Result<Vec<ClipProof>> {
         let located = self.inner.locate(id)?;
         let open = || {
             let message = format!("prove clip {id}: its segment is not sealed yet");
             Error::invalid(message)
         };
-        let (segment, _) = located.parts.last().ok_or_else(open)?;
-        let found = segment.leaf_of(&self.inner.footers, id)?;
-        let (leaf, place, path) = found.ok_or_else(open)?;
-        Ok(ClipProof { segment: segment.id, leaf, place, path })
+        let prove = |segment: &Arc<Segment>| {
+            let found = segment.leaf_of(&self.inner.footers, id)?;
+            let (leaf, place, path) = found.ok_or_else(open)?;
+            Ok(ClipProof { segment: segment.id, leaf, place, path })
+        };
+        located.parts.iter().map(|(segment, _)| prove(segment)).collect()
     }
 }

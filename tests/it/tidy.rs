@@ -114,6 +114,20 @@ fn a_punch_outside_the_gate_is_found() {
 }
 
 #[test]
+fn requests_and_evidence_write_no_log_and_count_no_metric() {
+    check_code(code::requests_write_no_log);
+}
+
+#[test]
+fn a_log_line_of_a_request_is_found() {
+    let rule: Rule = code::requests_write_no_log;
+    let text = "tracing::info!(contact);\nlet traces = 1;\nprintln!(\"{contact}\");\n";
+    assert_eq!(found(rule, "src/requests/desk.rs", text), [1, 3]);
+    assert_eq!(found(rule, "src/evidence/key.rs", text), [1, 3]);
+    assert!(found(rule, "src/daemon/serve.rs", text).is_empty());
+}
+
+#[test]
 fn no_sync_is_without_a_name() {
     check_code(barriers::syncs_have_names);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::scenario::CAMERAS;
 use super::story::Story;
 use crate::cli::files;
-use crate::cli::get::cut;
+use crate::cli::get::Mp4;
 use crate::requests::evidence::{check, check_certificate};
 use crate::requests::{
     AgencyId, Area, Chosen, Desk, HouseholdId, NewHousehold, Place, RequestId, Rules, Submission,
@@ -233,7 +233,7 @@ fn hand_over(street: &Street, work: &Path, story: &mut Story<'_>) -> anyhow::Res
     story.act("The department fetches what was shared")?;
     let path = work.join("evidence.zip");
     files::write(&path, true, |file| {
-        Ok(street.desk.bundle(&agency()?, REQUEST, &cut, file).map_err(Error::from)?)
+        Ok(street.desk.bundle(&agency()?, REQUEST, &Mp4, file).map_err(Error::from)?)
     })?;
     let key = street.desk.verifying_key().map_err(Error::from)?;
     let report = check(BufReader::new(files::open(&path)?), &[key]);

@@ -9,21 +9,18 @@ use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ClipId;
 use crate::evidence::{
-    ArchiveError, ArchiveMember, ArchiveReader, Checkpoint, Cosignature, Hash, NoteError,
-    VerifyingKey, leaf_hash, verify_consistency, verify_inclusion,
+    ArchiveError, ArchiveMember, ArchiveReader, Checkpoint, Cosignature, NoteError, VerifyingKey,
+    leaf_hash, verify_consistency, verify_inclusion,
 };
-use crate::format::entry::{Decision, Entry};
-use crate::format::merkle;
-use crate::{ClipId, HoldId, SegmentId, Timestamp};
-
-use crate::requests::event::{Chosen, Event, NOTE_KIND};
-use crate::requests::private::Commitment;
+use crate::format::entry::Entry;
 
 use super::manifest::{
-    BEFORE, Base64, CHECKPOINT, CLIPS, ENTRIES, Entries, Envelope, FORMAT, MANIFEST, Manifest,
-    Opened, PAYLOAD_TYPE, ProvedClip, Provided, REQUEST, SUMS, sums,
+    BEFORE, CHECKPOINT, CLIPS, ENTRIES, Entries, Envelope, FORMAT, MANIFEST, Manifest, Opened,
+    PAYLOAD_TYPE, ProvedClip, ProvedEntry, REQUEST, SUMS, hashes_of, store_id, sums,
 };
+use super::story::Story;
 
 /// No member that is not footage is longer.
 const MEMBER_BYTES_MAX: u32 = 16 << 20;
@@ -106,7 +103,7 @@ impl Report {
         self.findings.iter().map(|finding| finding.class.exit_code()).min().unwrap_or(0)
     }
 
-    fn find(&mut self, class: Class, clip: Option<ClipId>, what: impl Into<String>) {
+    pub(super) fn find(&mut self, class: Class, clip: Option<ClipId>, what: impl Into<String>) {
         self.findings.push(Finding { class, clip, what: what.into() });
     }
 }
@@ -119,11 +116,17 @@ pub fn check(bundle: impl Read, keys: &[VerifyingKey]) -> Report {
     let Some(manifest) = manifest(&members, keys, &mut report) else { return report };
     check_files(&members, &manifest, &mut report);
     check_originals(&members, &manifest, &mut report);
-    let story = Story::read(&members, &manifest, keys, &mut report);
+    let proofs: Vec<ProvedClip> = json(&members, CLIPS, &mut report).unwrap_or_default();
+    let story = story(&members, &manifest, keys, &mut report);
     for clip in &manifest.clips {
-        story.check_clip(clip, &members, &manifest, &mut report);
+        if !members.contains_key(&clip.file) && !manifest.files.contains_key(&clip.file) {
+            let what = format!("{} is not there", clip.file);
+            report.find(Class::Incomplete, Some(clip.clip.0), what);
+        }
+        story.check_clip(clip, &proofs, &manifest, &mut report);
     }
-    story.check_request(&members, &manifest, &mut report);
+    let opened = json::<Opened>(&members, REQUEST, &mut report);
+    story.check_request(opened.as_ref(), &manifest, &mut report);
     report
 }
 
@@ -241,150 +244,48 @@ fn check_originals(members: &Members, manifest: &Manifest, report: &mut Report) 
     }
 }
 
-/// What the proved entries tell.
-#[derive(Default)]
-struct Story {
-    joined: Option<Timestamp>,
-    submitted: Option<(Timestamp, crate::Window, Commitment)>,
-    chosen: Vec<(Chosen, HoldId, Timestamp)>,
-    holds: Vec<HoldId>,
-    roots: BTreeMap<SegmentId, Hash>,
-    clips: Vec<ProvedClip>,
-}
-
-impl Story {
-    fn read(
-        members: &Members,
-        manifest: &Manifest,
-        keys: &[VerifyingKey],
-        report: &mut Report,
-    ) -> Self {
-        let clips = json(members, CLIPS, report).unwrap_or_default();
-        let mut story = Self { clips, ..Self::default() };
-        let Some(entries) = json::<Entries>(members, ENTRIES, report) else { return story };
-        let Some(log) = checkpoint(members, CHECKPOINT, manifest, keys, report) else {
-            return story;
-        };
-        check_beginning(members, &entries, &log, manifest, keys, report);
-        let salt: Option<[u8; 16]> = store_id(&manifest.store);
-        for proved in &entries.entries {
-            let path: Option<Vec<Hash>> = proved.path.iter().map(hash_of).collect();
-            let leaf = leaf_hash(&proved.entry.0);
-            let holds = path.is_some_and(|path| {
-                verify_inclusion(&leaf, proved.index, log.size, &path, &log.root)
-            });
-            let decoded = salt.and_then(|salt| Entry::decode(&proved.entry.0, &salt).ok());
-            let whole = decoded.filter(|(_, len)| holds && *len == proved.entry.0.len());
-            if let Some((entry, _)) = whole {
-                story.take(entry, manifest);
-            } else {
+/// What the entries tell that are in the log of the checkpoint.
+fn story(
+    members: &Members,
+    manifest: &Manifest,
+    keys: &[VerifyingKey],
+    report: &mut Report,
+) -> Story {
+    let mut story = Story::of(manifest.agency.0.clone(), manifest.request.0);
+    let Some(entries) = json::<Entries>(members, ENTRIES, report) else { return story };
+    let Some(log) = checkpoint(members, CHECKPOINT, manifest, keys, report) else { return story };
+    check_beginning(members, &entries, &log, manifest, keys, report);
+    let store = store_id(&manifest.store);
+    let mut newest = None;
+    for proved in &entries.entries {
+        let entry = store.and_then(|store| proved_entry(proved, &log, &store));
+        let in_order = newest.replace(proved.index) < Some(proved.index);
+        match entry.filter(|_| in_order) {
+            Some(entry) => {
+                story.take(proved.index, &entry);
+            }
+            None => {
                 let what = format!("entry {} is not in the log of the checkpoint", proved.index);
                 report.find(Class::Unproved, None, what);
             }
         }
-        story
     }
+    story
+}
 
-    fn take(&mut self, entry: Entry, manifest: &Manifest) {
-        let at = entry.at;
-        match entry.decision {
-            Decision::HoldPlaced(placed) => self.holds.push(placed.hold),
-            Decision::SegmentSealed { segment, root, .. } => {
-                self.roots.insert(segment, root);
-            }
-            Decision::Application { kind: NOTE_KIND, bytes } => match Event::decode(&bytes) {
-                Ok(Event::AgencyJoined { agency, .. }) if agency == manifest.agency => {
-                    self.joined = Some(at);
-                }
-                Ok(Event::Submitted { request, agency, window, paper, .. })
-                    if request == manifest.request && agency == manifest.agency =>
-                {
-                    self.submitted = Some((at, window.window(), paper));
-                }
-                Ok(Event::Accepted { request, chosen, hold, until, .. })
-                    if request == manifest.request =>
-                {
-                    let one = |chosen| (chosen, hold.0, until.0);
-                    self.chosen.extend(chosen.into_iter().map(one));
-                }
-                _ => {}
-            },
-            _ => {}
-        }
+/// The entry that is proved to be in `log`.
+pub(super) fn proved_entry(
+    proved: &ProvedEntry,
+    log: &Checkpoint,
+    store: &[u8; 16],
+) -> Option<Entry> {
+    let path = hashes_of(&proved.path)?;
+    let leaf = leaf_hash(&proved.entry.0);
+    if !verify_inclusion(&leaf, proved.index, log.size, &path, &log.root) {
+        return None;
     }
-
-    fn check_clip(
-        &self,
-        clip: &Provided,
-        members: &Members,
-        manifest: &Manifest,
-        report: &mut Report,
-    ) {
-        let id = Some(clip.clip.0);
-        let proof = self.clips.iter().find(|proof| proof.clip == clip.clip);
-        let Some(proof) = proof else {
-            report.find(Class::Unproved, id, "there is no proof from it to its segment");
-            return;
-        };
-        let path: Option<Vec<Hash>> = proof.path.iter().map(hash_of).collect();
-        let leaf = merkle::leaf(&proof.leaf.0);
-        let root = path.and_then(|path| merkle::root_from(&leaf, proof.place, &path));
-        // The leaf is made of the clip's id, its times and its digest, among others.
-        let has = |bytes: &[u8]| {
-            !bytes.is_empty() && proof.leaf.0.windows(bytes.len()).any(|part| part == bytes)
-        };
-        let names_it = has(&clip.blake3.0) && has(clip.camera.0.as_str().as_bytes());
-        if root.is_none() || root.as_ref() != self.roots.get(&proof.segment()) || !names_it {
-            report.find(Class::Unproved, id, "its digest is not under its segment's root");
-        }
-        let agreed = self.chosen.iter().find(|(chosen, ..)| chosen.clip == clip.clip);
-        match agreed {
-            Some((chosen, hold, until)) => {
-                if chosen.part != clip.part {
-                    report.find(Class::Policy, id, "another part of it was shared");
-                }
-                if *until <= manifest.made.0 {
-                    report.find(Class::Policy, id, "the consent had run out");
-                }
-                if !self.holds.contains(hold) {
-                    report.find(Class::Unproved, id, "the hold under which it was kept");
-                }
-            }
-            None => report.find(Class::Policy, id, "nobody agreed to share it"),
-        }
-        let uncertainty = std::time::Duration::from_micros(clip.uncertainty_us);
-        if !clip.window.window().widened(uncertainty).meets(&manifest.window.window()) {
-            report.find(Class::Policy, id, "it is not of the time that was asked about");
-        }
-        if !members.contains_key(&clip.file) && !manifest.files.contains_key(&clip.file) {
-            report.find(Class::Incomplete, id, format!("{} is not there", clip.file));
-        }
-    }
-
-    fn check_request(&self, members: &Members, manifest: &Manifest, report: &mut Report) {
-        let opened = json::<Opened>(members, REQUEST, report);
-        let Some((at, window, paper)) = self.submitted else {
-            report.find(Class::Unproved, None, "the request is not in the log");
-            return;
-        };
-        if window != manifest.window.window() {
-            report.find(Class::Policy, None, "the request was about another time");
-        }
-        let committed = opened.and_then(|opened| Commitment::over(&opened.salt, &opened.value));
-        if committed != Some(paper) {
-            report.find(Class::Unproved, None, "the request's words are not what was committed to");
-        }
-        match self.joined {
-            None => report.find(Class::Policy, None, "the agency is not shown to be a partner"),
-            Some(joined) if joined > at => {
-                report.find(Class::Policy, None, "the agency was no partner yet when it asked");
-            }
-            Some(_) => {}
-        }
-        if manifest.clips.is_empty() {
-            report.find(Class::Incomplete, None, "there is no clip in it");
-        }
-    }
+    let (entry, len) = Entry::decode(&proved.entry.0, store).ok()?;
+    (len == proved.entry.0.len()).then_some(entry)
 }
 
 /// The checkpoint in member `name`, if the manifest's own key signed it.
@@ -431,20 +332,11 @@ fn check_beginning(
         return;
     }
     let Some(before) = checkpoint(members, BEFORE, manifest, keys, report) else { return };
-    let proof: Option<Vec<Hash>> = entries.consistency.iter().map(hash_of).collect();
-    let holds = proof.is_some_and(|proof| {
+    let holds = hashes_of(&entries.consistency).is_some_and(|proof| {
         verify_consistency(before.size, log.size, &proof, &before.root, &log.root)
     });
     if !holds {
         let what = "the log is not the one that was signed before";
         report.find(Class::Unproved, None, what);
     }
-}
-
-fn hash_of(bytes: &Base64) -> Option<Hash> {
-    bytes.0.as_slice().try_into().ok()
-}
-
-fn store_id(text: &str) -> Option<[u8; 16]> {
-    super::manifest::Hex::try_from(text.to_owned()).ok()?.0.try_into().ok()
 }

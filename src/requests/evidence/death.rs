@@ -9,19 +9,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Checkpoint, Hash, VerifyingKey, leaf_hash, verify_inclusion};
+use crate::evidence::VerifyingKey;
 use crate::format::entry::{Decision, Entry};
 use crate::{ClipId, ErrorKind, SegmentId};
 
 use crate::requests::text::Text;
 use crate::requests::{Desk, Refusal};
 
-use super::check::{Class, Finding, Report};
-use super::make::prove_entry;
-use super::manifest::{Envelope, Hex, ProvedEntry};
-
-const FORMAT: &str = "clipkeep-deletion-1";
-const PAYLOAD_TYPE: &str = "application/vnd.clipkeep.deletion+json";
+use super::check::{Class, Report, proved_entry};
+use super::make::prove_entries;
+use super::manifest::{Hex, ProvedEntry};
+use super::paper::{self, Head, Paper};
 
 /// The certificate, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +31,20 @@ struct Certificate {
     format: String,
     key: String,
     store: String,
+}
+
+impl Paper for Certificate {
+    const FORMAT: &'static str = "clipkeep-deletion-1";
+    const PAYLOAD_TYPE: &'static str = "application/vnd.clipkeep.deletion+json";
+
+    fn head(&self) -> Head<'_> {
+        Head {
+            checkpoint: &self.checkpoint,
+            format: &self.format,
+            key: &self.key,
+            store: &self.store,
+        }
+    }
 }
 
 /// What the entries about a clip come to.
@@ -93,32 +105,22 @@ impl Desk {
             }
             Err(error) => return Err(error.into()),
         }
-        let (log, checkpoint, _) = self.sign_log()?;
         let mut end = End::default();
-        let mut entries = Vec::new();
-        for (index, bytes) in log.entries.iter().enumerate() {
-            let (entry, _) = Entry::decode(bytes, &self.store.id())
-                .map_err(|damage| crate::Error::corrupt("read ledger").caused_by(damage))?;
-            if end.take(&entry, id) {
-                entries.push(prove_entry(&log, index));
-            }
-        }
+        let log = self.sign_log(&mut |_, entry| end.take(entry, id))?;
         if end.why.is_none() || !end.removed {
             let message = format!("clip {id}: its bytes are still to be removed, sweep first");
             return Err(Refusal::Over(message));
         }
+        let key = self.signing_key()?;
         let certificate = Certificate {
-            checkpoint,
+            entries: prove_entries(&log),
+            checkpoint: log.note,
             clip: Text(id),
-            entries,
-            format: FORMAT.to_owned(),
-            key: self.verifying_key()?.to_string(),
+            format: Certificate::FORMAT.to_owned(),
+            key: key.verifying_key().to_string(),
             store: Hex(self.store.id().to_vec()).text(),
         };
-        let json = |error: serde_json::Error| Refusal::Invalid(error.to_string());
-        let payload = serde_json::to_vec(&certificate).map_err(json)?;
-        let envelope = Envelope::signed(PAYLOAD_TYPE, payload, &self.signing_key()?);
-        serde_json::to_vec(&envelope).map_err(json)
+        paper::sign(&certificate, &key)
     }
 }
 
@@ -126,55 +128,24 @@ impl Desk {
 #[must_use]
 pub fn check_certificate(bytes: &[u8], keys: &[VerifyingKey]) -> (Report, Option<String>) {
     let mut report = Report::default();
-    let mut find = |class, what: &str| {
-        report.findings.push(Finding { class, clip: None, what: what.to_owned() });
-    };
-    let envelope = serde_json::from_slice::<Envelope>(bytes).ok();
-    let same = |read: &Envelope| serde_json::to_vec(read).is_ok_and(|again| again == bytes);
-    let envelope = envelope.filter(same).filter(|read| read.payload_type == PAYLOAD_TYPE);
-    let certificate = envelope
-        .as_ref()
-        .and_then(|envelope| serde_json::from_slice::<Certificate>(&envelope.payload.0).ok());
-    let Some((envelope, certificate)) =
-        envelope.zip(certificate).filter(|(_, read)| read.format == FORMAT)
-    else {
-        find(Class::Altered, "it is no certificate of this version");
+    let Some(opened) = paper::open::<Certificate>(bytes, keys, &mut report) else {
         return (report, None);
     };
-    let own = certificate.key.parse::<VerifyingKey>().ok();
-    if !own.as_ref().is_some_and(|key| envelope.is_by(key)) {
-        find(Class::Altered, "its signature does not match");
-        return (report, None);
-    }
-    let log = own.as_ref().and_then(|key| Checkpoint::verified(&certificate.checkpoint, key).ok());
-    let Some(log) = log else {
-        find(Class::Altered, "its checkpoint is not as it was signed");
-        return (report, None);
-    };
-    if !own.is_some_and(|key| keys.contains(&key)) {
-        let what = format!("signed by {}, which is no key that you trust", certificate.key);
-        find(Class::UnknownKey, &what);
-    }
-    let store = Hex::try_from(certificate.store.clone()).ok();
-    let store: Option<[u8; 16]> = store.and_then(|store| store.0.try_into().ok());
+    let certificate = &opened.paper;
     let (mut end, mut newest) = (End::default(), None);
     for proved in &certificate.entries {
-        let path: Option<Vec<Hash>> =
-            proved.path.iter().map(|hash| hash.0.as_slice().try_into().ok()).collect();
-        let leaf = leaf_hash(&proved.entry.0);
-        let holds = path
-            .is_some_and(|path| verify_inclusion(&leaf, proved.index, log.size, &path, &log.root));
         let in_order = newest.replace(proved.index) < Some(proved.index);
-        let entry = store.and_then(|store| Entry::decode(&proved.entry.0, &store).ok());
-        match entry.filter(|_| holds && in_order) {
-            Some((entry, _)) if end.take(&entry, certificate.clip.0) => {}
-            _ => find(Class::Unproved, "an entry is not in the log, or not about this clip"),
+        let entry = opened.store.and_then(|store| proved_entry(proved, &opened.log, &store));
+        let taken = entry.filter(|_| in_order);
+        if !taken.is_some_and(|entry| end.take(&entry, certificate.clip.0)) {
+            let what = "an entry is not in the log, or not about this clip";
+            report.find(Class::Unproved, None, what);
         }
     }
     if end.why.is_none() || !end.removed {
-        find(Class::Unproved, "its end and the removal of its bytes are not shown");
+        let what = "its end and the removal of its bytes are not shown";
+        report.find(Class::Unproved, None, what);
     }
     report.clips.push(certificate.clip.0);
-    report.key = Some(certificate.key);
     (report, end.why.filter(|_| end.removed))
 }

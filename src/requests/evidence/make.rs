@@ -1,12 +1,12 @@
 //! Making a bundle: from what residents shared, and from nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error;
 use std::io::Write;
 
 use crate::evidence::{Archive, ArchiveError};
 use crate::format::entry::{Decision, Entry};
-use crate::{Clip, ClipId, ClipReader, Window};
+use crate::{ClipId, ClipReader, HoldCause, HoldId, SegmentId, Window};
 
 use crate::requests::event::{Event, NOTE_KIND};
 use crate::requests::private::Records;
@@ -15,15 +15,38 @@ use crate::requests::{AgencyId, Desk, Refusal, RequestId, Shared};
 
 use super::log::Log;
 use super::manifest::{
-    BEFORE, Base64, CHECKPOINT, CLIPS, ENTRIES, Entries, Envelope, FORMAT, Hex, MANIFEST, Manifest,
-    Opened, PAYLOAD_TYPE, ProvedClip, ProvedEntry, Provided, REQUEST, SUMS, sums,
+    BEFORE, Base64, CHECKPOINT, CLIPS, ClockSource, ENTRIES, Entries, Envelope, FORMAT, Hex,
+    HoldReceipt, MANIFEST, Manifest, Opened, PAYLOAD_TYPE, ProvedClip, ProvedEntry, ProvedPart,
+    Provided, REQUEST, SUMS, coded, gaps, sums,
 };
+use super::story::Story;
 
 /// Why a part could not be cut.
 pub type TrimError = Box<dyn error::Error + Send + Sync>;
 
-/// Cuts a window out of a clip, as one file of its own: what knows the media does that.
-pub type Trim<'a> = &'a dyn Fn(&ClipReader, Window) -> Result<Vec<u8>, TrimError>;
+/// What knows the media that clips are made of. A function that cuts is enough; then no codec is
+/// stated.
+pub trait Footage {
+    /// Cuts a window out of a clip, as one file of its own.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be done.
+    fn cut(&self, clip: &ClipReader, part: Window) -> Result<Vec<u8>, TrimError>;
+
+    /// The codecs of a clip, as in the `codecs` parameter of RFC 6381; `None` where its bytes do
+    /// not say.
+    fn codecs(&self, clip: &ClipReader) -> Option<String> {
+        let _ = clip;
+        None
+    }
+}
+
+impl<F: Fn(&ClipReader, Window) -> Result<Vec<u8>, TrimError>> Footage for F {
+    fn cut(&self, clip: &ClipReader, part: Window) -> Result<Vec<u8>, TrimError> {
+        self(clip, part)
+    }
+}
 
 impl Desk {
     /// Writes the bundle of what is shared with `agency` in request `id` now: one zip file. The
@@ -39,7 +62,7 @@ impl Desk {
         &self,
         agency: &AgencyId,
         id: RequestId,
-        trim: Trim<'_>,
+        footage: &dyn Footage,
         to: &mut dyn Write,
     ) -> Result<(), Refusal> {
         let view = self.agency_view(agency, id)?;
@@ -49,47 +72,45 @@ impl Desk {
         }
         // What proves a clip is in the footer of its segment.
         self.store.seal()?;
-        let (log, checkpoint, before) = self.sign_log()?;
         let mut archive = Archive::default();
-        let mut provided = Vec::new();
-        let mut proofs = Vec::new();
+        let (mut provided, mut proofs) = (Vec::new(), Vec::new());
         for shared in &view.shared {
-            let (member, clip, bytes) = self.member(shared, trim)?;
-            archive.add(&member, bytes).map_err(refused)?;
-            provided.push(describe(&clip, shared, member));
-            proofs.push(self.prove_clip(clip.id())?);
+            let (clip, bytes) = self.member(shared, footage)?;
+            archive.add(&clip.file, bytes).map_err(refused)?;
+            proofs.push(self.prove_clip(shared.clip.0)?);
+            provided.push(clip);
         }
-        let paper = Records::open(self.store.vfs())?.opened(&id.to_string())?;
-        let opened = Opened { salt: paper.0, value: paper.1 };
-        let wanted = self.wanted(agency, id, &log, &view.shared, &proofs)?;
-        let consistency = before
-            .as_ref()
-            .and_then(|(size, _)| log.tree.consistency(usize::try_from(*size).ok()?, log.size));
+        let (log, receipts) = self.sign_for(agency, id, &view.shared, &proofs)?;
+        let (salt, value) = Records::open(self.store.vfs())?.opened(&id.to_string())?;
+        let before = log.before.as_ref();
+        let consistency = before.and_then(|(size, _)| log.tree.consistency(*size, log.size));
         let entries = Entries {
             consistency: coded(consistency.unwrap_or_default()),
-            entries: wanted.into_iter().map(|index| prove_entry(&log, index)).collect(),
+            entries: prove_entries(&log),
         };
-        let json = [
+        let members = [
             (CLIPS, to_json(&proofs)?),
             (ENTRIES, to_json(&entries)?),
-            (REQUEST, to_json(&opened)?),
-            (CHECKPOINT, checkpoint.into_bytes()),
+            (REQUEST, to_json(&Opened { salt, value })?),
+            (CHECKPOINT, log.note.clone().into_bytes()),
         ];
-        for (name, bytes) in json {
+        for (name, bytes) in members {
             archive.add(name, bytes).map_err(refused)?;
         }
-        if let Some((_, note)) = before {
+        if let Some((_, note)) = log.before {
             archive.add(BEFORE, note.into_bytes()).map_err(refused)?;
         }
         let key = self.signing_key()?;
         let files = archive.hashes().into_iter().map(|(name, hash)| (name, Hex(hash.to_vec())));
         let manifest = Manifest {
             agency: Text(agency.clone()),
-            clips: provided,
             files: files.collect(),
             format: FORMAT.to_owned(),
+            gaps: gaps(view.window.window(), &provided),
+            clips: provided,
             key: key.verifying_key().to_string(),
             made: Text(log.at),
+            receipts,
             request: Text(id),
             store: Hex(self.store.id().to_vec()).text(),
             window: view.window,
@@ -103,120 +124,119 @@ impl Desk {
         archive.write_to(to).map_err(refused)
     }
 
-    /// The member that a shared clip becomes: the original, or what was cut out of it.
-    fn member(&self, shared: &Shared, trim: Trim<'_>) -> Result<(String, Clip, Vec<u8>), Refusal> {
+    /// A shared clip as the manifest has it, and its member: the original, or what was cut out.
+    fn member(
+        &self,
+        shared: &Shared,
+        footage: &dyn Footage,
+    ) -> Result<(Provided, Vec<u8>), Refusal> {
         let reader = self.store.read_copied(shared.clip.0)?;
-        let clip = reader.clip().clone();
         let (folder, bytes) = match shared.part.map(Span::window) {
             None => ("clips", reader.to_vec()?),
             Some(part) => {
-                let cut = trim(&reader, part).map_err(|error| {
-                    Refusal::Invalid(format!("cut {part} out of clip {}: {error}", clip.id()))
+                let cut = footage.cut(&reader, part).map_err(|error| {
+                    Refusal::Invalid(format!("cut {part} out of clip {}: {error}", shared.clip.0))
                 })?;
                 ("derived", cut)
             }
         };
+        let clip = reader.clip();
         let extension = match clip.media().name() {
             "mp4" | "fragmented-mp4" => "mp4",
             "mpeg-ts" => "ts",
             "jpeg" => "jpg",
             _ => "bin",
         };
-        Ok((format!("{folder}/{}.{extension}", clip.id()), clip, bytes))
+        let provided = Provided {
+            blake3: Hex(clip.digest().to_vec()),
+            bytes: clip.len(),
+            camera: Text(clip.camera().clone()),
+            clip: Text(clip.id()),
+            clock: ClockSource::Recorder,
+            codec: footage.codecs(&reader),
+            file: format!("{folder}/{}.{extension}", clip.id()),
+            media: clip.media().name().to_owned(),
+            part: shared.part,
+            received: Text(clip.received()),
+            state: clip.state().name().to_owned(),
+            uncertainty_us: u64::try_from(clip.uncertainty().as_micros()).unwrap_or(u64::MAX),
+            window: clip.window().into(),
+        };
+        Ok((provided, bytes))
     }
 
     fn prove_clip(&self, clip: ClipId) -> Result<ProvedClip, Refusal> {
-        let proof = self.store.clip_proof(clip)?;
-        Ok(ProvedClip {
-            clip: Text(clip),
+        let parts = self.store.clip_proofs(clip)?.into_iter().map(|proof| ProvedPart {
             leaf: Base64(proof.leaf),
             path: coded(proof.path),
             place: proof.place,
             segment: proof.segment.0,
-        })
+        });
+        Ok(ProvedClip { clip: Text(clip), parts: parts.collect() })
     }
 
-    /// The indexes of the entries that show how it came to this: the partner, the request, the
+    /// The signed log with the entries that show how it came to this: the partner, the request, the
     /// answers of those who shared, their holds, and the roots of the segments. None that says
-    /// anything of anybody else.
-    fn wanted(
+    /// anything of anybody else. And the receipts of those holds.
+    fn sign_for(
         &self,
         agency: &AgencyId,
         id: RequestId,
-        log: &Log,
         shared: &[Shared],
         proofs: &[ProvedClip],
-    ) -> Result<Vec<usize>, Refusal> {
-        let mut wanted = Vec::new();
-        let mut holds = BTreeMap::new();
-        for (index, bytes) in log.entries.iter().enumerate() {
-            let (entry, _) = Entry::decode(bytes, &self.store.id())
-                .map_err(|damage| crate::Error::corrupt("read ledger").caused_by(damage))?;
-            match &entry.decision {
-                Decision::HoldPlaced(placed) => {
+    ) -> Result<(Log, Vec<HoldReceipt>), Refusal> {
+        let segments: BTreeSet<SegmentId> =
+            proofs.iter().flat_map(|proof| &proof.parts).map(ProvedPart::segment).collect();
+        let clips: Vec<ClipId> = shared.iter().map(|shared| shared.clip.0).collect();
+        // A hold comes before the answer that it was placed for: which ones are needed is known
+        // later.
+        let mut holds: BTreeMap<HoldId, usize> = BTreeMap::new();
+        let mut needed: BTreeSet<usize> = BTreeSet::new();
+        let mut log = self.sign_log(&mut |index, entry| match &entry.decision {
+            Decision::HoldPlaced(placed) => {
+                let disclosure = HoldCause::from_code(placed.cause) == Some(HoldCause::Disclosure);
+                let ours = disclosure && placed.agency == agency.as_str();
+                if ours {
                     holds.insert(placed.hold, index);
                 }
-                Decision::SegmentSealed { segment, .. }
-                    if proofs.iter().any(|proof| proof.segment() == *segment) =>
-                {
-                    wanted.push(index);
-                }
-                Decision::Application { kind, bytes } if *kind == NOTE_KIND => {
-                    match Event::decode(bytes) {
-                        Ok(Event::AgencyJoined { agency: joined, .. }) if joined.0 == *agency => {
-                            wanted.push(index);
-                        }
-                        Ok(Event::Submitted { request, .. }) if request.0 == id => {
-                            wanted.push(index);
-                        }
-                        Ok(Event::Accepted { request, chosen, hold, .. })
-                            if request.0 == id
-                                && chosen
-                                    .iter()
-                                    .any(|one| shared.iter().any(|s| s.clip == one.clip)) =>
-                        {
-                            wanted.push(index);
-                            wanted.extend(holds.get(&hold.0));
-                        }
-                        _ => {}
-                    }
-                }
-                _ => {}
+                ours
             }
+            Decision::SegmentSealed { segment, .. } => {
+                let wanted = segments.contains(segment);
+                needed.extend(wanted.then_some(index));
+                wanted
+            }
+            Decision::Application { kind: NOTE_KIND, bytes } => {
+                let wanted = Event::decode(bytes).is_ok_and(|event| {
+                    let hold = event.shares_any(id, &clips);
+                    needed.extend(hold.and_then(|hold| holds.get(&hold)));
+                    hold.is_some() || event.is_asked_by(agency, id)
+                });
+                needed.extend(wanted.then_some(index));
+                wanted
+            }
+            _ => false,
+        })?;
+        log.entries.retain(|index, _| needed.contains(index));
+        let mut story = Story::of(agency.clone(), id);
+        for (index, bytes) in &log.entries {
+            let (entry, _) = Entry::decode(bytes, &self.store.id())
+                .map_err(|damage| crate::Error::corrupt("read ledger").caused_by(damage))?;
+            story.take(u64::try_from(*index).unwrap_or(u64::MAX), &entry);
         }
-        wanted.sort_unstable();
-        wanted.dedup();
-        Ok(wanted)
+        let receipts = story.receipts();
+        Ok((log, receipts))
     }
 }
 
-pub(super) fn prove_entry(log: &Log, index: usize) -> ProvedEntry {
-    let path = log.tree.inclusion(index, log.size).unwrap_or_default();
-    ProvedEntry {
-        entry: Base64(log.entries.get(index).cloned().unwrap_or_default()),
-        index: u64::try_from(index).unwrap_or(u64::MAX),
-        path: coded(path),
-    }
-}
-
-fn describe(clip: &Clip, shared: &Shared, file: String) -> Provided {
-    Provided {
-        blake3: Hex(clip.digest().to_vec()),
-        bytes: clip.len(),
-        camera: Text(clip.camera().clone()),
-        clip: Text(clip.id()),
-        file,
-        media: clip.media().name().to_owned(),
-        part: shared.part,
-        received: Text(clip.received()),
-        state: clip.state().name().to_owned(),
-        uncertainty_us: u64::try_from(clip.uncertainty().as_micros()).unwrap_or(u64::MAX),
-        window: clip.window().into(),
-    }
-}
-
-fn coded(hashes: Vec<[u8; 32]>) -> Vec<Base64> {
-    hashes.into_iter().map(|hash| Base64(hash.to_vec())).collect()
+/// The entries that were wanted of a log, each with its way to the checkpoint.
+pub(super) fn prove_entries(log: &Log) -> Vec<ProvedEntry> {
+    let prove = |(index, bytes): (&usize, &Vec<u8>)| ProvedEntry {
+        entry: Base64(bytes.clone()),
+        index: u64::try_from(*index).unwrap_or(u64::MAX),
+        path: coded(log.tree.inclusion(*index, log.size).unwrap_or_default()),
+    };
+    log.entries.iter().map(prove).collect()
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>, Refusal> {

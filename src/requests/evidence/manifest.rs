@@ -22,7 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Hash, SigningKey, VerifyingKey};
-use crate::{CameraId, ClipId, SegmentId, Timestamp};
+use crate::{CameraId, ClipId, HoldId, SegmentId, Timestamp, Window};
 
 use crate::requests::text::{Span, Text};
 use crate::requests::{AgencyId, RequestId};
@@ -48,9 +48,14 @@ pub(super) struct Manifest {
     /// SHA-256 of every other member but SHA256SUMS.
     pub(super) files: BTreeMap<String, Hex>,
     pub(super) format: String,
+    /// Where nothing is provided of the cameras that something is provided of: it does not say why.
+    pub(super) gaps: Vec<Gap>,
     /// The key that signed, so that a stranger can at least tell that one key signed all.
     pub(super) key: String,
+    /// Trusted time of the newest entry under the checkpoint.
     pub(super) made: Text<Timestamp>,
+    /// Of the day on which the holds on what is provided were placed.
+    pub(super) receipts: Vec<HoldReceipt>,
     pub(super) request: Text<RequestId>,
     /// The id of the store.
     pub(super) store: String,
@@ -67,6 +72,10 @@ pub(super) struct Provided {
     pub(super) bytes: u64,
     pub(super) camera: Text<CameraId>,
     pub(super) clip: Text<ClipId>,
+    /// Whose clock its window is by.
+    pub(super) clock: ClockSource,
+    /// As in the `codecs` parameter of RFC 6381; none where the bytes do not say.
+    pub(super) codec: Option<String>,
     /// The member that has it.
     pub(super) file: String,
     pub(super) media: String,
@@ -80,6 +89,60 @@ pub(super) struct Provided {
     pub(super) uncertainty_us: u64,
     /// The times of the whole clip, by its camera's clock.
     pub(super) window: Span,
+}
+
+/// Whose clock the window of a clip is by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ClockSource {
+    /// Whoever recorded it stated the window, and how wrong it may be. The store checks neither; by
+    /// its own trusted time is when it had the bytes.
+    Recorder,
+}
+
+/// A stretch of the window without anything provided.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gap {
+    pub(super) camera: Text<CameraId>,
+    pub(super) window: Span,
+}
+
+/// The hold on what one household shared, as it was placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HoldReceipt {
+    pub(super) bytes: u64,
+    pub(super) clips: u64,
+    pub(super) deadline: Text<Timestamp>,
+    pub(super) hold: Text<HoldId>,
+    /// Until when ordinary retention would have kept the first of its clips to expire.
+    pub(super) kept_anyway_until: Text<Timestamp>,
+    pub(super) placed: Text<Timestamp>,
+    /// Where in the ledger it stands.
+    pub(super) position: u64,
+}
+
+/// What of `window` none of `clips` covers, for each of their cameras, by camera and time.
+pub(super) fn gaps(window: Window, clips: &[Provided]) -> Vec<Gap> {
+    let mut provided: BTreeMap<&CameraId, Vec<Window>> = BTreeMap::new();
+    for clip in clips {
+        let covered = clip.part.unwrap_or(clip.window).window();
+        provided.entry(&clip.camera.0).or_default().push(covered);
+    }
+    let mut gaps = Vec::new();
+    for (camera, mut windows) in provided {
+        windows.sort_unstable();
+        let mut covered_to = window.start();
+        let ends = windows.iter().map(|covered| (covered.start(), covered.end()));
+        for (start, end) in ends.chain([(window.end(), window.end())]) {
+            if let Ok(gap) = Window::new(covered_to, start.min(window.end())) {
+                gaps.push(Gap { camera: Text(camera.clone()), window: gap.into() });
+            }
+            covered_to = covered_to.max(end);
+        }
+    }
+    gaps
 }
 
 /// An entry of the ledger with its proof.
@@ -101,18 +164,27 @@ pub(super) struct Entries {
     pub(super) entries: Vec<ProvedEntry>,
 }
 
-/// The way from a clip to the root of its segment.
+/// The ways from the parts of a clip to the roots of their segments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProvedClip {
     pub(super) clip: Text<ClipId>,
+    /// In their order: one, unless it was recorded over the end of a segment.
+    pub(super) parts: Vec<ProvedPart>,
+}
+
+/// The way from a part of a clip to the root of its segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProvedPart {
+    /// What the leaf is the hash of: docs/FORMAT.md has it field by field.
     pub(super) leaf: Base64,
     pub(super) path: Vec<Base64>,
     pub(super) place: (u64, u64),
     pub(super) segment: u32,
 }
 
-impl ProvedClip {
+impl ProvedPart {
     pub(super) fn segment(&self) -> SegmentId {
         SegmentId(self.segment)
     }
@@ -204,6 +276,21 @@ impl TryFrom<String> for Hex {
     }
 }
 
+/// Hashes as they stand in a proof; `None` when one has another length.
+pub(super) fn hashes_of(coded: &[Base64]) -> Option<Vec<Hash>> {
+    coded.iter().map(|hash| hash.0.as_slice().try_into().ok()).collect()
+}
+
+/// Hashes as a proof has them.
+pub(super) fn coded(hashes: Vec<Hash>) -> Vec<Base64> {
+    hashes.into_iter().map(|hash| Base64(hash.to_vec())).collect()
+}
+
+/// The id of a store from its text.
+pub(super) fn store_id(text: &str) -> Option<[u8; 16]> {
+    Hex::try_from(text.to_owned()).ok()?.0.try_into().ok()
+}
+
 /// Bytes that JSON has as base64.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -220,5 +307,50 @@ impl TryFrom<String> for Base64 {
 
     fn try_from(text: String) -> Result<Self, base64::DecodeError> {
         STANDARD.decode(text).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(from: i64, to: i64) -> Window {
+        Window::new(Timestamp::from_micros(from), Timestamp::from_micros(to)).unwrap()
+    }
+
+    fn provided(camera: &str, covered: Window, part: Option<Window>) -> Provided {
+        Provided {
+            blake3: Hex(Vec::new()),
+            bytes: 1,
+            camera: Text(camera.parse().unwrap()),
+            clip: Text("1-0".parse().unwrap()),
+            clock: ClockSource::Recorder,
+            codec: None,
+            file: String::new(),
+            media: String::new(),
+            part: part.map(Span::from),
+            received: Text(covered.end()),
+            state: String::new(),
+            uncertainty_us: 0,
+            window: covered.into(),
+        }
+    }
+
+    #[test]
+    fn gaps_are_what_is_not_provided_of_cameras_that_something_is_of() {
+        let clips = [
+            provided("b", window(90, 120), None),
+            provided("a", window(30, 40), None),
+            provided("a", window(0, 20), Some(window(10, 20))),
+            provided("a", window(35, 50), None),
+        ];
+        let found = gaps(window(0, 100), &clips);
+        let told: Vec<(String, Window)> =
+            found.iter().map(|gap| (gap.camera.0.to_string(), gap.window.window())).collect();
+        let gap = |camera: &str, from, to| (camera.to_owned(), window(from, to));
+        let want = [gap("a", 0, 10), gap("a", 20, 30), gap("a", 50, 100), gap("b", 0, 90)];
+        assert_eq!(told, want);
+        assert_eq!(gaps(window(35, 36), &clips[1..2]), [], "covered as a whole");
+        assert_eq!(gaps(window(0, 100), &[]), []);
     }
 }

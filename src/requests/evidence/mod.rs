@@ -4,12 +4,18 @@
 //! common words are in `manifest`; docs/EVIDENCE.md says for people what is checked and what is
 //! not claimed.
 
+mod account;
 mod check;
 mod death;
 mod log;
 mod make;
 mod manifest;
+mod paper;
+mod retention;
+mod story;
 
+pub use account::{EarlyEviction, EarlyReason, RetentionAccount};
 pub use check::{Class, Finding, Report, check};
 pub use death::check_certificate;
-pub use make::{Trim, TrimError};
+pub use make::{Footage, TrimError};
+pub use retention::{RETENTION_PROOF_BYTES_MAX, check_retention, is_retention_proof};

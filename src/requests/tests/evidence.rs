@@ -2,61 +2,12 @@
 
 use std::time::Duration;
 
-use super::street::{Street, agency, whole};
-use crate::evidence::{Archive, ArchiveReader, Checkpoint, SigningKey, VerifyingKey};
+use super::forge::{bundle, changed, edited, manifest, members, no_trim, resigned, shared};
+use super::street::{Street, agency, camera, hours, whole};
+use crate::evidence::{Checkpoint, SigningKey, VerifyingKey};
 use crate::requests::evidence::{Class, Report, check};
 use crate::requests::{Chosen, HouseholdId, Refusal, RequestId};
-use crate::{ClipReader, Window};
-
-fn no_trim(_: &ClipReader, _: Window) -> Result<Vec<u8>, crate::requests::evidence::TrimError> {
-    Err("nothing is cut here".into())
-}
-
-fn bundle(street: &Street, request: RequestId) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    street.desk.bundle(&agency(), request, &no_trim, &mut bytes).unwrap();
-    bytes
-}
-
-/// A street of which the first home shared its clip, and what the agency gets.
-fn shared() -> (Street, Vec<u8>, VerifyingKey) {
-    let street = Street::of(3);
-    let request = street.open();
-    street.accept(1, request).unwrap();
-    street.desk.deny(HouseholdId(2), request).unwrap();
-    let (bytes, key) = (bundle(&street, request), street.desk.verifying_key().unwrap());
-    (street, bytes, key)
-}
-
-fn members(bundle: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let mut reader = ArchiveReader::new(bundle);
-    let mut members = Vec::new();
-    while let Some(member) = reader.next_member(u32::MAX).unwrap() {
-        members.push((member.name, member.bytes.unwrap()));
-    }
-    members
-}
-
-/// The bundle made again with one member changed, and its sums made right again.
-fn changed(bundle: &[u8], name: &str, change: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) -> Vec<u8> {
-    let mut archive = Archive::default();
-    let mut change = Some(change);
-    for (member, bytes) in members(bundle) {
-        let bytes = if member == name { change.take().unwrap()(bytes) } else { Some(bytes) };
-        if let Some(bytes) = bytes.filter(|_| member != "SHA256SUMS") {
-            archive.add(&member, bytes).unwrap();
-        }
-    }
-    let line = |(name, hash): (&String, &[u8; 32])| {
-        let hex = blake3::Hash::from_bytes(*hash).to_hex();
-        format!("{hex}  {name}\n")
-    };
-    let sums: String = archive.hashes().iter().map(line).collect();
-    archive.add("SHA256SUMS", sums.into_bytes()).unwrap();
-    let mut bytes = Vec::new();
-    archive.write_to(&mut bytes).unwrap();
-    bytes
-}
+use crate::{Clip, ClipReader, NewClip, Window};
 
 fn classes(report: &Report) -> Vec<Class> {
     report.findings.iter().map(|finding| finding.class).collect()
@@ -73,16 +24,188 @@ fn a_whole_bundle_is_whole_and_says_who_asked_for_what() {
     assert_eq!(original.unwrap().1, b"<clip of 1 at 18>", "the bytes that were recorded");
 }
 
+/// Checks `bundle` with each of `places` changed in three ways: none of them may pass, nor be taken
+/// for a matter of keys, proofs or policy.
+fn changes_are_caught(bundle: &[u8], key: &VerifyingKey, places: impl Iterator<Item = usize>) {
+    let mut changed = bundle.to_vec();
+    for at in places {
+        for change in [0x01, 0x80, 0xff] {
+            changed[at] ^= change;
+            let report = check(&changed[..], std::slice::from_ref(key));
+            assert!((1..=2).contains(&report.exit_code()), "byte {at} ^ {change}: {report:?}");
+            changed[at] ^= change;
+        }
+    }
+    assert_eq!(changed, bundle);
+}
+
 #[test]
-fn every_flipped_bit_of_a_bundle_is_caught() {
+fn every_changed_byte_of_a_bundle_is_caught() {
     let (_, bytes, key) = shared();
     assert!(bytes.len() > 3_000);
-    for at in 0..bytes.len() {
-        let mut flipped = bytes.clone();
-        flipped[at] ^= 1 << (at % 8);
-        let report = check(&flipped[..], std::slice::from_ref(&key));
-        assert!((1..=2).contains(&report.exit_code()), "byte {at}: {report:?}");
+    changes_are_caught(&bytes, &key, 0..bytes.len());
+}
+
+#[test]
+fn sampled_changed_bytes_of_a_large_bundle_are_caught() {
+    let street = Street::of(1);
+    let clip = long_clip(&street);
+    let request = street.open();
+    street.desk.accept(HouseholdId(1), request, &[whole(&clip)]).unwrap();
+    let (bytes, key) = (bundle(&street, request), street.desk.verifying_key().unwrap());
+    assert!(bytes.len() > 5 << 20);
+    assert_eq!(check(&bytes[..], std::slice::from_ref(&key)).exit_code(), 0);
+    // Evenly over all of it, and what comes before and behind the footage.
+    let step = bytes.len() / 64;
+    let ends = (0..48).chain(bytes.len() - 48..bytes.len());
+    let others = (0..bytes.len()).step_by(step).chain(ends.step_by(3));
+    changes_are_caught(&bytes, &key, others);
+}
+
+/// A clip of the first home, of 6 MiB: recorded over the end of a segment.
+fn long_clip(street: &Street) -> Clip {
+    let start = hours(19, 20).start();
+    let mut recorder = street.desk.store().record(NewClip::starting(&camera(1), start)).unwrap();
+    for number in 0..6_u32 {
+        let fragment: Vec<u8> =
+            (0..1_u32 << 18).flat_map(|n| (n ^ number << 20).to_le_bytes()).collect();
+        recorder.write(fragment, Duration::from_secs(10)).unwrap();
     }
+    recorder.finish().unwrap()
+}
+
+#[test]
+fn a_clip_over_the_end_of_a_segment_is_proved_in_all_its_parts() {
+    let street = Street::of(1);
+    let clip = long_clip(&street);
+    let request = street.open();
+    street.desk.accept(HouseholdId(1), request, &[whole(&clip)]).unwrap();
+    let (bytes, key) = (bundle(&street, request), street.desk.verifying_key().unwrap());
+    let keys = [key];
+    let parts = |bundle: &[u8]| {
+        let members = members(bundle);
+        let (_, clips) = members.iter().find(|(name, _)| name == "proofs/clips.json").unwrap();
+        let clips: serde_json::Value = serde_json::from_slice(clips).unwrap();
+        clips[0]["parts"].as_array().unwrap().len()
+    };
+    assert_eq!(parts(&bytes), 2);
+    let report = check(&bytes[..], &keys);
+    assert_eq!(report.exit_code(), 0, "{:?}", report.findings);
+    // Without one of them its beginning, or its end and its digest, are nobody's word.
+    for left_out in [0, 1] {
+        let edit = |proofs: &mut serde_json::Value| {
+            proofs[0]["parts"].as_array_mut().unwrap().remove(left_out);
+        };
+        let fewer = edited(&street, &bytes, "proofs/clips.json", edit);
+        let report = check(&fewer[..], &keys);
+        assert_eq!(report.exit_code(), 4, "{left_out}: {:?}", report.findings);
+    }
+}
+
+#[test]
+fn what_is_said_of_a_clip_and_is_not_on_record_is_told() {
+    let (street, bytes, key) = shared();
+    let keys = [key];
+    let at = |text: &str| serde_json::Value::from(text);
+    let lies = [
+        ("camera", at("door-2"), "camera"),
+        (
+            "window",
+            serde_json::json!({"from": "2026-11-01T18:00:00Z",
+            "to": "2026-11-01T18:02:00Z"}),
+            "times",
+        ),
+        (
+            "window",
+            serde_json::json!({"from": "2026-11-01T17:59:59Z",
+            "to": "2026-11-01T18:01:00Z"}),
+            "times",
+        ),
+        ("received", at("2026-11-01T18:00:00Z"), "times"),
+        ("uncertainty_us", 1.into(), "times"),
+        ("bytes", 1_000.into(), "digest"),
+        ("media", at("jpeg"), "kind of clip"),
+        ("state", at("truncated"), "kind of clip"),
+    ];
+    for (field, lie, what) in lies {
+        let told = resigned(&street, &bytes, |m| m["clips"][0][field] = lie.clone(), "");
+        let report = check(&told[..], &keys);
+        let proof = report.findings.iter().find(|f| f.class == Class::Unproved && f.clip.is_some());
+        assert!(proof.is_some_and(|f| f.what.contains(what)), "{field}: {:?}", report.findings);
+        assert!((4..=5).contains(&report.exit_code()), "{field}: {:?}", report.findings);
+    }
+    let other = resigned(&street, &bytes, |m| m["clips"][0]["clock"] = at("satellite"), "");
+    assert_eq!(check(&other[..], &keys).exit_code(), 1, "no clock that is not known");
+}
+
+#[test]
+fn receipts_and_gaps_are_stated_and_compared() {
+    let (street, bytes, key) = shared();
+    let keys = [key];
+    let manifest = manifest(&bytes);
+    let clip = street.clip(1, 18);
+    let receipt = &manifest["receipts"][0];
+    assert_eq!((&receipt["clips"], &receipt["bytes"]), (&1.into(), &clip.len().into()));
+    assert_eq!(receipt["placed"], "2026-11-02T00:00:00Z", "the day that it was shared");
+    assert_eq!(receipt["deadline"], "2026-12-02T00:00:00Z");
+    assert_eq!(receipt["kept_anyway_until"], "2026-11-11T00:00:00Z");
+    assert_eq!(manifest["receipts"].as_array().unwrap().len(), 1, "of nobody else");
+    let gap = |from: &str, to: &str| {
+        serde_json::json!({"camera": "door-1", "window":
+            {"from": format!("2026-11-01T{from}:00Z"), "to": format!("2026-11-01T{to}:00Z")}})
+    };
+    assert_eq!(manifest["gaps"], serde_json::json!([gap("17:00", "18:00"), gap("18:01", "20:00")]));
+    assert_eq!(manifest["clips"][0]["clock"], "recorder");
+    let told = |change: &dyn Fn(&mut serde_json::Value), what: &str| {
+        let report = check(&resigned(&street, &bytes, change, "")[..], &keys);
+        assert_eq!(report.exit_code(), 4, "{what}: {:?}", report.findings);
+        assert!(report.findings.iter().any(|f| f.what.contains(what)), "{:?}", report.findings);
+    };
+    told(&|m| m["gaps"] = serde_json::json!([]), "gaps");
+    told(&|m| m["gaps"][0]["window"]["to"] = "2026-11-01T17:59:00Z".into(), "gaps");
+    told(&|m| m["receipts"] = serde_json::json!([]), "receipts");
+    told(&|m| m["receipts"][0]["placed"] = "2026-11-01T20:00:00Z".into(), "receipts");
+    told(&|m| m["receipts"][0]["bytes"] = 1.into(), "receipts");
+}
+
+#[test]
+fn an_agency_was_a_partner_and_not_suspended_when_it_asked() {
+    let street = Street::of(1);
+    street.desk.suspend_agency(&agency()).unwrap();
+    street.desk.reinstate_agency(&agency()).unwrap();
+    let request = street.open();
+    street.accept(1, request).unwrap();
+    let (bytes, key) = (bundle(&street, request), street.desk.verifying_key().unwrap());
+    let keys = [key];
+    let report = check(&bytes[..], &keys);
+    assert_eq!(report.exit_code(), 0, "{:?}", report.findings);
+    for entry in ["agency_reinstated", "agency_joined"] {
+        let report = check(&resigned(&street, &bytes, |_| {}, entry)[..], &keys);
+        let partner = report.findings.iter().any(|f| f.what.contains("shown to be a partner"));
+        assert_eq!(partner, entry == "agency_reinstated", "{:?}", report.findings);
+    }
+}
+
+#[test]
+fn a_store_that_let_a_suspended_agency_ask_is_told_by_its_own_ledger() {
+    use crate::requests::event::{Event, NOTE_KIND};
+    let street = Street::of(1);
+    let joined = street.desk.inside.lock().state.agencies[&agency()].partner_by;
+    // What no desk would do: the suspension is noted beside it, and the request taken in.
+    let suspended = Event::AgencySuspended { agency: crate::requests::Text(agency()) };
+    let note = |event: &Event| {
+        let store = street.desk.store();
+        store.transact(|tx| tx.note(NOTE_KIND, event.encode().unwrap())).unwrap()
+    };
+    note(&suspended);
+    let request = street.open();
+    street.accept(1, request).unwrap();
+    let (bytes, key) = (bundle(&street, request), street.desk.verifying_key().unwrap());
+    assert_eq!(street.desk.inside.lock().state.agencies[&agency()].partner_by, joined);
+    let report = check(&bytes[..], &[key]);
+    assert_eq!(report.exit_code(), 5, "{:?}", report.findings);
+    let what = |text: &str| report.findings.iter().any(|found| found.what.contains(text));
+    assert!(what("suspended when it asked") && what("suspended when this was made"));
 }
 
 #[test]
@@ -124,22 +247,89 @@ fn a_key_that_is_not_trusted_is_told_and_so_is_a_forger() {
     assert_eq!(report.exit_code(), 3);
 }
 
-#[test]
-fn a_witness_that_saw_the_checkpoint_is_named() {
-    let (street, ..) = shared();
-    let witness = SigningKey::new("phone.example", &[9; 32]).unwrap();
+/// What witness number `number` makes of the street's checkpoint.
+fn cosign(street: &Street, number: u8) -> (String, VerifyingKey) {
+    let witness = SigningKey::new(&format!("phone-{number}.example"), &[number; 32]).unwrap();
     let note = street.desk.checkpoint().unwrap();
     let note = Checkpoint::cosigned(&note, &witness, 1_764_000_000).unwrap();
-    let seen = Checkpoint::cosignatures(&note, &[witness.witness_key()]).unwrap();
-    assert_eq!(seen[0].at, 1_764_000_000);
-    assert!(Checkpoint::verified(&note, &street.desk.verifying_key().unwrap()).is_ok());
+    (note, witness.witness_key())
+}
+
+#[test]
+fn a_witness_that_saw_the_checkpoint_is_named_by_the_report() {
+    let (street, bytes, key) = shared();
+    let (note, witness) = cosign(&street, 9);
+    street.desk.cosigned(&note, &witness).unwrap();
+    street.desk.cosigned(&note, &witness).unwrap();
+    // Now, after reopening, and after more was decided and signed since.
+    let seen_in = |street: &Street| {
+        let bytes = bundle(street, RequestId(1));
+        let named = check(&bytes[..], &[key.clone(), witness.clone()]);
+        assert_eq!(named.exit_code(), 0, "{:?}", named.findings);
+        let without = check(&bytes[..], std::slice::from_ref(&key));
+        assert_eq!((without.exit_code(), without.witnesses.len()), (0, 0), "not trusted");
+        named.witnesses.iter().map(|seen| (seen.name.clone(), seen.at)).collect::<Vec<_>>()
+    };
+    let want = [("phone-9.example".to_owned(), 1_764_000_000)];
+    assert_eq!(seen_in(&street), want);
+    let street = street.reopened();
+    assert_eq!(seen_in(&street), want);
+    street.desk.opt_out(HouseholdId(3)).unwrap();
+    assert_eq!(seen_in(&street), want);
+    street.desk.opt_in(HouseholdId(3)).unwrap();
+    assert_eq!(seen_in(&street), want, "through two checkpoints that nobody has seen");
+    assert!(check(&bytes[..], &[key, witness]).witnesses.is_empty(), "an older bundle has none");
+}
+
+#[test]
+fn a_cosignature_that_is_forged_or_of_something_else_is_not_taken() {
+    let (street, ..) = shared();
+    let (note, witness) = cosign(&street, 9);
+    let refused = |note: &str, witness: &VerifyingKey| {
+        street.desk.cosigned(note, witness).unwrap_err().name()
+    };
+    let (_, stranger) = cosign(&street, 8);
+    assert_eq!(refused(&note, &stranger), "invalid-input", "not by that witness");
+    assert_eq!(refused(&note.replace("phone-9", "phone-8"), &witness), "invalid-input");
+    assert_eq!(refused("nothing", &witness), "invalid-input");
+    // Signed by the store's key, but not on record: a fork.
+    let fork = Checkpoint {
+        origin: street.desk.verifying_key().unwrap().name().to_owned(),
+        size: 3,
+        root: [7; 32],
+    };
+    let fork = fork.signed(&street.desk.signing_key_for_tests());
+    let seed = SigningKey::new("phone-9.example", &[9; 32]).unwrap();
+    let fork = Checkpoint::cosigned(&fork, &seed, 1).unwrap();
+    assert_eq!(refused(&fork, &witness), "not-found");
+    for number in 10..26 {
+        let (note, witness) = cosign(&street, number);
+        street.desk.cosigned(&note, &witness).unwrap();
+    }
+    assert_eq!(refused(&note, &witness), "over", "enough is enough");
+    let bytes = bundle(&street, RequestId(1));
+    // A line that is not what the witness signed, in a bundle that is right but for that.
+    let forged = changed(&bytes, "proofs/checkpoint.txt", |note| {
+        let note = String::from_utf8(note).unwrap();
+        let at = note.find("phone-10.example ").unwrap() + 60;
+        let digit = if note[at..].starts_with('A') { "B" } else { "A" };
+        Some(format!("{}{digit}{}", &note[..at], &note[at + 1..]).into_bytes())
+    });
+    let forged = resigned(&street, &forged, |_| {}, "");
+    let key = street.desk.verifying_key().unwrap();
+    let (_, tenth) = cosign(&street, 10);
+    assert_eq!(check(&forged[..], std::slice::from_ref(&key)).exit_code(), 0, "nobody asked");
+    let report = check(&forged[..], &[key, tenth]);
+    assert_eq!((report.exit_code(), report.witnesses.len()), (4, 0), "{:?}", report.findings);
 }
 
 #[test]
 fn the_same_state_gives_the_same_bytes_and_a_later_one_is_consistent() {
     let (street, bytes, key) = shared();
     assert_eq!(bundle(&street, RequestId(1)), bytes);
+    street.clock.advance(Duration::from_mins(1));
     let street = street.reopened();
+    assert_eq!(bundle(&street, RequestId(1)), bytes, "time alone changes nothing");
     street.desk.opt_out(HouseholdId(3)).unwrap();
     let later = bundle(&street, RequestId(1));
     assert_ne!(later, bytes);
@@ -228,57 +418,6 @@ fn a_ledger_whose_past_was_changed_gets_no_signature() {
     assert!(matches!(refused, Refusal::Store(e) if e.kind() == crate::ErrorKind::Corrupt));
 }
 
-/// The bundle signed again by the store's own key with another manifest or other proofs: what a
-/// careless or dishonest operator could hand out.
-fn resigned(
-    street: &Street,
-    bundle: &[u8],
-    change: impl Fn(&mut serde_json::Value),
-    without: &str,
-) -> Vec<u8> {
-    use base64::Engine as _;
-    let engine = base64::engine::general_purpose::STANDARD;
-    let key = street.desk.signing_key_for_tests();
-    let mut archive = Archive::default();
-    let mut payload = serde_json::Value::Null;
-    for (name, bytes) in members(bundle) {
-        if name == "manifest.json" {
-            let envelope: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-            let bytes = engine.decode(envelope["payload"].as_str().unwrap()).unwrap();
-            payload = serde_json::from_slice(&bytes).unwrap();
-        } else if name == "proofs/entries.json" && !without.is_empty() {
-            let mut entries: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-            entries["entries"].as_array_mut().unwrap().retain(|entry| {
-                let entry = engine.decode(entry["entry"].as_str().unwrap()).unwrap();
-                !String::from_utf8_lossy(&entry).contains(without)
-            });
-            archive.add(&name, serde_json::to_vec(&entries).unwrap()).unwrap();
-        } else if name != "SHA256SUMS" {
-            archive.add(&name, bytes).unwrap();
-        }
-    }
-    change(&mut payload);
-    for (name, hash) in archive.hashes() {
-        let hex = blake3::Hash::from_bytes(hash).to_hex().to_string();
-        payload["files"][&name] = hex.into();
-    }
-    let payload = serde_json::to_vec(&payload).unwrap();
-    let kind = "application/vnd.clipkeep.evidence+json";
-    let signed =
-        [format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).as_bytes(), &payload].concat();
-    let sig = engine.encode(key.sign(&signed));
-    let envelope = serde_json::json!({
-        "payload": engine.encode(&payload),
-        "payloadType": kind,
-        "signatures": [{"keyid": key.verifying_key().to_string(), "sig": sig}],
-    });
-    archive.add("manifest.json", serde_json::to_vec(&envelope).unwrap()).unwrap();
-    let mut bytes = Vec::new();
-    archive.add("SHA256SUMS", Vec::new()).unwrap();
-    archive.write_to(&mut bytes).unwrap();
-    changed(&bytes, "manifest.json", Some)
-}
-
 #[test]
 fn what_is_genuine_and_not_proved_or_not_allowed_is_told_apart() {
     let (street, bytes, key) = shared();
@@ -305,6 +444,8 @@ fn what_is_genuine_and_not_proved_or_not_allowed_is_told_apart() {
                 |m| {
                     m["window"]["from"] = "2026-11-01T00:00:00Z".into();
                     m["window"]["to"] = "2026-11-01T01:00:00Z".into();
+                    let gap = serde_json::json!({"camera": "door-1", "window": m["window"]});
+                    m["gaps"] = serde_json::json!([gap]);
                 },
                 "",
             ),

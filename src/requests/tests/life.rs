@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::street::{DAY, HOUR, Street, after, agency, camera, hours, midnight, submission, whole};
 use crate::requests::{Chosen, HouseholdId, Refusal, RequestId, Text};
-use crate::{ErrorKind, HoldCause, HoldState, Window};
+use crate::{Clip, ErrorKind, HoldCause, HoldState, Release, ReleaseCause, Window};
 
 #[test]
 fn a_valid_request_is_screened_under_provisional_holds() {
@@ -277,6 +277,34 @@ fn an_order_keeps_what_it_names_also_against_the_resident() {
     assert!(street.desk.store().clip(clip.id()).is_ok());
     let none = street.desk.order(request, HouseholdId(9), DAY);
     assert!(matches!(none, Err(Refusal::Unknown(_))));
+}
+
+#[test]
+fn an_order_keeps_its_own_scope_and_two_persons_let_it_go() {
+    let street = Street::of(2);
+    let (earlier, later) = (street.record(1, 17), street.record(1, 19));
+    let (request, ordered) = (street.open(), street.clip(1, 18));
+    let home = HouseholdId(1);
+    let order = |scope: &[_]| street.desk.order_on(request, home, scope, 60 * DAY);
+    let refused = |scope: &[_]| matches!(order(scope), Err(Refusal::Invalid(_)));
+    assert!(refused(&[]), "nothing is ordered");
+    assert!(refused(&[(camera(2), hours(18, 19))]), "a neighbour's camera");
+    assert!(refused(&[(camera(1), hours(16, 18))]), "a time that nobody asked about");
+    assert_eq!(street.desk.store().holds().len(), 3, "nothing was placed");
+    let hold = order(&[(camera(1), hours(18, 19))]).unwrap();
+    street.days(20);
+    let kept = |clip: &Clip| street.desk.store().clip(clip.id()).is_ok();
+    assert!(kept(&ordered) && !kept(&earlier) && !kept(&later));
+    let release = Release::new(ReleaseCause::Ended, "j.doe").reason("19-CV-12 is over");
+    let store = street.desk.store();
+    let alone = store.release_hold(hold, &release).unwrap_err();
+    assert_eq!(alone.kind(), ErrorKind::InvalidInput);
+    let twice = store.release_hold(hold, &release.clone().second_actor("J.Doe")).unwrap_err();
+    assert_eq!(twice.kind(), ErrorKind::InvalidInput, "two persons, not one twice");
+    assert!(kept(&ordered));
+    store.release_hold(hold, &release.second_actor("m.roe")).unwrap();
+    street.days(1);
+    assert!(!kept(&ordered));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 #![expect(clippy::similar_names, reason = "a desk and a disk are the words of the trade")]
 
 mod evidence;
+mod forge;
 mod life;
 mod oracle;
 mod personal;
 mod races;
+mod retention;
 mod street;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use clipkeep::evidence::{Archive, ArchiveReader, SigningKey};
+use clipkeep::evidence::{Archive, ArchiveReader, Checkpoint, SigningKey};
 use clipkeep::requests::{
     AgencyId, Area, Chosen, Desk, HouseholdId, NewHousehold, Place, Rules, Submission, Text,
 };
@@ -119,12 +119,7 @@ fn resigned(
         "signatures": [signed],
     });
     archive.add("manifest.json", serde_json::to_vec(&envelope).unwrap()).unwrap();
-    let line = |(name, hash): (&String, &[u8; 32])| format!("{}  {name}\n", hex(hash));
-    let sums: String = archive.hashes().iter().map(line).collect();
-    archive.add("SHA256SUMS", sums.into_bytes()).unwrap();
-    let mut bytes = Vec::new();
-    archive.write_to(&mut bytes).unwrap();
-    bytes
+    sealed(archive)
 }
 
 /// Base64 as this test needs it, so that it does not read with what it checks.
@@ -159,37 +154,165 @@ mod base64 {
     }
 }
 
+/// Every kind of bundle that docs/EVIDENCE.md lists: its exit code, and what is said of it.
+fn kinds(whole: &[u8], signing: &SigningKey) -> Vec<(&'static str, u8, &'static str, Vec<u8>)> {
+    let again = |without: &str| resigned(whole, signing, without, |_| {});
+    let says = |field: &'static str, value: Value| {
+        resigned(whole, signing, "", |m| m[field] = value.clone())
+    };
+    let of_clip = |field: &'static str, value: Value| {
+        resigned(whole, signing, "", |m| m["clips"][0][field] = value.clone())
+    };
+    let mut flipped = whole.to_vec();
+    flipped[1000] ^= 1;
+    let times = json!({"from": "2026-11-01T18:00:00Z", "to": "2026-11-01T18:00:11Z"});
+    let other = json!({"from": "2026-10-01T18:00:00Z", "to": "2026-10-01T19:00:00Z"});
+    let elsewhen = resigned(whole, signing, "", |m| {
+        m["gaps"] = json!([{"camera": "front", "window": other}]);
+        m["window"] = other.clone();
+    });
+    vec![
+        ("as it was made", 0, "every proof holds", whole.to_vec()),
+        ("signed again", 0, "every proof holds", again("")),
+        ("a flipped bit", 1, "ALTERED", flipped),
+        ("another clip", 1, "not those that were recorded", swapped(whole, signing, b"another")),
+        ("cut in half", 2, "INCOMPLETE", whole[..whole.len() / 2].to_vec()),
+        ("without its clip", 2, "is not there", left_out(whole, "clips/")),
+        ("without its proofs", 2, "proofs/entries.json is not there", left_out(whole, "proofs/e")),
+        ("without the request", 4, "request is not in the log", again("\"submitted\"")),
+        ("with other times", 4, "times are not those on record", of_clip("window", times)),
+        ("from elsewhere", 4, "camera is not the one on record", of_clip("camera", json!("b"))),
+        ("with other receipts", 4, "receipts", says("receipts", json!([]))),
+        ("with fewer gaps", 4, "gaps", says("gaps", json!([]))),
+        ("without consent", 5, "nobody agreed", again("\"accepted\"")),
+        ("too late", 5, "consent had run out", says("made", json!("2027-01-01T00:00:00Z"))),
+        ("for no partner", 5, "not shown to be a partner", again("agency_joined")),
+        ("of another time", 5, "not of the time that was asked", elsewhen),
+    ]
+}
+
+/// The bundle with other bytes in place of its clip, everything signed and summed anew.
+fn swapped(bundle: &[u8], key: &SigningKey, bytes: &[u8]) -> Vec<u8> {
+    let mut archive = Archive::default();
+    for (name, old) in members(bundle) {
+        let new = if name.starts_with("clips/") { bytes.to_vec() } else { old };
+        archive.add(&name, new).unwrap();
+    }
+    let mut swapped = Vec::new();
+    archive.write_to(&mut swapped).unwrap();
+    resigned(&swapped, key, "", |_| {})
+}
+
+/// The bundle without the member whose name begins so, its sums made right again.
+fn left_out(bundle: &[u8], name: &str) -> Vec<u8> {
+    let mut archive = Archive::default();
+    for (member, bytes) in members(bundle) {
+        if member != "SHA256SUMS" && !member.starts_with(name) {
+            archive.add(&member, bytes).unwrap();
+        }
+    }
+    sealed(archive)
+}
+
+/// The archive with its sums, as a file.
+fn sealed(mut archive: Archive) -> Vec<u8> {
+    let line = |(name, hash): (&String, &[u8; 32])| format!("{}  {name}\n", hex(hash));
+    let sums: String = archive.hashes().iter().map(line).collect();
+    archive.add("SHA256SUMS", sums.into_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    archive.write_to(&mut bytes).unwrap();
+    bytes
+}
+
 #[test]
 fn each_kind_of_bundle_has_its_exit_code() {
     let bench = Bench::new();
     let (whole, key, signing) = bundle(&bench);
-    let verify = |name: &str, bytes: &[u8], trusted: bool| {
-        fs::write(bench.path(name), bytes).unwrap();
-        let mut call = vec!["verify".to_owned(), bench.path(name).display().to_string()];
-        if trusted {
-            call.extend(["--key".to_owned(), key.clone()]);
-        }
-        bench.run(&call.iter().map(String::as_str).collect::<Vec<_>>())
-    };
-    let told = verify("whole.zip", &whole, true).exits(0).stdout;
-    assert!(told.contains("every proof holds"), "{told}");
-    let mut flipped = whole.clone();
-    flipped[1000] ^= 1;
-    verify("altered.zip", &flipped, true).exits(1);
-    verify("cut.zip", &whole[..whole.len() / 2], true).exits(2);
-    let told = verify("stranger.zip", &whole, false).exits(3).stdout;
+    let file = bench.path("bundle.zip");
+    let path = file.display().to_string();
+    let mut seen = [false; 6];
+    for (kind, code, says, bytes) in kinds(&whole, &signing) {
+        fs::write(&file, bytes).unwrap();
+        let told = bench.run(&["verify", &path, "--key", &key]);
+        assert_eq!(told.code, i32::from(code), "{kind}: {}", told.stdout);
+        assert!(told.stdout.contains(says), "{kind}: {}", told.stdout);
+        let json = bench.run(&["verify", &path, "--key", &key, "--json"]).json();
+        assert_eq!(json["exit"], json!(code), "{kind}");
+        assert_eq!(json["findings"] == json!([]), code == 0, "{kind}: {json}");
+        seen[usize::from(code)] = true;
+    }
+    fs::write(&file, &whole).unwrap();
+    let told = bench.run(&["verify", &path]).exits(3).stdout;
     assert!(told.contains(&key), "it says whose signature it is: {told}");
-    let unproved = resigned(&whole, &signing, "\"submitted\"", |_| {});
-    verify("unproved.zip", &unproved, true).exits(4);
-    let expired = resigned(&whole, &signing, "", |m| m["made"] = json!("2027-01-01T00:00:00Z"));
-    let told = verify("expired.zip", &expired, true).exits(5).stdout;
-    assert!(told.contains("POLICY") && told.contains("consent had run out"), "{told}");
-    let same = resigned(&whole, &signing, "", |_| {});
-    verify("same.zip", &same, true).exits(0);
+    seen[3] = true;
+    assert_eq!(seen, [true; 6], "every code is shown");
     bench.run(&["verify", "/nonexistent.zip", "--key", &key]).exits(7);
-    let report = bench.path("whole.zip").display().to_string();
-    let json = bench.run(&["verify", &report, "--key", &key, "--json"]).ok().json();
-    assert_eq!((&json["exit"], &json["findings"]), (&json!(0), &json!([])));
+}
+
+#[test]
+fn a_bundle_states_gaps_and_the_receipt_of_the_hold() {
+    let bench = Bench::new();
+    let (whole, ..) = bundle(&bench);
+    let manifest: Value = serde_json::from_slice(&payload_of(&whole)).unwrap();
+    let gap = json!({"from": "2026-11-01T18:00:10Z", "to": "2026-11-01T18:30:00Z"});
+    assert_eq!(manifest["gaps"], json!([{"camera": "front", "window": gap}]));
+    let receipt = &manifest["receipts"][0];
+    let bytes = fs::metadata(FRONT_DOOR).unwrap().len();
+    assert_eq!((&receipt["clips"], &receipt["bytes"]), (&json!(1), &json!(bytes)));
+}
+
+/// What is signed in a bundle.
+fn payload_of(bundle: &[u8]) -> Vec<u8> {
+    let members = members(bundle);
+    let (_, envelope) = members.iter().find(|(name, _)| name == "manifest.json").unwrap();
+    let envelope: Value = serde_json::from_slice(envelope).unwrap();
+    base64::decode(envelope["payload"].as_str().unwrap())
+}
+
+#[test]
+fn a_retention_proof_is_made_by_one_command_and_checked_by_another() {
+    let bench = Bench::with_clip();
+    let key = bench.run(&["request", "key"]).ok().stdout.trim().to_owned();
+    let file = bench.path("promise.json");
+    let path = file.display().to_string();
+    let prove = |camera: &str, to: &str, more: &[&str]| {
+        let call = ["proof", "retention", "--camera", camera, "--from", "1h ago", "--to", to];
+        bench.run(&[&call[..], &["--output", &path, "--force"], more].concat())
+    };
+    for (more, says) in [(&[][..], "word of the store's key"), (&["--whole"], "All entries")] {
+        let made = prove("front", "1s ago", more).ok().stdout;
+        assert!(made.contains("The promise was kept.") && made.contains(&key), "{made}");
+        let told = bench.run(&["verify", &path, "--key", &key]).exits(0).stdout;
+        assert!(told.contains("The promise was kept.") && told.contains(says), "{told}");
+        let json = bench.run(&["verify", &path, "--key", &key, "--json"]).ok().json();
+        assert_eq!(json["exit"], json!(0));
+        assert!(json["shown"].as_array().unwrap().len() >= 3, "{json}");
+    }
+    bench.run(&["verify", &path]).exits(3);
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    bench.run(&["verify", &path, "--key", &key]).exits(1);
+    prove("nobody", "1s ago", &[]).exits(3);
+    prove("front", "2099-01-01T00:00:00Z", &[]).exits(2);
+}
+
+#[test]
+fn a_witness_is_taken_in_at_the_command_line_and_no_stranger_is() {
+    let bench = Bench::with_clip();
+    let note = bench.run(&["request", "checkpoint"]).ok().stdout;
+    let witness = SigningKey::new("phone.example", &[9; 32]).unwrap();
+    let seen = Checkpoint::cosigned(&note, &witness, 1_764_000_000).unwrap();
+    let file = bench.path("seen.txt");
+    fs::write(&file, &seen).unwrap();
+    let (path, key) = (file.display().to_string(), witness.witness_key().to_string());
+    let told = bench.run(&["request", "cosigned", "--file", &path, "--key", &key]).ok().stdout;
+    assert!(told.contains("phone.example"), "{told}");
+    let again = bench.json(&["request", "cosigned", "--file", &path, "--key", &key]);
+    assert_eq!(again["witness"], "phone.example", "once more changes nothing");
+    let stranger = SigningKey::new("other.example", &[8; 32]).unwrap().witness_key().to_string();
+    bench.run(&["request", "cosigned", "--file", &path, "--key", &stranger]).exits(2);
 }
 
 #[test]

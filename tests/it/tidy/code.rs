@@ -120,3 +120,14 @@ pub(super) fn bytes_removed_only_by_the_gate(source: &Source) -> Vec<String> {
     }
     source.faults("only store::gate removes bytes of clips", |line| line.contains(".punch("))
 }
+
+/// What is known of people goes to those who asked for it, and nowhere by the way.
+pub(super) fn requests_write_no_log(source: &Source) -> Vec<String> {
+    const WORDS: [&str; 5] = ["tracing", "prometheus_client", "println", "eprintln", "dbg"];
+    if !matches!(source.layer(), Some("requests" | "evidence")) {
+        return Vec::new();
+    }
+    source.faults("requests and evidence write no log and count no metric", |line| {
+        WORDS.iter().any(|word| has_word(line, word))
+    })
+}
