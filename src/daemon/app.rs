@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::requests::Desk;
 use crate::{Result as StoreResult, Store};
 
 use super::access::Access;
@@ -23,6 +24,8 @@ struct Inner {
     pool: Pool,
     /// Empty until the store is open.
     store: OnceLock<Store>,
+    /// Empty until the requests are read from the ledger.
+    desk: OnceLock<Arc<Desk>>,
     access: Access,
     metrics: Metrics,
     intake: Intake,
@@ -41,6 +44,7 @@ impl App {
             config,
             pool,
             store,
+            desk: OnceLock::new(),
             access,
             metrics,
             intake,
@@ -64,6 +68,21 @@ impl App {
     pub(super) fn store(&self) -> Result<Store, Problem> {
         let opening = || Problem::unavailable("the store is being opened", 1);
         self.0.store.get().cloned().ok_or_else(opening)
+    }
+
+    /// Takes the desk that was opened over the store. Whoever comes second has the same.
+    pub(super) fn open_desk(&self, desk: Desk) -> Arc<Desk> {
+        Arc::clone(self.0.desk.get_or_init(|| Arc::new(desk)))
+    }
+
+    /// The desk of requests.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` while it is being opened.
+    pub(super) fn desk(&self) -> Result<Arc<Desk>, Problem> {
+        let opening = || Problem::unavailable("the desk of requests is being opened", 1);
+        self.0.desk.get().cloned().ok_or_else(opening)
     }
 
     /// Calls the store for something that changes nothing.

@@ -19,6 +19,7 @@ mod access;
 mod app;
 mod cameras;
 mod config;
+mod desk;
 mod extract;
 mod health;
 mod holds;
@@ -37,6 +38,6 @@ mod serve;
 mod tls;
 mod watch;
 
-pub(crate) use access::{NewToken, Role, TokenFile};
+pub(crate) use access::{NewToken, Role, TokenFile, TokenLine};
 pub use config::Config;
 pub use serve::{Started, serve};
