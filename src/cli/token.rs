@@ -8,7 +8,8 @@ use serde_json::json;
 use super::exit::Exit;
 use super::output::Out;
 use super::when::Span;
-use crate::daemon::{NewToken, Role, TokenFile};
+use crate::daemon::{NewToken, Role, TokenFile, TokenLine};
+use crate::requests::AgencyId;
 use crate::types::Clock as _;
 use crate::{CameraId, SystemClock};
 
@@ -20,6 +21,7 @@ use crate::{CameraId, SystemClock};
 Examples:
   clipkeep token make --dir /srv/clips --role resident --name \"hall tablet\"
   clipkeep token make --dir /srv/clips --role camera --camera front-door
+  clipkeep token make --dir /srv/clips --role agency --agency springfield-pd
   clipkeep token ls --dir /srv/clips
   clipkeep token revoke --dir /srv/clips 0f3a99c1")]
 pub(super) struct Args {
@@ -62,6 +64,10 @@ struct Make {
     #[arg(long = "camera", short, value_name = "CAMERA")]
     cameras: Vec<CameraId>,
 
+    /// The agency that it is of: for the role agency
+    #[arg(long)]
+    agency: Option<AgencyId>,
+
     /// What you call it
     #[arg(long, default_value = "")]
     name: String,
@@ -101,6 +107,7 @@ fn make(args: &Make, out: &mut Out) -> anyhow::Result<Exit> {
     let issued = TokenFile::of(&args.at.dir).add(&NewToken {
         role: args.role,
         cameras: args.cameras.clone(),
+        agency: args.agency.clone(),
         name: args.name.clone(),
         expires: ends,
     })?;
@@ -116,16 +123,22 @@ fn make(args: &Make, out: &mut Out) -> anyhow::Result<Exit> {
 fn list(args: &At, out: &mut Out) -> anyhow::Result<Exit> {
     let tokens = TokenFile::of(&args.dir).list()?;
     if out.wants_json() {
-        let rows = tokens.into_iter().map(|(id, role, cameras, name, ends)| {
-            json!({"id": id, "role": role.name(), "cameras": cameras, "name": name, "ends": ends})
+        let rows = tokens.into_iter().map(|token| {
+            json!({"id": token.id, "role": token.role.name(), "cameras": token.cameras,
+                "agency": token.agency, "name": token.name, "ends": token.ends})
         });
         out.json_list("tokens", rows)?;
         return Ok(Exit::Done);
     }
-    let rows = tokens.into_iter().map(|(id, role, cameras, name, ends)| {
-        let cameras = if cameras.is_empty() { "all".to_owned() } else { cameras.join(" ") };
-        vec![id, role.to_string(), cameras, name, ends.unwrap_or_default()]
-    });
-    out.table(&["ID", "ROLE", "CAMERAS", "NAME", "ENDS"], &[], rows.collect())?;
+    let row = |token: TokenLine| {
+        let cameras = match token.agency {
+            Some(agency) => agency,
+            None if token.cameras.is_empty() => "all cameras".to_owned(),
+            None => token.cameras.join(" "),
+        };
+        vec![token.id, token.role.to_string(), cameras, token.name, token.ends.unwrap_or_default()]
+    };
+    let rows = tokens.into_iter().map(row).collect();
+    out.table(&["ID", "ROLE", "FOR", "NAME", "ENDS"], &[], rows)?;
     Ok(Exit::Done)
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Mutex as FairMutex;
 
+use crate::requests::Desk;
 use crate::vfs::Vfs as _;
 use crate::vfs::os::OsVfs;
 use crate::{Result as StoreResult, Stats, Store};
@@ -30,6 +31,8 @@ struct Inner {
     places: Places,
     /// Empty until the store is open.
     store: OnceLock<Store>,
+    /// Empty until the requests are read from the ledger.
+    desk: OnceLock<Arc<Desk>>,
     access: Access,
     metrics: Metrics,
     intake: Intake,
@@ -58,6 +61,7 @@ impl App {
             pool,
             places,
             store,
+            desk: OnceLock::new(),
             access,
             metrics,
             intake,
@@ -100,6 +104,21 @@ impl App {
                 Ok(fresh)
             }
         }
+    }
+
+    /// Takes the desk that was opened over the store. Whoever comes second has the same.
+    pub(super) fn open_desk(&self, desk: Desk) -> Arc<Desk> {
+        Arc::clone(self.0.desk.get_or_init(|| Arc::new(desk)))
+    }
+
+    /// The desk of requests.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` while it is being opened.
+    pub(super) fn desk(&self) -> Result<Arc<Desk>, Problem> {
+        let opening = || Problem::unavailable("the desk of requests is being opened", 1);
+        self.0.desk.get().cloned().ok_or_else(opening)
     }
 
     /// Calls the store for something that changes nothing.

@@ -29,6 +29,7 @@ pub struct Config {
     pub(super) access: AccessSettings,
     pub(super) store: StoreSettings,
     pub(super) ingest: Ingest,
+    pub(super) requests: RequestSettings,
     pub(super) log: Log,
 }
 
@@ -84,6 +85,12 @@ pub(super) struct Ingest {
     pub(super) memory_bytes_max: u64,
     pub(super) senders_max: usize,
     pub(super) new_cameras: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RequestSettings {
+    pub(super) answer_ms: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use crate::requests::{AgencyId, HouseholdId, PostId, RequestId};
 use crate::{CameraId, ClipId, HoldId, Result as StoreResult, Timestamp, Window};
 
 use super::problem::Problem;
@@ -74,6 +75,38 @@ impl PathName for HoldId {
 
     fn parse(text: &str) -> StoreResult<Self> {
         text.parse()
+    }
+}
+
+impl PathName for AgencyId {
+    const PARAMETER: &'static str = "agency";
+
+    fn parse(text: &str) -> StoreResult<Self> {
+        Ok(Self::new(text)?)
+    }
+}
+
+impl PathName for RequestId {
+    const PARAMETER: &'static str = "request";
+
+    fn parse(text: &str) -> StoreResult<Self> {
+        Ok(text.parse::<Self>()?)
+    }
+}
+
+impl PathName for HouseholdId {
+    const PARAMETER: &'static str = "household";
+
+    fn parse(text: &str) -> StoreResult<Self> {
+        Ok(text.parse::<Self>()?)
+    }
+}
+
+impl PathName for PostId {
+    const PARAMETER: &'static str = "post";
+
+    fn parse(text: &str) -> StoreResult<Self> {
+        Ok(text.parse::<Self>()?)
     }
 }
 

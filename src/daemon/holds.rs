@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::requests::Desk;
 use crate::{
     CameraId, Hold, HoldCause, HoldId, HoldReceipt, HoldState, MissedReason, NewHold, Release,
     ReleaseCause, Store, Window,
@@ -202,8 +203,10 @@ fn owner(cause: HoldCause) -> Role {
     if cause == HoldCause::Keep { Role::Resident } else { Role::Operator }
 }
 
-/// Refuses whoever may not end or change a hold of `cause` in this way.
-fn may_end(caller: &Caller, cause: HoldCause, release: ReleaseCause) -> Result<(), Problem> {
+/// Refuses whoever may not end or change `hold` in this way.
+fn may_end(caller: &Caller, hold: &Hold, release: ReleaseCause) -> Result<(), Problem> {
+    let cause = hold.cause();
+    must_be_alone(hold)?;
     // The answer to a request is the resident's: no, or other clips instead.
     let answers = matches!(release, ReleaseCause::Denied | ReleaseCause::Disclosed)
         && matches!(cause, HoldCause::Request | HoldCause::Disclosure);
@@ -212,6 +215,16 @@ fn may_end(caller: &Caller, cause: HoldCause, release: ReleaseCause) -> Result<(
         return Ok(());
     }
     let detail = format!("a {cause} hold is for a token with the role {role} to end like this");
+    Err(Problem::new("forbidden", detail))
+}
+
+/// Refuses to touch a hold that a request relies on: the request would wait on without it.
+fn must_be_alone(hold: &Hold) -> Result<(), Problem> {
+    if !Desk::relies_on(hold) {
+        return Ok(());
+    }
+    let of = hold.reference();
+    let detail = format!("a hold of the desk's ({of}): answer, reject or withdraw that instead");
     Err(Problem::new("forbidden", detail))
 }
 
@@ -376,7 +389,7 @@ async fn narrow(
     let release = signed(&app, &caller, &headers, cause, &wanted.reason)?;
     let store = app.store()?;
     let hold = app.pool().write(move || {
-        may_end(&caller, seen(&store, id, &caller)?.cause(), cause)?;
+        may_end(&caller, &seen(&store, id, &caller)?, cause)?;
         Ok::<_, Problem>(store.narrow_hold(id, scope, &release)?)
     });
     Ok(Json(HoldShape::new(&hold.await??)))
@@ -405,7 +418,9 @@ async fn renew(
 ) -> Result<Json<HoldShape>, Problem> {
     let store = app.store()?;
     let hold = app.pool().write(move || {
-        let cause = seen(&store, id, &caller)?.cause();
+        let hold = seen(&store, id, &caller)?;
+        must_be_alone(&hold)?;
+        let cause = hold.cause();
         if !caller.is(owner(cause)) {
             return Err(Problem::new("forbidden", format!("a {cause} hold is not yours to renew")));
         }
@@ -444,7 +459,7 @@ async fn release(
     let release = signed(&app, &caller, &headers, cause, &wanted.reason)?;
     let store = app.store()?;
     let hold = app.pool().write(move || {
-        may_end(&caller, seen(&store, id, &caller)?.cause(), cause)?;
+        may_end(&caller, &seen(&store, id, &caller)?, cause)?;
         Ok::<_, Problem>(store.release_hold(id, &release)?)
     });
     Ok(Json(HoldShape::new(&hold.await??)))

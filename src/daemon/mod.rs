@@ -21,6 +21,7 @@ mod app;
 mod cameras;
 mod config;
 mod connection;
+mod desk;
 mod disk;
 mod document;
 pub(crate) mod extract;
@@ -41,6 +42,6 @@ mod serve;
 mod tls;
 pub(crate) mod watch;
 
-pub(crate) use access::{NewToken, Role, TokenFile};
+pub(crate) use access::{NewToken, Role, TokenFile, TokenLine};
 pub use config::Config;
 pub use serve::{Started, serve};

@@ -47,7 +47,7 @@ struct Opening {
 }
 
 /// Every code: its status and title.
-pub(super) const CODES: [(&str, u16, &str); 27] = [
+pub(super) const CODES: [(&str, u16, &str); 30] = [
     ("invalid-input", 400, "The request cannot be understood"),
     ("media", 400, "The bytes are not the media they should be"),
     ("digest-mismatch", 400, "The bytes are not those that the digest names"),
@@ -56,6 +56,7 @@ pub(super) const CODES: [(&str, u16, &str); 27] = [
     ("token-invalid", 401, "The token is unknown, expired or revoked"),
     ("forbidden", 403, "The token's role may not do this"),
     ("out-of-scope", 403, "The token is for other cameras"),
+    ("not-a-partner", 403, "The agency is no partner, or is suspended"),
     ("not-found", 404, "There is no such thing"),
     ("no-such-route", 404, "There is no such route"),
     ("method-not-allowed", 405, "The route has no such method"),
@@ -64,12 +65,14 @@ pub(super) const CODES: [(&str, u16, &str); 27] = [
     ("conflict", 409, "The key was used before for something else"),
     ("stream-busy", 409, "Another sender pushes this camera"),
     ("decoder-change", 409, "The decoder set-up changes within the window"),
+    ("over", 409, "It has ended, or was answered"),
     ("expired", 410, "It was here, and has expired"),
     ("precondition-failed", 412, "What the request relies on is not so"),
     ("too-large", 413, "The body is too large"),
     ("unsupported-media", 415, "This kind of media is not taken"),
     ("range-not-satisfiable", 416, "There are no such bytes"),
     ("hold-budget", 422, "The hold would pin more than its budget allows"),
+    ("over-budget", 422, "The agency has asked for as much as it may"),
     ("too-many-requests", 429, "Too many requests"),
     ("internal", 500, "The store failed"),
     ("corrupt", 500, "Stored bytes are damaged"),

@@ -13,7 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
 use super::problem::Problem;
-use super::{access, cameras, document, health, holds, ingest, inspect, keeping, observe, watch};
+use super::{
+    access, cameras, desk, document, health, holds, ingest, inspect, keeping, observe, watch,
+};
 
 /// The routes and their documentation. Each file of handlers is merged here.
 fn documented() -> OpenApiRouter<App> {
@@ -27,6 +29,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(keeping::routes())
         .merge(inspect::routes())
         .merge(watch::routes())
+        .merge(desk::routes())
 }
 
 /// The service.

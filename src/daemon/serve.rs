@@ -23,7 +23,7 @@ use super::app::App;
 use super::config::Config;
 use super::disk::Progress;
 use super::metrics::Metrics;
-use super::{log, opening, router, tls};
+use super::{desk, log, opening, router, tls};
 
 /// How often files that others may change (tokens, certificates) are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -85,12 +85,14 @@ async fn run(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
         None => opening.await?,
     };
     app.open(store.clone());
+    let tending = tokio::spawn(desk::tend(app.clone()));
     tell_systemd(&[NotifyState::Ready]);
     tracing::info!(%address, "serving");
     terminated().await?;
     tell_systemd(&[NotifyState::Stopping]);
     tracing::info!("stopping");
     looking.abort();
+    tending.abort();
     let bound = Duration::from_secs(config.http.stop_seconds);
     if tokio::time::timeout(bound, stop(&app, &handle, serving, bound)).await.is_err() {
         tracing::warn!("the stop took too long: what is still open ends at its last fragment");

@@ -12,6 +12,7 @@ use super::Refusal;
 
 /// A place on the earth, in degrees (WGS 84).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Degrees north, from -85 to 85: nearer to a pole a polygon in degrees means nothing.
@@ -22,6 +23,7 @@ pub struct Place {
 
 /// The area that a request asks about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Area {
     /// Everything within so many metres of a place.

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::store::{Store, Transaction};
 use crate::sync::Mutex;
 use crate::{
-    CameraId, ClipId, Error, ErrorKind, HoldId, HoldState, Release, ReleaseCause, Timestamp,
+    CameraId, ClipId, Error, ErrorKind, Hold, HoldCause, HoldId, HoldState, Release, ReleaseCause,
+    Timestamp,
 };
 
 use super::area::Place;
@@ -113,6 +114,13 @@ impl Desk {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Whether a request or a post relies on `hold`: it is ended by them alone. What a court ordered
+    /// is not among them.
+    #[must_use]
+    pub fn relies_on(hold: &Hold) -> bool {
+        hold.actor() == ACTOR && hold.cause() != HoldCause::Order
     }
 
     /// Decides something: what `decide` notes and does with holds is durable as one when this

@@ -356,6 +356,18 @@ impl Desk {
             .collect()
     }
 
+    /// The clip of a post that was not taken out.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown` for a post that is not in the feed.
+    pub fn posted(&self, id: PostId) -> Result<ClipId, Refusal> {
+        let inside = self.inside.lock();
+        let post = inside.state.posts.get(&id).filter(|post| !post.withdrawn);
+        post.map(|post| post.clip)
+            .ok_or_else(|| Refusal::Unknown(format!("post {id}: it is not in the feed")))
+    }
+
     /// Everything that a household is or was asked, oldest first, from the moment that something
     /// of it is held.
     ///

@@ -20,6 +20,20 @@ pub(crate) struct TokenFile {
     folder: PathBuf,
 }
 
+/// What a person may know of a token.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenLine {
+    pub(crate) id: String,
+    pub(crate) role: Role,
+    /// The cameras that it is for; none: all.
+    pub(crate) cameras: Vec<String>,
+    /// The agency that it is of.
+    pub(crate) agency: Option<String>,
+    pub(crate) name: String,
+    /// When it ends, or ended.
+    pub(crate) ends: Option<String>,
+}
+
 impl TokenFile {
     /// That of the store in `dir`.
     pub(crate) fn of(dir: &Path) -> Self {
@@ -70,19 +84,22 @@ impl TokenFile {
         self.change(|set| set.revoke(id, SystemClock.wall()))
     }
 
-    /// What a person may know of each: id, role, cameras, name, and its end if it has one.
+    /// What a person may know of each.
     ///
     /// # Errors
     ///
     /// As for loading.
-    #[expect(clippy::type_complexity, reason = "it is said above, and one place reads it")]
-    pub(crate) fn list(&self) -> Result<Vec<(String, Role, Vec<String>, String, Option<String>)>> {
+    pub(crate) fn list(&self) -> Result<Vec<TokenLine>> {
         let set = self.load()?;
-        let rows = set.tokens.into_iter().map(|token| {
-            let end = token.revoked.or(token.expires);
-            (token.id, token.role, token.cameras, token.name, end)
+        let lines = set.tokens.into_iter().map(|token| TokenLine {
+            id: token.id,
+            role: token.role,
+            cameras: token.cameras,
+            agency: token.agency,
+            name: token.name,
+            ends: token.revoked.or(token.expires),
         });
-        Ok(rows.collect())
+        Ok(lines.collect())
     }
 
     /// Replaces the file by what `change` makes of it:
@@ -139,6 +156,7 @@ mod tests {
         let new = NewToken {
             role: Role::Camera,
             cameras: vec!["front".parse().unwrap()],
+            agency: None,
             name: "gate".to_owned(),
             expires: None,
         };

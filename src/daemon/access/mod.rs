@@ -20,6 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use parking_lot::{Mutex, RwLock};
 
+use crate::requests::AgencyId;
 use crate::types::Result as StoreResult;
 use crate::{CameraId, Clock as _, SystemClock};
 
@@ -28,7 +29,7 @@ use super::problem::Problem;
 use limit::Limit;
 use token::TokenSet;
 
-pub(crate) use file::TokenFile;
+pub(crate) use file::{TokenFile, TokenLine};
 pub(super) use routes::routes;
 pub(crate) use rules::Role;
 pub(super) use rules::{RULES, Rule, Touches};
@@ -62,7 +63,8 @@ impl Access {
         if tokens && !file.exists() {
             for role in [Role::Operator, Role::Resident, Role::Camera] {
                 let name = "made at the first start".to_owned();
-                let new = NewToken { role, cameras: Vec::new(), name, expires: None };
+                let cameras = Vec::new();
+                let new = NewToken { role, cameras, agency: None, name, expires: None };
                 issued.push(file.add(&new)?);
             }
         }
@@ -104,7 +106,9 @@ impl Access {
         if !self.limit.lets(&token.id) {
             return Err(Problem::new("too-many-requests", "too many requests").retry_after(1));
         }
-        Ok(Caller { role: Some(token.role), cameras, name: format!("token {}", token.id) })
+        let agency = token.agency.as_ref().and_then(|agency| agency.parse().ok());
+        let name = format!("token {}", token.id);
+        Ok(Caller { role: Some(token.role), cameras, agency, name })
     }
 }
 
@@ -161,13 +165,15 @@ pub(super) struct Caller {
     role: Option<Role>,
     /// The cameras that the token is for; empty: all.
     cameras: Vec<CameraId>,
+    /// The agency that the token is of.
+    agency: Option<AgencyId>,
     /// For decisions on record and for the log: a token's id, never the token.
     name: String,
 }
 
 impl Caller {
     fn anybody() -> Self {
-        Self { role: None, cameras: Vec::new(), name: "anybody".to_owned() }
+        Self { role: None, cameras: Vec::new(), agency: None, name: "anybody".to_owned() }
     }
 
     /// Whether the token is for `camera`.
@@ -190,6 +196,18 @@ impl Caller {
             return Ok(());
         }
         Err(Problem::new("out-of-scope", "the token is for other cameras"))
+    }
+
+    /// Refuses an agency's token for what is another agency's.
+    ///
+    /// # Errors
+    ///
+    /// `out-of-scope`.
+    fn must_be_of(&self, agency: &AgencyId) -> Result<(), Problem> {
+        if self.role != Some(Role::Agency) || self.agency.as_ref() == Some(agency) {
+            return Ok(());
+        }
+        Err(Problem::new("out-of-scope", "the token is of another agency"))
     }
 
     /// Who it is, for decisions on record.
@@ -253,6 +271,9 @@ async fn decide(app: &App, request: &mut Request) -> Result<(&'static Rule, Call
     let parts = parts.map_err(|rejected| Problem::invalid(rejected.body_text()))?;
     if let Some((_, camera)) = parts.iter().find(|(name, _)| *name == "camera") {
         caller.must_see(&camera.parse()?)?;
+    }
+    if let Some((_, agency)) = parts.iter().find(|(name, _)| *name == "agency") {
+        caller.must_be_of(&agency.parse()?)?;
     }
     Ok((rule, caller))
 }

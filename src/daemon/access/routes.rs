@@ -44,6 +44,8 @@ struct Wanted {
     /// The cameras that it is for; none: all that the caller has.
     #[serde(default)]
     cameras: Vec<String>,
+    /// The agency that it is of: an agency's token names one.
+    agency: Option<String>,
     /// What a person calls it.
     #[serde(default)]
     name: String,
@@ -66,6 +68,8 @@ struct Known {
     role: Role,
     /// The cameras that it is for; none: all.
     cameras: Vec<String>,
+    /// The agency that it is of.
+    agency: Option<String>,
     name: String,
     /// When it was made (RFC 3339).
     made: String,
@@ -115,7 +119,8 @@ async fn make(
     }
     let lasts = wanted.expires_in_seconds.map(|seconds| Duration::from_secs(seconds.into()));
     let expires = lasts.map(|lasts| SystemClock.wall().saturating_add(lasts));
-    let new = NewToken { role: wanted.role, cameras, name: wanted.name, expires };
+    let agency = wanted.agency.as_deref().map(str::parse).transpose()?;
+    let new = NewToken { role: wanted.role, cameras, agency, name: wanted.name, expires };
     let file = app.access().file.clone();
     let issued = app.pool().write(move || file.add(&new)).await??;
     reload(&app).await?;
@@ -137,6 +142,7 @@ async fn list(
         id: token.id,
         role: token.role,
         cameras: token.cameras,
+        agency: token.agency,
         name: token.name,
         made: token.made,
         expires: token.expires,

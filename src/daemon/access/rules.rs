@@ -100,6 +100,9 @@ const fn ingest(method: &'static str, path: &'static str) -> Rule {
 
 const RESIDENT: &[Role] = &[Role::Resident];
 const OPERATOR: &[Role] = &[Role::Operator];
+const AGENCY: &[Role] = &[Role::Agency];
+/// Those who see what residents posted.
+const NEIGHBOURS: &[Role] = &[Role::Resident, Role::Agency];
 const ALL: &[Role] = &Role::ALL;
 const BOTH: &[Role] = &[Role::Resident, Role::Operator];
 
@@ -149,6 +152,41 @@ pub(in crate::daemon) const RULES: &[Rule] = &[
     rule("DELETE", "/v1/clips/{clip}", RESIDENT),
     footage("GET", "/v1/clips/{clip}/media", RESIDENT),
     footage("GET", "/v1/clips/{clip}/media.mp4", RESIDENT),
+    rule("GET", "/v1/clips/{clip}/certificate", BOTH),
+    open("GET", "/v1/agencies"),
+    open("GET", "/v1/key"),
+    rule("POST", "/v1/checkpoint", OPERATOR),
+    rule("POST", "/v1/agencies", OPERATOR),
+    rule("POST", "/v1/agencies/{agency}/suspend", OPERATOR),
+    rule("POST", "/v1/agencies/{agency}/reinstate", OPERATOR),
+    rule("GET", "/v1/agencies/{agency}/requests", AGENCY),
+    rule("POST", "/v1/agencies/{agency}/requests", AGENCY),
+    rule("GET", "/v1/agencies/{agency}/requests/{request}", AGENCY),
+    rule("POST", "/v1/agencies/{agency}/requests/{request}/withdraw", AGENCY),
+    rule("POST", "/v1/agencies/{agency}/requests/{request}/renew", AGENCY),
+    footage("GET", "/v1/agencies/{agency}/requests/{request}/bundle", AGENCY),
+    rule("POST", "/v1/agencies/{agency}/requests/{request}/acknowledge", AGENCY),
+    rule("GET", "/v1/screening", OPERATOR),
+    rule("POST", "/v1/requests/{request}/approve", OPERATOR),
+    rule("POST", "/v1/requests/{request}/reject", OPERATOR),
+    rule("POST", "/v1/requests/{request}/order", OPERATOR),
+    rule("POST", "/v1/requests/{request}/noticed", OPERATOR),
+    rule("GET", "/v1/notices", OPERATOR),
+    rule("GET", "/v1/households", BOTH),
+    rule("POST", "/v1/households", OPERATOR),
+    rule("POST", "/v1/households/{household}/opt-out", BOTH),
+    rule("POST", "/v1/households/{household}/opt-in", RESIDENT),
+    rule("POST", "/v1/households/{household}/leave", BOTH),
+    rule("GET", "/v1/households/{household}/requests", RESIDENT),
+    rule("POST", "/v1/households/{household}/requests/{request}/accept", RESIDENT),
+    rule("POST", "/v1/households/{household}/requests/{request}/deny", RESIDENT),
+    rule("POST", "/v1/households/{household}/requests/{request}/undo", RESIDENT),
+    rule("POST", "/v1/households/{household}/requests/{request}/revoke", RESIDENT),
+    rule("DELETE", "/v1/households/{household}/clips/{clip}", RESIDENT),
+    rule("POST", "/v1/households/{household}/posts", RESIDENT),
+    rule("DELETE", "/v1/households/{household}/posts/{post}", RESIDENT),
+    rule("GET", "/v1/feed", NEIGHBOURS),
+    footage("GET", "/v1/feed/{post}/media", NEIGHBOURS),
 ];
 
 impl Rule {
@@ -189,6 +227,17 @@ mod tests {
     fn the_table_in_the_documentation_is_this_one() {
         let documented = include_str!("../../../docs/HTTP.md");
         assert!(documented.contains(&table()), "docs/HTTP.md wants this table:\n{}", table());
+    }
+
+    #[test]
+    fn an_agency_reaches_nothing_but_its_own_requests_and_what_was_posted() {
+        let reached = RULES.iter().filter(|rule| {
+            rule.roles.is_some_and(|roles| roles.contains(&Role::Agency)) && rule.roles != Some(ALL)
+        });
+        for rule in reached {
+            let own = rule.path.starts_with("/v1/agencies/{agency}/requests");
+            assert!(own || rule.path.starts_with("/v1/feed"), "{}", rule.path);
+        }
     }
 
     #[test]

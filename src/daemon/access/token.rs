@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::requests::AgencyId;
 use crate::types::{Error, ErrorKind, Result};
 use crate::{CameraId, Timestamp};
 
@@ -26,6 +27,9 @@ pub(in crate::daemon) struct Token {
     pub(in crate::daemon) role: Role,
     /// The cameras that it is for; empty: all.
     pub(in crate::daemon) cameras: Vec<String>,
+    /// The agency that it is of: an agency's token has one, and no other has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::daemon) agency: Option<String>,
     /// What a person calls it.
     pub(in crate::daemon) name: String,
     /// BLAKE3 of its secret, in hexadecimal digits.
@@ -42,6 +46,8 @@ pub(in crate::daemon) struct Token {
 pub(crate) struct NewToken {
     pub(crate) role: Role,
     pub(crate) cameras: Vec<CameraId>,
+    /// Whose it is, if it is an agency's.
+    pub(crate) agency: Option<AgencyId>,
     pub(crate) name: String,
     pub(crate) expires: Option<Timestamp>,
 }
@@ -59,19 +65,24 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a name or a list of cameras that is too long; `Io` when the system gives
-    /// no random bytes.
+    /// `InvalidInput` for a name or a list of cameras that is too long, or an agency's token without
+    /// its agency; `Io` when the system gives no random bytes.
     pub(super) fn make(new: &NewToken, now: Timestamp) -> Result<(Self, Issued)> {
         if new.name.len() > NAME_BYTES_MAX || new.cameras.len() > CAMERAS_MAX {
             return Err(Error::invalid(format!(
                 "token: want a name up to {NAME_BYTES_MAX} bytes and up to {CAMERAS_MAX} cameras"
             )));
         }
+        if (new.role == Role::Agency) != new.agency.is_some() {
+            let want = "an agency's token names its agency, and no other does";
+            return Err(Error::invalid(format!("token: {want}")));
+        }
         let (id, secret) = (hex(&random::<4>()?), hex(&random::<32>()?));
         let token = Self {
             hash: blake3::hash(secret.as_bytes()).to_hex().to_string(),
             role: new.role,
             cameras: new.cameras.iter().map(ToString::to_string).collect(),
+            agency: new.agency.as_ref().map(ToString::to_string),
             name: new.name.clone(),
             made: now.to_string(),
             expires: new.expires.map(|at| at.to_string()),
@@ -169,7 +180,8 @@ mod tests {
     use super::*;
 
     fn new(expires: Option<Timestamp>) -> NewToken {
-        NewToken { role: Role::Resident, cameras: Vec::new(), name: String::new(), expires }
+        let (cameras, name) = (Vec::new(), String::new());
+        NewToken { role: Role::Resident, cameras, agency: None, name, expires }
     }
 
     #[test]
@@ -192,6 +204,17 @@ mod tests {
         let kept = serde_json::to_string(&set).unwrap();
         assert!(!kept.contains(issued.secret.rsplit('_').next().unwrap()));
         assert_eq!(issued.secret.rsplit('_').next().unwrap().len(), 64, "256 bits");
+    }
+
+    #[test]
+    fn an_agencys_token_names_it_and_no_other_token_does() {
+        let agency = Some("springfield-pd".parse().unwrap());
+        let mut set = TokenSet::default();
+        let mut add = |role, agency| {
+            set.add(&NewToken { role, agency, ..new(None) }, Timestamp::EPOCH).is_ok()
+        };
+        assert!(add(Role::Agency, agency.clone()) && !add(Role::Agency, None));
+        assert!(!add(Role::Operator, agency) && add(Role::Operator, None));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{ClipId, Media};
+use crate::{ClipId, ClipReader, Media};
 
 use super::super::access::Caller;
 use super::super::app::App;
@@ -37,18 +37,30 @@ async fn media(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let reader = app.read(move |store| store.read(id)).await?;
+    let camera = reader.clip().camera().clone();
+    caller.must_see(&camera)?;
+    send_clip(&app, &method, &headers, format!("{camera}_{id}"), reader).await
+}
+
+/// Answers with the bytes of a clip that may be shown, or a range of them, under the file's `name`.
+pub(in crate::daemon) async fn send_clip(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    name: String,
+    reader: ClipReader,
+) -> Result<Response, Problem> {
     let clip = reader.clip().clone();
-    caller.must_see(clip.camera())?;
     let (media_type, extension) = media_type(clip.media());
     let content = Content {
         len: clip.len(),
         digest: *clip.digest(),
         media_type,
-        file_name: Some(format!("{}_{id}.{extension}", clip.camera())),
+        file_name: Some(format!("{name}.{extension}")),
         more: Vec::new(),
         source: Source::Clip(Box::new(reader)),
     };
-    answer(&app, &method, &headers, content).await
+    answer(app, method, headers, content).await
 }
 
 /// The same under a name that players accept: some go by what a URL ends in.

@@ -29,6 +29,9 @@ use crate::media::{ClipIndex, ExportPlan};
 use super::app::App;
 use cache::Cache;
 
+pub(super) use media::send_clip;
+pub(super) use window::cut;
+
 /// The most memory of the plans that are kept: some forty of an hour each.
 const PLANS_BYTES_MAX: usize = 64 << 20;
 /// The most memory of the indexes that are kept: some five days of one camera.

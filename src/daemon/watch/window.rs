@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::media::{ClipBytes, DecoderChange, Export, ExportClip, ExportPlan, Format};
+use crate::requests::evidence::TrimError;
 use crate::types::{Error, ErrorKind};
 use crate::{CameraId, Clip, ClipReader, Result as StoreResult, Store, Window};
 
@@ -195,6 +196,17 @@ impl Stored {
     pub(super) fn open(store: &Store, clip: &Clip) -> StoreResult<Self> {
         Ok(Self { reader: store.read(clip.id())?, len: clip.len() })
     }
+}
+
+/// `part` of a clip, as one file: for evidence of which no more was shared.
+pub(in crate::daemon) fn cut(reader: &ClipReader, part: Window) -> Result<Vec<u8>, TrimError> {
+    let (clip, len) = (reader.clip().clone(), reader.clip().len());
+    let stored = Stored { reader: reader.clone(), len };
+    let whole = ExportClip::new(clip.window().start(), clip.id().to_string(), Arc::new(stored));
+    let export = Export::plan(&[whole], Some(part), Format::Mp4)?;
+    let mut bytes = Vec::new();
+    export.write_to(&mut bytes)?;
+    Ok(bytes)
 }
 
 impl ClipBytes for Stored {
