@@ -21,6 +21,8 @@ use tower::ServiceExt as _;
 use super::super::access::{Access, TokenFile};
 use super::super::app::App;
 use super::super::config::Config;
+use super::super::disk::Progress;
+use super::super::metrics::Metrics;
 use super::super::router;
 use crate::requests::{Desk, Rules};
 use crate::vfs::sim::SimVfs;
@@ -91,7 +93,7 @@ impl Kit {
         let folder = tempfile::tempdir().unwrap();
         let (access, issued) = Access::open(true, 0, TokenFile::of(folder.path())).unwrap();
         let first = issued.into_iter().map(|token| (token.role.to_string(), token.secret));
-        let app = App::new(config, access);
+        let app = App::new(config, access, Metrics::new(), Progress::default());
         app.open(store.clone());
         app.open_desk(Desk::open(store.clone(), Rules::default()).unwrap());
         let runtime = tokio::runtime::Builder::new_multi_thread();

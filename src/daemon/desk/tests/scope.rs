@@ -82,7 +82,7 @@ fn while_the_desk_is_being_opened_requests_wait_and_footage_does_not() {
     let config = Config::new("unused", "", |_| None, &["access.tokens=false".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (access, _) = Access::open(false, 0, TokenFile::of(folder.path())).unwrap();
-    let app = App::new(config, access);
+    let app = App::new(config, access, Metrics::new(), Progress::default());
     let options = Store::options().free_space_floor(0).vfs(SimVfs::new(1));
     app.open(options.open("store").unwrap());
     let kit = Kit { router: router::build(app), ..Kit::empty() };
