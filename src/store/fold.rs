@@ -26,6 +26,8 @@ use crate::log::{FoundPart, Segment};
 use crate::types::{CameraId, ClassId, Error, Result, SegmentId, Timestamp};
 
 use super::Inner;
+use super::catalog::Catalog;
+use super::history::History;
 
 /// So many segments, or partitions of one size, are folded into one.
 const FOLD_MIN: usize = 4;
@@ -45,24 +47,41 @@ struct Folded {
     parts: BTreeMap<CameraId, Vec<PagePart>>,
 }
 
+/// A partition, and the segments that it answers for.
 type Served = (Arc<Partition>, BTreeSet<SegmentId>);
+
+/// A thing to do for the index.
+enum Upkeep {
+    /// To let go of a partition: its number, what is wrong with it, and the segments that it
+    /// answers for.
+    Retire(u32, Option<Error>, Vec<Arc<Segment>>),
+    /// To fold segments, with the room that each takes.
+    Fold(Vec<(Arc<Segment>, u64)>),
+    /// To make one of these partitions.
+    Merge(Vec<Served>),
+}
 
 impl Inner {
     /// Brings the index on disk up to date, as far as there is room for it. What fails costs memory
-    /// and time at the next opening, and is tried again. The caller has `sweeping`.
+    /// and time at the next opening, and is tried again. The caller has `sweeping`, and a ledger
+    /// that can be read.
     pub(super) fn keep_partitions(&self) {
-        if self.options.read_only || self.deletion_frozen().is_some() {
-            return;
-        }
-        self.retire_partitions();
+        let mut retired = BTreeSet::new();
         for _ in 0..FOLDS_PER_SWEEP_MAX {
-            match self.fold_next() {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    self.survived(error);
-                    break;
+            let done = match self.next_upkeep(&retired) {
+                None => return,
+                Some(Upkeep::Retire(number, problem, segments)) => {
+                    retired.insert(number);
+                    self.retire(number, problem, &segments);
+                    Ok(true)
                 }
+                Some(Upkeep::Fold(fresh)) => self.fold(&fresh),
+                Some(Upkeep::Merge(group)) => self.merge(&group),
+            };
+            match done {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => return self.survived(error),
             }
         }
     }
@@ -78,37 +97,13 @@ impl Inner {
         }
     }
 
-    /// Folds or merges once; answers whether there was anything to do and room for it.
-    fn fold_next(&self) -> Result<bool> {
-        let fresh = self.unfolded();
-        if fresh.len() >= FOLD_MIN {
-            return self.fold(&fresh);
-        }
-        match self.next_merge() {
-            Some(group) => self.merge(&group),
-            None => Ok(false),
-        }
-    }
-
-    /// The oldest sealed segments of which no partition tells and one may, with the room that each
-    /// takes.
-    fn unfolded(&self) -> Vec<(Arc<Segment>, u64)> {
+    /// What is to be done next, after the partitions `retired`.
+    fn next_upkeep(&self, retired: &BTreeSet<u32>) -> Option<Upkeep> {
         let (history, catalog) = (self.history.read(), self.catalog.read());
-        let fit = catalog.segments.iter().filter(|(id, shelved)| {
-            let root = history.sealed.get(id).map(|(_, root)| *root);
-            !shelved.folded
-                && shelved.segment.class != ClassId::EVIDENCE
-                && !catalog.writing.contains(id)
-                && !catalog.damaged.contains(id)
-                && !catalog.spared.contains_key(id)
-                && !history.expired.contains_key(id)
-                && !history.suspect.contains_key(id)
-                && root.is_some_and(|root| {
-                    shelved.segment.trailer().is_some_and(|trailer| trailer.root == root)
-                })
-        });
-        let fit = fit.map(|(_, shelved)| (Arc::clone(&shelved.segment), shelved.file_bytes));
-        fit.take(FOLD_MAX).collect()
+        let fresh = unfolded(&history, &catalog);
+        next_retired(&catalog, retired)
+            .or_else(|| (fresh.len() >= FOLD_MIN).then_some(Upkeep::Fold(fresh)))
+            .or_else(|| next_merge(&catalog).map(Upkeep::Merge))
     }
 
     fn fold(&self, fresh: &[(Arc<Segment>, u64)]) -> Result<bool> {
@@ -185,25 +180,6 @@ impl Inner {
         self.catalog.read().segments.get(&id).map(|shelved| Arc::clone(&shelved.segment))
     }
 
-    /// The partitions that should be one: as many of one size as are folded, or one of which more
-    /// than half is gone.
-    fn next_merge(&self) -> Option<Vec<Served>> {
-        let catalog = self.catalog.read();
-        let mut sizes: BTreeMap<u32, Vec<Served>> = BTreeMap::new();
-        for (partition, segments) in catalog.timelines.partitions() {
-            let served = (Arc::clone(partition), segments.clone());
-            if segments.len() * 2 < partition.rows {
-                return Some(vec![served]);
-            }
-            sizes.entry(size_of_partition(segments.len())).or_default().push(served);
-        }
-        sizes.into_values().find_map(|mut group| {
-            group.truncate(FOLD_MIN);
-            let parts: u64 = group.iter().map(|(partition, _)| u64::from(partition.parts)).sum();
-            (group.len() == FOLD_MIN && parts <= PARTS_MAX).then_some(group)
-        })
-    }
-
     fn merge(&self, group: &[Served]) -> Result<bool> {
         let mut folded = Folded::default();
         for (partition, segments) in group {
@@ -270,33 +246,17 @@ impl Inner {
         opened.map(|(partition, _)| Some(Arc::new(partition)))
     }
 
-    /// Lets go of partitions that answer for no segment, and takes the segments of damaged ones
-    /// back into memory, from their footers: they are folded again.
-    fn retire_partitions(&self) {
-        let mut retired: Vec<(u32, Option<Error>, Vec<Arc<Segment>>)> = Vec::new();
-        {
-            let catalog = self.catalog.read();
-            for (partition, segments) in catalog.timelines.partitions() {
-                let problem = partition.problem();
-                if segments.is_empty() || problem.is_some() {
-                    let found = segments.iter().filter_map(|id| catalog.segments.get(id));
-                    let found = found.map(|shelved| Arc::clone(&shelved.segment)).collect();
-                    retired.push((partition.number, problem, found));
-                }
-            }
+    /// Lets go of a partition, and takes the segments that it answers for back into memory, from
+    /// their footers: they are folded again. Where a footer cannot be read it stays.
+    fn retire(&self, number: u32, problem: Option<Error>, segments: &[Arc<Segment>]) {
+        if let Err(error) = segments.iter().try_for_each(|segment| self.unfold(segment)) {
+            return self.survived(error);
         }
-        for (number, problem, segments) in retired {
-            let taken: Result<()> = segments.iter().try_for_each(|segment| self.unfold(segment));
-            if let Err(error) = taken {
-                self.survived(error);
-                continue;
-            }
-            if let Some(problem) = problem {
-                self.survived(problem);
-            }
-            self.catalog.write().timelines.remove_partition(number);
-            self.remove_partition_file(number);
+        if let Some(problem) = problem {
+            self.survived(problem);
         }
+        self.catalog.write().timelines.remove_partition(number);
+        self.remove_partition_file(number);
     }
 
     /// Takes the parts of a segment into memory, from its footer.
@@ -311,6 +271,65 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The oldest sealed segments of which no partition tells and one may, with the room that each
+/// takes.
+fn unfolded(history: &History, catalog: &Catalog) -> Vec<(Arc<Segment>, u64)> {
+    let mut parts = 0_u64;
+    let mut fresh = Vec::new();
+    for (id, shelved) in &catalog.segments {
+        let segment = &shelved.segment;
+        let is_special = shelved.folded
+            || segment.class == ClassId::EVIDENCE
+            || catalog.writing.contains(id)
+            || catalog.damaged.contains(id)
+            || catalog.spared.contains_key(id)
+            || history.expired.contains_key(id)
+            || history.suspect.contains_key(id);
+        let trailer = if is_special { None } else { segment.trailer() };
+        let Some(trailer) = trailer else { continue };
+        if history.sealed.get(id).map(|(_, root)| *root) != Some(trailer.root) {
+            continue;
+        }
+        parts = parts.saturating_add(u64::from(trailer.parts));
+        if fresh.len() >= FOLD_MAX || (fresh.len() >= FOLD_MIN && parts > PARTS_MAX) {
+            break;
+        }
+        fresh.push((Arc::clone(segment), shelved.file_bytes));
+    }
+    fresh
+}
+
+/// A partition that answers for no segment any more, or that is damaged.
+fn next_retired(catalog: &Catalog, retired: &BTreeSet<u32>) -> Option<Upkeep> {
+    let mut partitions = catalog.timelines.partitions();
+    partitions.find_map(|(partition, segments)| {
+        let problem = partition.problem();
+        let useless = segments.is_empty() || problem.is_some();
+        let found = segments.iter().filter_map(|id| catalog.segments.get(id));
+        let found = || found.map(|shelved| Arc::clone(&shelved.segment)).collect();
+        let is_next = useless && !retired.contains(&partition.number);
+        is_next.then(|| Upkeep::Retire(partition.number, problem, found()))
+    })
+}
+
+/// The partitions that should be one: as many of one size as are folded, or one of which more than
+/// half is gone.
+fn next_merge(catalog: &Catalog) -> Option<Vec<Served>> {
+    let mut sizes: BTreeMap<u32, Vec<Served>> = BTreeMap::new();
+    for (partition, segments) in catalog.timelines.partitions() {
+        let served = (Arc::clone(partition), segments.clone());
+        if segments.len() * 2 < partition.rows {
+            return Some(vec![served]);
+        }
+        sizes.entry(size_of_partition(segments.len())).or_default().push(served);
+    }
+    sizes.into_values().find_map(|mut group| {
+        group.truncate(FOLD_MIN);
+        let parts: u64 = group.iter().map(|(partition, _)| u64::from(partition.parts)).sum();
+        (group.len() == FOLD_MIN && parts <= PARTS_MAX).then_some(group)
+    })
 }
 
 /// Partitions of the same size are folded together.

@@ -328,7 +328,7 @@ impl Inner {
             self.note_durable();
             self.flush_ledger()
         });
-        if synced.is_ok() {
+        if synced.is_ok() && self.deletion_frozen().is_none() {
             let sweeping = self.sweeping.lock();
             self.keep_partitions();
             drop(sweeping);
