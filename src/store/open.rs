@@ -184,7 +184,7 @@ impl Recovery<'_> {
         }
         ids.sort_unstable();
         let newest = ids.last().map(|(id, _)| *id).max(inner.history.read().newest_segment);
-        *inner.next_segment.lock() = newest.map_or(SegmentId(1), SegmentId::next);
+        *inner.next_segment.lock() = inner.segment_after(newest);
         let mut unsealed = Vec::new();
         for (id, class) in ids {
             if rows.shelve(inner, (id, class), unfinished) {

@@ -77,6 +77,18 @@ struct Composed {
 }
 
 impl Inner {
+    /// The segment to go on with when `newest` is the highest that is known of. While the ledger
+    /// cannot be read, entries of higher ones that are gone may be lost.
+    pub(super) fn segment_after(&self, newest: Option<SegmentId>) -> SegmentId {
+        let next = newest.map_or(SegmentId(1), SegmentId::next);
+        if self.deletion_frozen().is_none() {
+            return next;
+        }
+        let entries = self.time.lock().slot.ledger_position;
+        let lost = u32::try_from(entries).unwrap_or(u32::MAX);
+        SegmentId(next.0.saturating_add(ID_GAP).saturating_add(lost))
+    }
+
     fn salvage(&self) -> Result<Salvage> {
         let ledger = self.ledger.lock();
         if ledger.unreadable().is_none() {

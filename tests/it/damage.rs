@@ -408,6 +408,28 @@ fn an_unreadable_ledger_deletes_nothing_and_goes_on_recording() {
 }
 
 #[test]
+fn no_clip_id_is_given_twice_while_the_ledger_cannot_be_read() {
+    let t = TestStore::new();
+    let gone = t.sealed_clip("door", 10, "gone");
+    t.pass(11 * DAY);
+    t.sweep();
+    t.assert_gone(&gone);
+    // Nothing is left that tells of its segment.
+    for path in t.disk.files().into_iter().filter(|path| path.starts_with("ledger/")) {
+        scramble(&t, &path, 4096..4160);
+    }
+    let mut given = vec![gone.id()];
+    let mut t = t;
+    for minute in [20, 30] {
+        t = t.reopen();
+        assert!(t.store.opening().deletion_frozen.is_some());
+        let new = t.clip("door", minute, "new").id();
+        assert!(given.iter().all(|id| *id < new), "{new} after {given:?}");
+        given.push(new);
+    }
+}
+
+#[test]
 fn an_unreadable_ledger_is_not_overcome_by_a_full_quota() {
     let t = TestStore::with(|options| options.quota(3 * SEGMENT_BYTES));
     let clips: Vec<_> = (0..3).map(|n| t.sized_clip("door", n, "a", 3_900_000)).collect();

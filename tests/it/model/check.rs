@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clipkeep::vfs::Vfs as _;
 use clipkeep::{
     CameraId, ClassId, Clip, ClipId, ClipReader, ClipState, Error, ErrorKind, HoldReceipt,
     MissedReason, OpenReport, PlanAction, SweepPlan, SweepReport, Timestamp, VerifyDepth, Window,
@@ -179,6 +180,26 @@ fn damage_is_reported_and_local(id: ClipId, expected: &Expected, reader: &ClipRe
     Ok(())
 }
 
+/// I1 and I6 while a read fails: right bytes, or an error that says that the disk could not be
+/// read; never other bytes. Answers whether it was an error.
+pub(crate) fn reads_right_or_not_at_all(run: &Run, id: ClipId, copied: bool) -> Checked<bool> {
+    let store = run.store();
+    let reader = if copied { store.read_copied(id) } else { store.read(id) };
+    match reader.and_then(|reader| reader.to_vec()) {
+        Ok(bytes) => {
+            let expected = &run.reference.clips[&id];
+            let right = has_bytes(expected, &bytes);
+            demand(right, || format!("I6: clip {id} is not right while a read fails"))?;
+            Ok(false)
+        }
+        Err(error) => {
+            let kinds = [ErrorKind::Io, ErrorKind::Corrupt];
+            demand(kinds.contains(&error.kind()), || format!("I6: clip {id}: {error:?}"))?;
+            Ok(true)
+        }
+    }
+}
+
 /// What a store shows: ids, lengths and states of all clips.
 pub(crate) type Shown = BTreeMap<ClipId, (u64, ClipState)>;
 
@@ -207,7 +228,8 @@ pub(crate) fn recovery_is_idempotent(run: &Run, first: &Shown, again: &OpenRepor
 pub(crate) fn opening_is_whole(run: &Run, opening: &OpenReport) -> Checked {
     let damaged = run.is_damaged || run.is_frozen;
     // Held clips for which there is no room stay where they are, which is told.
-    let room_wanted = run.pressure().room_wanted;
+    let free = run.disk.space().map_or(0, |space| space.free);
+    let room_wanted = run.pressure().room_wanted || free < SEGMENT_BYTES;
     let mut problems = opening.problems.iter();
     let known = |error: &Error| room_wanted && error.kind() == ErrorKind::Full;
     demand(damaged || problems.all(known), || format!("I7: opening found {:?}", opening.problems))?;
@@ -228,10 +250,12 @@ pub(crate) fn quota_is_kept(run: &Run) -> Checked {
 }
 
 /// I10: opening costs O(partitions + tail). Where a history left no partition, or damaged it:
-/// O(segments + tail), and nothing for a clip.
+/// O(segments + tail), and nothing for a clip, but for the chunks of those that it moves.
 pub(crate) fn opening_reads_little(run: &mut Run, reads: u64, opening: &OpenReport) -> Checked {
     let sealed = u64::try_from(run.segment_files().len()).unwrap();
-    let limit = 64 + 16 * sealed + 2_100 * opening.segments_scanned;
+    let stored = run.store().stats().map_or(0, |stats| stats.live_bytes + stats.expired_bytes);
+    let chunks = stored.div_ceil(CHUNK_BYTES);
+    let limit = 64 + 16 * sealed + 2_100 * opening.segments_scanned + 4 * chunks;
     run.tally.count("openings");
     demand(reads <= limit, || {
         format!("I10: {reads} reads for {sealed} segments, {} scanned", opening.segments_scanned)

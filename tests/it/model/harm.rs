@@ -9,7 +9,7 @@ use super::run::{Checked, ROOMY, Run, demand};
 use super::step::{Crash, Pause, Step};
 
 /// A restart that loses nothing by itself.
-const KILLED: Crash =
+pub(super) const KILLED: Crash =
     Crash { power: false, again_after: None, full: false, off: Pause::Seconds(1) };
 
 /// Where the entries of a ledger file begin: its header is made anew from them.
@@ -40,6 +40,7 @@ impl Run {
                 self.tally.count("faults ordered");
                 Ok(String::new())
             }
+            Step::FailRead { op, nth, meanwhile } => self.fail_read(op, nth, meanwhile),
             Step::Cut { after, crash } => {
                 self.plug.pull_after(u64::from(after) + 1);
                 self.armed = Some(crash);
@@ -189,6 +190,10 @@ pub(crate) const FAILING: [SimOp; 7] = [
     SimOp::Remove,
     SimOp::Punch,
 ];
+
+/// The operations that `Step::FailRead` fails.
+pub(crate) const LOOKING: [SimOp; 5] =
+    [SimOp::Read, SimOp::Map, SimOp::Open, SimOp::List, SimOp::Len];
 
 /// The bytes that files of the store take, named or kept alive by readers.
 pub(crate) fn allocated(run: &Run, prefix: &str) -> u64 {

@@ -1,12 +1,13 @@
 //! Strategies: which histories are tried, and how often each step comes.
 
+use clipkeep::vfs::sim::SimOp;
 use clipkeep::{HoldCause, ReleaseCause, WhenFull};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::harm::FAILING;
-use super::step::{Crash, House, Pause, Reading, Step, WallStep};
+use super::harm::{FAILING, LOOKING};
+use super::step::{Crash, House, Meanwhile, Pause, Reading, Step, WallStep};
 
 /// The most scenes of one history.
 const SCENES_MAX: usize = 40;
@@ -24,6 +25,8 @@ fn scenes() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(expiry().to_vec()),
         3 => (any::<u8>(), any::<bool>()).prop_map(|(camera, is_unsure)| held(camera, is_unsure)),
         3 => (0..40_u8, crashes()).prop_map(|(after, crash)| cut_off_expiry(after, crash)),
+        2 => (any::<u8>(), select(LOOKING.to_vec()), 1..12_u8)
+            .prop_map(|(camera, op, nth)| held_and_unreadable(camera, op, nth)),
         3 => (any::<u8>(), any::<u8>()).prop_map(|(camera, clip)| crowded(camera, clip)),
         1 => (any::<u8>(), any::<bool>())
             .prop_map(|(camera, is_same)| asked_twice(camera, is_same)),
@@ -71,6 +74,15 @@ fn cut_off_expiry(after: u8, crash: Crash) -> Vec<Step> {
     vec![wait, seal, age, Step::Cut { after, crash }, sweep, Step::Sweep]
 }
 
+/// A held clip cannot be read when it is to be moved; the next sweeps are as they should be.
+fn held_and_unreadable(camera: u8, op: SimOp, nth: u8) -> Vec<Step> {
+    let mut steps = held(camera, false);
+    steps.pop();
+    let failing = Step::FailRead { op, nth, meanwhile: Meanwhile::Sweep };
+    steps.extend([failing, Step::Sweep, Step::Reopen, Step::Sweep]);
+    steps
+}
+
 /// More comes in than there is room for, while somebody watches an old clip.
 fn crowded(camera: u8, clip: u8) -> Vec<Step> {
     let large = Step::Append { camera, minutes_ago: 5, kib: 3_000, unsure: false };
@@ -97,6 +109,7 @@ fn steps() -> impl Strategy<Value = Step> {
         8 => deciding(),
         8 => restarting(),
         6 => harming(),
+        8 => failing_reads(),
     ]
 }
 
@@ -207,6 +220,19 @@ fn restarting() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A read fails while something is done that reads: most often one of the first few.
+fn failing_reads() -> impl Strategy<Value = Step> {
+    let nth = prop_oneof![3 => 1..5_u8, 2 => 5..40_u8];
+    let meanwhile = prop_oneof![
+        2 => (any::<u8>(), any::<bool>())
+            .prop_map(|(clip, copied)| Meanwhile::Read { clip, copied }),
+        1 => Just(Meanwhile::Sweep),
+        3 => Just(Meanwhile::Open),
+    ];
+    let op = select([[SimOp::Read; 3].as_slice(), &[SimOp::Map; 3], &LOOKING].concat());
+    (op, nth, meanwhile).prop_map(|(op, nth, meanwhile)| Step::FailRead { op, nth, meanwhile })
+}
+
 fn harming() -> impl Strategy<Value = Step> {
     let bit = 0..8_u8;
     prop_oneof![
@@ -218,7 +244,7 @@ fn harming() -> impl Strategy<Value = Step> {
             .prop_map(|(file, at, bit)| Step::FlipMetadata { file, at, bit }),
         6 => (any::<bool>(), any::<u16>(), bit)
             .prop_map(|(second_copy, at, bit)| Step::FlipLedger { second_copy, at, bit }),
-        1 => any::<u16>().prop_map(|at| Step::LoseLedger { at }),
+        2 => any::<u16>().prop_map(|at| Step::LoseLedger { at }),
         6 => (select(FAILING.to_vec()), 1..10_u8)
             .prop_map(|(op, nth)| Step::Fail { op, nth }),
     ]

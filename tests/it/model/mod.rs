@@ -10,6 +10,7 @@
 
 mod check;
 mod deeds;
+mod failing;
 mod footage;
 mod found;
 mod harm;
@@ -34,7 +35,7 @@ use tally::Tally;
 use crate::say::say;
 
 /// Histories of an ordinary run.
-const CASES: u64 = 100;
+const CASES: u64 = 150;
 
 /// So many histories that failed are told, each shortened by at most so many tries.
 const STORIES_MAX: usize = 4;
@@ -128,9 +129,10 @@ fn print_count(histories: u64, tally: &Tally) {
 }
 
 /// Everything that an ordinary run must have met, or it proves less than it says.
-const MET: [&str; 38] = [
+const MET: [&str; 41] = [
     "appends",
     "calls that failed",
+    "calls that failed for a read",
     "clean restarts",
     "clean sweeps",
     "clips deleted",
@@ -159,10 +161,12 @@ const MET: [&str; 38] = [
     "kills",
     "leases that outlived their clip",
     "ledgers lost",
+    "openings with a read that failed",
     "policies of existing clips changed",
     "power cuts",
     "recordings cut off",
     "recordings finished",
+    "reads that failed",
     "refused deletes",
     "refused for want of room",
     "unanswered clips that were there",

@@ -60,7 +60,7 @@ impl Run {
     }
 
     /// Ends the process, and the power with it.
-    fn stop(&mut self, crash: Crash) {
+    pub(super) fn stop(&mut self, crash: Crash) {
         self.plug.pull();
         self.recordings.clear();
         self.leases.clear();

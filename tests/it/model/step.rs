@@ -105,6 +105,14 @@ pub(crate) enum Reading {
     Copied,
 }
 
+/// What is done while a read fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meanwhile {
+    Read { clip: u8, copied: bool },
+    Sweep,
+    Open,
+}
+
 /// How a process ends, and what happens until the next one runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Crash {
@@ -236,6 +244,12 @@ pub(crate) enum Step {
         op: SimOp,
         nth: u8,
     },
+    /// One read, or one look at a map, fails while something is done, and none after it.
+    FailRead {
+        op: SimOp,
+        nth: u8,
+        meanwhile: Meanwhile,
+    },
     Cut {
         after: u8,
         crash: Crash,
@@ -308,6 +322,9 @@ impl fmt::Display for Step {
             }
             Self::LoseLedger { at } => write!(f, "both copies of the ledger are damaged at {at}"),
             Self::Fail { op, nth } => write!(f, "{op:?} number {nth} from now on will fail"),
+            Self::FailRead { op, nth, meanwhile } => {
+                write!(f, "{op:?} number {nth} fails while this is done: {meanwhile:?}")
+            }
             Self::Cut { after, crash } => write!(f, "after {after} more changes {crash}"),
             Self::Crash(crash) => write!(f, "{crash}"),
             Self::Reopen => f.write_str("close and open"),
