@@ -4,12 +4,12 @@
 //! the answers to the ones before, and closes at the end. A kernel whose process has closed answers
 //! whatever still comes with a reset, which destroys what that process had sent and nobody has
 //! received. So an answer goes out when everything that came has been read, and an answer that
-//! nobody takes does not end the reading. What the sender's kernel keeps back until it hears that we
-//! have the rest (Nagle's algorithm) is asked for first. It is below TLS: what is said of bytes is
-//! true of encrypted ones.
+//! nobody takes does not end the reading. What the sender's kernel keeps back until it hears that
+//! we have the rest (Nagle's algorithm) is asked for first. It is below TLS: what is said of bytes
+//! is true of encrypted ones.
 //!
-//! Owns the answers that wait for that: some KiB. Never loses a byte of a request for the sake of an
-//! answer.
+//! Owns the answers that wait for that: some KiB. Never loses a byte of a request for the sake of
+//! an answer.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -78,12 +78,12 @@ impl Connection {
     /// Sends the answers that wait. Nobody who is gone makes that fail.
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.answers.is_empty() {
-            match ready!(Pin::new(&mut self.inner).poll_write(cx, &self.answers)) {
-                Ok(len @ 1..) => self.answers.advance(len),
-                Ok(0) | Err(_) => {
-                    self.is_deaf = true;
-                    self.answers.clear();
-                }
+            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.answers));
+            if let Ok(len @ 1..) = written {
+                self.answers.advance(len);
+            } else {
+                self.is_deaf = true;
+                self.answers.clear();
             }
         }
         // The room is given back: most connections are idle.
@@ -113,20 +113,21 @@ impl Connection {
             return Poll::Ready(self.unheard(len));
         }
         if waits {
-            bufs.iter().for_each(|buf| self.answers.extend_from_slice(buf));
+            for buf in bufs {
+                self.answers.extend_from_slice(buf);
+            }
             return Poll::Ready(Ok(len));
         }
         ready!(self.poll_answers(cx));
         if self.is_deaf {
             return Poll::Ready(self.unheard(len));
         }
-        match ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)) {
-            Ok(written) => Poll::Ready(Ok(written)),
-            Err(_) => {
-                self.is_deaf = true;
-                Poll::Ready(self.unheard(len))
-            }
+        let written = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs));
+        if written.is_err() {
+            self.is_deaf = true;
+            return Poll::Ready(self.unheard(len));
         }
+        Poll::Ready(written)
     }
 }
 

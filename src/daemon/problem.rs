@@ -28,7 +28,7 @@ pub(crate) struct Problem {
     detail: String,
     /// How far the opening of the store has come, while that is the problem.
     #[serde(skip_serializing_if = "Option::is_none")]
-    opening: Option<Opening>,
+    opening: Option<Box<Opening>>,
     #[serde(skip)]
     challenge: Option<&'static str>,
     #[serde(skip)]
@@ -113,7 +113,7 @@ impl Problem {
     /// The store is being opened: `opened` segments of `all` were looked at.
     pub(super) fn opening((segments_opened, segments): (usize, usize)) -> Self {
         let detail = format!("the store is being opened: {segments_opened} of {segments} segments");
-        let opening = Some(Opening { segments_opened, segments });
+        let opening = Some(Box::new(Opening { segments_opened, segments }));
         Self { opening, ..Self::unavailable(detail, 1) }
     }
 

@@ -60,8 +60,8 @@ impl Turns {
 ///
 /// What `ffmpeg -f hls -method PUT` sends: an init segment (`.mp4`), segments (`.m4s` or `.ts`),
 /// and playlists (`.m3u8`), which are not kept. The footage is durable when the answer comes.
-/// A push that went on over a restart of the daemon needs no init segment again: segments that go on
-/// where the newest clip of the camera ended are recorded with that clip's. Others without one
+/// A push that went on over a restart of the daemon needs no init segment again: segments that go
+/// on where the newest clip of the camera ended are recorded with that clip's. Others without one
 /// before them answer 412.
 #[utoipa::path(put, path = "/v1/cameras/{camera}/hls/{file}", tag = "ingest",
     params(("camera" = String, Path, description = "The camera"),
