@@ -253,8 +253,8 @@ mod tests {
         assert_eq!(Checkpoint::cosignatures(&note, &[log.verifying_key()]).unwrap(), []);
         let line = Checkpoint::cosignature_line(&note, &witness.witness_key()).unwrap();
         assert_eq!(format!("{}{line}", checkpoint().signed(&log)), note);
-        let none = Checkpoint::cosignature_line(&note, &log.witness_key());
-        assert!(matches!(none, Err(NoteError::UnknownKey(_))));
+        let missing = Checkpoint::cosignature_line(&note, &log.witness_key());
+        assert!(matches!(missing, Err(NoteError::UnknownKey(_))));
         let other = Checkpoint { size: 43, ..checkpoint() };
         let forged = format!("{}\n{}", other.text(), note.split("\n\n").nth(1).unwrap());
         let seen = Checkpoint::cosignatures(&forged, &[witness.witness_key()]);

@@ -12,7 +12,7 @@ pub(crate) mod entry;
 pub(crate) mod footer;
 #[cfg(test)]
 mod golden;
-#[cfg(feature = "evidence")]
+#[cfg(feature = "requests")]
 pub(crate) mod leaf;
 pub(crate) mod merkle;
 pub(crate) mod name;

@@ -255,19 +255,16 @@ fn story(
     let Some(entries) = json::<Entries>(members, ENTRIES, report) else { return story };
     let Some(log) = checkpoint(members, CHECKPOINT, manifest, keys, report) else { return story };
     check_beginning(members, &entries, &log, manifest, keys, report);
-    let store = store_id(&manifest.store);
+    let salt = store_id(&manifest.store);
     let mut newest = None;
     for proved in &entries.entries {
-        let entry = store.and_then(|store| proved_entry(proved, &log, &store));
+        let entry = salt.and_then(|salt| proved_entry(proved, &log, &salt));
         let in_order = newest.replace(proved.index) < Some(proved.index);
-        match entry.filter(|_| in_order) {
-            Some(entry) => {
-                story.take(proved.index, &entry);
-            }
-            None => {
-                let what = format!("entry {} is not in the log of the checkpoint", proved.index);
-                report.find(Class::Unproved, None, what);
-            }
+        if let Some(entry) = entry.filter(|_| in_order) {
+            story.take(proved.index, &entry);
+        } else {
+            let what = format!("entry {} is not in the log of the checkpoint", proved.index);
+            report.find(Class::Unproved, None, what);
         }
     }
     story
@@ -277,14 +274,14 @@ fn story(
 pub(super) fn proved_entry(
     proved: &ProvedEntry,
     log: &Checkpoint,
-    store: &[u8; 16],
+    salt: &[u8; 16],
 ) -> Option<Entry> {
     let path = hashes_of(&proved.path)?;
     let leaf = leaf_hash(&proved.entry.0);
     if !verify_inclusion(&leaf, proved.index, log.size, &path, &log.root) {
         return None;
     }
-    let (entry, len) = Entry::decode(&proved.entry.0, store).ok()?;
+    let (entry, len) = Entry::decode(&proved.entry.0, salt).ok()?;
     (len == proved.entry.0.len()).then_some(entry)
 }
 

@@ -36,8 +36,7 @@ pub trait Footage {
 
     /// The codecs of a clip, as in the `codecs` parameter of RFC 6381; `None` where its bytes do
     /// not say.
-    fn codecs(&self, clip: &ClipReader) -> Option<String> {
-        let _ = clip;
+    fn codecs(&self, _clip: &ClipReader) -> Option<String> {
         None
     }
 }

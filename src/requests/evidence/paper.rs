@@ -32,10 +32,10 @@ pub(super) trait Paper: Serialize + DeserializeOwned {
 
 /// A paper whose form and signature are right.
 pub(super) struct Opened<T> {
-    pub(super) paper: T,
     pub(super) log: Checkpoint,
     /// The id of the store, which salts the checksums of its entries.
     pub(super) store: Option<[u8; 16]>,
+    pub(super) paper: T,
 }
 
 /// Whether these bytes claim to be a paper of this kind.

@@ -54,7 +54,7 @@ struct Accepted {
 struct Placed {
     position: u64,
     at: Timestamp,
-    placed: HoldPlaced,
+    hold: HoldPlaced,
 }
 
 impl Story {
@@ -74,8 +74,8 @@ impl Story {
     pub(super) fn take(&mut self, position: u64, entry: &Entry) -> bool {
         match &entry.decision {
             Decision::HoldPlaced(placed) => {
-                let placed = Placed { position, at: entry.at, placed: (**placed).clone() };
-                self.holds.insert(placed.placed.hold, placed);
+                let hold = (**placed).clone();
+                self.holds.insert(placed.hold, Placed { position, at: entry.at, hold });
             }
             Decision::SegmentSealed { segment, root, .. } => {
                 self.roots.insert(*segment, *root);
@@ -126,7 +126,7 @@ impl Story {
                 Some(HoldReceipt {
                     bytes: accepted.receipt.bytes,
                     clips: accepted.receipt.clips,
-                    deadline: Text(placed.placed.deadline),
+                    deadline: Text(placed.hold.deadline),
                     hold: Text(accepted.hold),
                     kept_anyway_until: accepted.receipt.kept_anyway_until,
                     placed: Text(placed.at),
@@ -199,14 +199,12 @@ impl Story {
         if accepted.until <= manifest.made.0 {
             report.find(Class::Policy, id, "the consent had run out");
         }
-        let covers = self.holds.get(&accepted.hold).is_some_and(|hold| {
-            let disclosure = HoldCause::from_code(hold.placed.cause) == Some(HoldCause::Disclosure);
+        let covers = self.holds.get(&accepted.hold).is_some_and(|Placed { hold, .. }| {
+            let disclosure = HoldCause::from_code(hold.cause) == Some(HoldCause::Disclosure);
             let meets = |(camera, window): &(crate::CameraId, Window)| {
                 *camera == clip.camera.0 && window.meets(&possible(clip))
             };
-            disclosure
-                && hold.placed.agency == self.agency.as_str()
-                && hold.placed.scope.iter().any(meets)
+            disclosure && hold.agency == self.agency.as_str() && hold.scope.iter().any(meets)
         });
         if !covers {
             report.find(Class::Unproved, id, "the hold under which it was kept");
