@@ -166,6 +166,8 @@ pub(in crate::daemon) const RULES: &[Rule] = &[
     rule("POST", "/v1/agencies/{agency}/requests/{request}/renew", AGENCY),
     footage("GET", "/v1/agencies/{agency}/requests/{request}/bundle", AGENCY),
     rule("POST", "/v1/agencies/{agency}/requests/{request}/acknowledge", AGENCY),
+    rule("GET", "/v1/agencies/{agency}/audit", AGENCY),
+    rule("GET", "/v1/audit", OPERATOR),
     rule("GET", "/v1/screening", OPERATOR),
     rule("POST", "/v1/requests/{request}/approve", OPERATOR),
     rule("POST", "/v1/requests/{request}/reject", OPERATOR),
@@ -177,6 +179,7 @@ pub(in crate::daemon) const RULES: &[Rule] = &[
     rule("POST", "/v1/households/{household}/opt-out", BOTH),
     rule("POST", "/v1/households/{household}/opt-in", RESIDENT),
     rule("POST", "/v1/households/{household}/leave", BOTH),
+    rule("GET", "/v1/households/{household}/audit", RESIDENT),
     rule("GET", "/v1/households/{household}/requests", RESIDENT),
     rule("POST", "/v1/households/{household}/requests/{request}/accept", RESIDENT),
     rule("POST", "/v1/households/{household}/requests/{request}/deny", RESIDENT),
@@ -235,7 +238,7 @@ mod tests {
             rule.roles.is_some_and(|roles| roles.contains(&Role::Agency)) && rule.roles != Some(ALL)
         });
         for rule in reached {
-            let own = rule.path.starts_with("/v1/agencies/{agency}/requests");
+            let own = rule.path.starts_with("/v1/agencies/{agency}/");
             assert!(own || rule.path.starts_with("/v1/feed"), "{}", rule.path);
         }
     }
