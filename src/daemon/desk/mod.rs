@@ -12,6 +12,7 @@ mod feed;
 mod household;
 mod outbox;
 mod pace;
+mod page;
 mod proof;
 mod screening;
 mod shape;
@@ -43,6 +44,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(feed::routes())
         .merge(audit::routes())
         .merge(proof::routes())
+        .merge(page::routes())
 }
 
 impl From<Refusal> for Problem {
