@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::audit;
 use super::exit::Exit;
 use super::output::Out;
 use super::store_args::StoreArgs;
@@ -49,6 +50,14 @@ enum Command {
         /// Its name
         agency: AgencyId,
     },
+    /// What it asked, and what came of it, the newest first
+    Audit {
+        #[command(flatten)]
+        store: StoreArgs,
+
+        /// Its name
+        agency: AgencyId,
+    },
     /// It may ask again
     Reinstate {
         #[command(flatten)]
@@ -69,6 +78,10 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
         Command::Suspend { store, agency } => {
             desk(store)?.suspend_agency(agency).map_err(Error::from)?;
             done(agency, "suspended", out)?;
+        }
+        Command::Audit { store, agency } => {
+            let lines = desk(store)?.audit_of_agency(agency).map_err(Error::from)?;
+            audit::show(&lines, out)?;
         }
         Command::Reinstate { store, agency } => {
             desk(store)?.reinstate_agency(agency).map_err(Error::from)?;

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::agency::desk;
+use super::audit;
 use super::exit::Exit;
 use super::output::Out;
 use super::store_args::StoreArgs;
@@ -20,7 +21,8 @@ use crate::types::Error;
 Examples:
   clipkeep household join --camera front-door@40.0123,-75.0456 --dir /srv/clips
   clipkeep household opt-out h3 --dir /srv/clips
-  clipkeep household asked h3 --dir /srv/clips")]
+  clipkeep household asked h3 --dir /srv/clips
+  clipkeep household audit h3 --dir /srv/clips")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -60,6 +62,14 @@ enum Command {
     },
     /// Remove a home, and destroy what is personal about it
     Leave {
+        #[command(flatten)]
+        store: StoreArgs,
+
+        /// The home
+        household: HouseholdId,
+    },
+    /// Who asked for, held, shared, fetched and deleted what of a home, the newest first
+    Audit {
         #[command(flatten)]
         store: StoreArgs,
 
@@ -110,6 +120,10 @@ pub(super) fn run(args: Args, out: &mut Out) -> anyhow::Result<Exit> {
         Command::Leave { store, household } => {
             desk(&store)?.leave(household).map_err(Error::from)?;
             done(household, "left", out)?;
+        }
+        Command::Audit { store, household } => {
+            let lines = desk(&store)?.audit_of_household(household).map_err(Error::from)?;
+            audit::show(&lines, out)?;
         }
         Command::Asked { store, household } => asked(&store, household, out)?,
     }

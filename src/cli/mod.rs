@@ -7,6 +7,8 @@
 #[cfg(feature = "requests")]
 mod agency;
 mod args;
+#[cfg(feature = "requests")]
+mod audit;
 mod bench;
 mod camera;
 mod clock;

@@ -1,6 +1,6 @@
 //! `clipkeep request`: a request's life, and the bundle of what was shared.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
@@ -8,6 +8,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::agency::desk;
+use super::audit;
 use super::exit::Exit;
 use super::files;
 use super::get::Mp4;
@@ -136,6 +137,11 @@ enum Command {
     Undo(OfResident),
     /// Resident: take back what was shared, before it is fetched
     Revoke(OfResident),
+    /// Operator: what everybody did, without saying to which clips
+    Audit {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
     /// Print the key that bundles and checkpoints are checked with
     Key {
         #[command(flatten)]
@@ -247,7 +253,7 @@ pub(super) fn run(args: Args, out: &mut Out) -> anyhow::Result<Exit> {
             let desk = desk(&of.store)?;
             files::write(&output, force, |file| {
                 desk.bundle(&of.agency, of.request, &Mp4, file).map_err(Error::from)?;
-                Ok(())
+                Ok(desk.hand_over(&of.agency, of.request).map_err(Error::from)?)
             })?;
             let key = desk.verifying_key().map_err(Error::from)?;
             done(of.request, "bundled", out)?;
@@ -266,6 +272,9 @@ fn operator_or_resident(command: Command, out: &mut Out) -> anyhow::Result<Exit>
     match command {
         Command::Screening { store } => screening(&store, out)?,
         Command::Notices { store } => notices(&store, out)?,
+        Command::Audit { store } => {
+            audit::show(&desk(&store)?.audit().map_err(Error::from)?, out)?;
+        }
         Command::Approve(of) => {
             desk(&of.store)?.approve(of.request).map_err(Error::from)?;
             done(of.request, "approved", out)?;
@@ -421,14 +430,20 @@ fn screening(store: &StoreArgs, out: &mut Out) -> anyhow::Result<()> {
 fn notices(store: &StoreArgs, out: &mut Out) -> anyhow::Result<()> {
     let notices = desk(store)?.notices().map_err(Error::from)?;
     if out.wants_json() {
-        let notices = notices.iter().map(|(request, household, contact)| {
-            json!({"request": request.to_string(), "household": household.to_string(),
-                "contact": contact})
-        });
-        return out.json_list("notices", notices);
+        let notices: Result<Vec<_>, _> = notices.iter().map(serde_json::to_value).collect();
+        return out.json_list("notices", notices?.into_iter());
     }
-    for (request, household, contact) in &notices {
+    for notice in &notices {
+        let (request, household) = (notice.request.0, notice.household.0);
+        let contact = match notice.contact.as_str() {
+            "" => "no contact is known",
+            contact => contact,
+        };
         out.line(format_args!("{request}: tell {household} ({contact})"))?;
+        if let Some(next) = notice.next_try {
+            let (failed, next) = (notice.unreached, out.time(next.0));
+            out.line(format_args!("  tried {failed} times in vain, next try {next}"))?;
+        }
     }
     out.line(format_args!("{} to tell", notices.len()))
 }

@@ -4,6 +4,7 @@
 //! and its explanation in `default.toml`, and nowhere else; a setting that is not there is refused
 //! by its name.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -91,6 +92,33 @@ pub(super) struct Ingest {
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestSettings {
     pub(super) answer_ms: u64,
+    pub(super) page_url: String,
+    pub(super) smtp_url: Secret,
+    pub(super) smtp_from: String,
+    pub(super) notice_webhook: String,
+    pub(super) notice_webhook_token: Secret,
+}
+
+/// A setting that no message shows.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Secret(String);
+
+impl Secret {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What it is.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -211,7 +239,7 @@ impl Config {
                 "setting ingest.clip_seconds: want at most {CLIP_SECONDS_MAX}"
             )));
         }
-        Ok(())
+        super::desk::check(&self.requests)
     }
 }
 

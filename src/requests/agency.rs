@@ -248,6 +248,23 @@ impl Desk {
         self.agency_view(agency, id)
     }
 
+    /// Notes that the agency is handed what is shared now, so that residents see who took what. Its
+    /// view does not change by it.
+    ///
+    /// # Errors
+    ///
+    /// `NotPartner`; `Unknown`; `Over` when nothing is shared.
+    pub fn hand_over(&self, agency: &AgencyId, id: RequestId) -> Result<(), Refusal> {
+        self.change(|inside, change| {
+            partner(&inside.state, agency)?;
+            let request = own(&inside.state, agency, id)?;
+            if request.shared(change.now()).is_empty() {
+                return Err(Refusal::Over(format!("request {id}: nothing is shared")));
+            }
+            change.note(Event::Fetched { request: Text(id) })
+        })
+    }
+
     /// Acknowledges that these clips were fetched: the holds of those households end all of whose
     /// shared clips are among them. Repeating it changes nothing.
     ///

@@ -116,8 +116,8 @@ impl Desk {
         &self.store
     }
 
-    /// Whether a request or a post relies on `hold`: it is ended by them alone. What a court ordered
-    /// is not among them.
+    /// Whether a request or a post relies on `hold`: it is ended by them alone. What a court
+    /// ordered is not among them.
     #[must_use]
     pub fn relies_on(hold: &Hold) -> bool {
         hold.actor() == ACTOR && hold.cause() != HoldCause::Order

@@ -99,6 +99,8 @@ pub enum Event {
     DenialUndone { request: Text<RequestId>, household: Text<HouseholdId>, hold: Text<HoldId> },
     /// The resident took what was shared back before it was fetched.
     Revoked { request: Text<RequestId>, household: Text<HouseholdId> },
+    /// The agency was handed what was shared at that moment. It may be again.
+    Fetched { request: Text<RequestId> },
     /// The agency has what this household shared.
     Disclosed { request: Text<RequestId>, household: Text<HouseholdId> },
     /// What this household shared was not fetched in time.

@@ -15,11 +15,13 @@
 
 mod agency;
 mod area;
+mod audit;
 mod desk;
 mod event;
 pub mod evidence;
 mod home;
 mod id;
+mod notice;
 mod operator;
 mod private;
 mod refusal;
@@ -32,10 +34,12 @@ mod tests;
 
 pub use agency::{AgencyView, Shared, Submission};
 pub use area::{Area, Place};
+pub use audit::AuditLine;
 pub use desk::Desk;
 pub use event::{Asked, Chosen, Event, NOTE_KIND, Receipt};
 pub use home::Home;
 pub use id::{AgencyId, HouseholdId, PostId, RequestId};
+pub use notice::Notice;
 pub use operator::{NewHousehold, Partner, Screening};
 pub use private::Commitment;
 pub use refusal::Refusal;

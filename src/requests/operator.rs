@@ -345,51 +345,6 @@ impl Desk {
             Ok(hold)
         })
     }
-
-    /// Whom to tell of what, and how to reach them: pending households that were not told since
-    /// the request was opened or renewed.
-    ///
-    /// # Errors
-    ///
-    /// `Store` when a private record cannot be read.
-    pub fn notices(&self) -> Result<Vec<(RequestId, HouseholdId, String)>, Refusal> {
-        let records = Records::open(self.store.vfs())?;
-        let inside = self.inside.lock();
-        let mut notices = Vec::new();
-        for id in inside.state.running.keys() {
-            let Some(request) = inside.state.requests.get(id) else { continue };
-            let wanted = 1 + u32::from(request.renewed);
-            for (household, asked) in &request.asked {
-                if !asked.answer.is_pending() || asked.told >= wanted {
-                    continue;
-                }
-                let Some(known) = inside.state.households.get(household) else { continue };
-                let profile: Profile = records.read(&household.to_string(), known.profile)?;
-                notices.push((*id, *household, profile.contact()));
-            }
-        }
-        Ok(notices)
-    }
-
-    /// Notes that a household was told of a request, or could not be reached. Neither is an answer.
-    ///
-    /// # Errors
-    ///
-    /// `Unknown`.
-    pub fn noticed(
-        &self,
-        id: RequestId,
-        household: HouseholdId,
-        reached: bool,
-    ) -> Result<(), Refusal> {
-        self.change(|inside, change| {
-            let request = inside.state.requests.get(&id);
-            if request.is_none_or(|request| !request.asked.contains_key(&household)) {
-                return Err(Refusal::Unknown(format!("request {id}: it is not about {household}")));
-            }
-            change.note(Event::Noticed { request: Text(id), household: Text(household), reached })
-        })
-    }
 }
 
 fn unknown(agency: &AgencyId) -> Refusal {

@@ -117,9 +117,11 @@ pub(super) struct Asked {
     pub(super) erased: BTreeSet<ClipId>,
     /// Holds of court orders on it.
     pub(super) orders: Vec<HoldId>,
-    /// How often it was told, and how often that failed.
-    pub(super) told: u32,
+    /// Whether it was told since the request was opened or renewed; how often that failed, and when
+    /// last.
+    pub(super) told: bool,
     pub(super) unreached: u32,
+    pub(super) tried: Option<Timestamp>,
 }
 
 /// What a household said, or what became of it instead.
@@ -230,9 +232,12 @@ impl State {
                 let Some(request) = self.requests.get_mut(&id) else { return };
                 request.stage = Stage::Open { deadline: deadline.0 };
                 request.renewed = true;
+                for asked in request.asked.values_mut() {
+                    (asked.told, asked.unreached, asked.tried) = (false, 0, None);
+                }
                 self.note_running(id);
             }
-            other => self.answer(other),
+            other => self.answer(other, at),
         }
     }
 
@@ -359,7 +364,7 @@ impl State {
     }
 
     /// What one household said, or what became of it.
-    fn answer(&mut self, event: Event) {
+    fn answer(&mut self, event: Event, at: Timestamp) {
         let Some((id, household)) = about(&event) else { return };
         let Some(request) = self.requests.get_mut(&id) else { return };
         let Some(asked) = request.asked.get_mut(&household) else { return };
@@ -388,8 +393,11 @@ impl State {
                 }
             }
             Event::Ordered { hold, .. } => asked.orders.push(hold.0),
-            Event::Noticed { reached: true, .. } => asked.told += 1,
-            Event::Noticed { reached: false, .. } => asked.unreached += 1,
+            Event::Noticed { reached: true, .. } => asked.told = true,
+            Event::Noticed { reached: false, .. } => {
+                asked.unreached = asked.unreached.saturating_add(1);
+                asked.tried = Some(at);
+            }
             _ => {}
         }
         self.note_running(id);
@@ -431,8 +439,9 @@ impl Asked {
             answer: Answer::Screening,
             erased: BTreeSet::new(),
             orders: Vec::new(),
-            told: 0,
+            told: false,
             unreached: 0,
+            tried: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -41,7 +41,13 @@ impl Daemon {
 
     /// The same, which may not be ready yet.
     pub(crate) fn unchecked(settings: &[&str]) -> Self {
+        Self::over(settings, |_| {})
+    }
+
+    /// The same on what `fill` puts into the folder of the store.
+    pub(crate) fn over(settings: &[&str], fill: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        fill(&folder.path().join("store"));
         let small = ["http.listen=127.0.0.1:0", "store.segment_bytes=4194304"];
         let settings: Vec<String> = small.iter().chain(settings).map(ToString::to_string).collect();
         let (child, hello, address) = spawn(&folder, &settings);

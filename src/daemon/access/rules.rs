@@ -153,6 +153,14 @@ pub(in crate::daemon) const RULES: &[Rule] = &[
     footage("GET", "/v1/clips/{clip}/media", RESIDENT),
     footage("GET", "/v1/clips/{clip}/media.mp4", RESIDENT),
     rule("GET", "/v1/clips/{clip}/certificate", BOTH),
+    open("GET", "/inbox"),
+    open("GET", "/page/inbox.js"),
+    open("GET", "/ask"),
+    open("GET", "/page/ask.js"),
+    open("GET", "/partners"),
+    open("GET", "/page/partners.js"),
+    open("GET", "/page/desk.js"),
+    open("GET", "/page/desk.css"),
     open("GET", "/v1/agencies"),
     open("GET", "/v1/key"),
     rule("POST", "/v1/checkpoint", OPERATOR),
@@ -166,6 +174,8 @@ pub(in crate::daemon) const RULES: &[Rule] = &[
     rule("POST", "/v1/agencies/{agency}/requests/{request}/renew", AGENCY),
     footage("GET", "/v1/agencies/{agency}/requests/{request}/bundle", AGENCY),
     rule("POST", "/v1/agencies/{agency}/requests/{request}/acknowledge", AGENCY),
+    rule("GET", "/v1/agencies/{agency}/audit", AGENCY),
+    rule("GET", "/v1/audit", OPERATOR),
     rule("GET", "/v1/screening", OPERATOR),
     rule("POST", "/v1/requests/{request}/approve", OPERATOR),
     rule("POST", "/v1/requests/{request}/reject", OPERATOR),
@@ -177,6 +187,7 @@ pub(in crate::daemon) const RULES: &[Rule] = &[
     rule("POST", "/v1/households/{household}/opt-out", BOTH),
     rule("POST", "/v1/households/{household}/opt-in", RESIDENT),
     rule("POST", "/v1/households/{household}/leave", BOTH),
+    rule("GET", "/v1/households/{household}/audit", RESIDENT),
     rule("GET", "/v1/households/{household}/requests", RESIDENT),
     rule("POST", "/v1/households/{household}/requests/{request}/accept", RESIDENT),
     rule("POST", "/v1/households/{household}/requests/{request}/deny", RESIDENT),
@@ -235,7 +246,7 @@ mod tests {
             rule.roles.is_some_and(|roles| roles.contains(&Role::Agency)) && rule.roles != Some(ALL)
         });
         for rule in reached {
-            let own = rule.path.starts_with("/v1/agencies/{agency}/requests");
+            let own = rule.path.starts_with("/v1/agencies/{agency}/");
             assert!(own || rule.path.starts_with("/v1/feed"), "{}", rule.path);
         }
     }

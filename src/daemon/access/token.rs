@@ -65,8 +65,8 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a name or a list of cameras that is too long, or an agency's token without
-    /// its agency; `Io` when the system gives no random bytes.
+    /// `InvalidInput` for a name or a list of cameras that is too long, or an agency's token
+    /// without its agency; `Io` when the system gives no random bytes.
     pub(super) fn make(new: &NewToken, now: Timestamp) -> Result<(Self, Issued)> {
         if new.name.len() > NAME_BYTES_MAX || new.cameras.len() > CAMERAS_MAX {
             return Err(Error::invalid(format!(

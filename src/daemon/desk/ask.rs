@@ -198,6 +198,7 @@ async fn bundle(
     let bytes = decide(&app, move |desk| {
         let mut bytes = Vec::new();
         desk.bundle(&agency, id, &watch::cut, &mut bytes).map_err(told)?;
+        desk.hand_over(&agency, id).map_err(told)?;
         Ok(bytes)
     });
     let bytes = paced(&app, bytes).await?;

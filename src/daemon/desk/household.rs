@@ -140,8 +140,8 @@ async fn opt_in(
 
 /// Remove a home
 ///
-/// As opting out; and what is personal about it is destroyed. Revoke its tokens too: its cameras may
-/// join another home.
+/// As opting out; and what is personal about it is destroyed. Revoke its tokens too: its cameras
+/// may join another home.
 #[utoipa::path(post, path = "/v1/households/{household}/leave", tag = "requests",
     params(("household" = String, Path, description = "Its id, like h3")),
     responses((status = 204), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]

@@ -7,9 +7,12 @@
 mod agency;
 mod answer;
 mod ask;
+mod audit;
 mod feed;
 mod household;
+mod outbox;
 mod pace;
+mod page;
 mod proof;
 mod screening;
 mod shape;
@@ -24,8 +27,12 @@ use super::access::Caller;
 use super::app::App;
 use super::problem::Problem;
 
+pub(super) use outbox::check;
+
 /// How often it is looked whether time has ended something.
 const TEND_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked whether somebody is to be told.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -35,7 +42,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(household::routes())
         .merge(answer::routes())
         .merge(feed::routes())
+        .merge(audit::routes())
         .merge(proof::routes())
+        .merge(page::routes())
 }
 
 impl From<Refusal> for Problem {
@@ -78,22 +87,34 @@ fn own(desk: &Desk, caller: &Caller, id: HouseholdId) -> Result<Home, Problem> {
     Ok(home)
 }
 
-/// Opens the desk as soon as the store is open, and from then on ends what time has ended. Cameras
-/// and those who look do not wait for it.
-#[expect(clippy::infinite_loop, reason = "it ends with the task it runs in")]
+/// Opens the desk as soon as the store is open, and from then on ends what time has ended, and
+/// tells residents that they are asked. Cameras and those who look do not wait for it, and what
+/// time ends does not wait for a mail server.
 pub(super) async fn tend(app: App) {
-    let mut every = tokio::time::interval(TEND_EVERY);
+    let ending = every(TEND_EVERY, || end(&app));
+    let telling = every(TELL_EVERY, || outbox::deliver(&app));
+    tokio::join!(ending, telling);
+}
+
+/// Does `work` again and again; that it failed is in the log.
+#[expect(clippy::infinite_loop, reason = "it ends with the task it runs in")]
+async fn every<F: Future<Output = Result<(), Problem>>>(time: Duration, work: impl Fn() -> F) {
+    let mut every = tokio::time::interval(time);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        if let Err(problem) = tend_once(&app).await {
-            let (code, detail) = (problem.code(), problem.detail());
-            tracing::error!(code, detail, "the desk of requests cannot be tended");
+        match work().await {
+            Err(problem) if problem.code() != "unavailable" => {
+                let (code, detail) = (problem.code(), problem.detail());
+                tracing::error!(code, detail, "the desk of requests cannot be tended");
+            }
+            _ => {}
         }
     }
 }
 
-async fn tend_once(app: &App) -> Result<(), Problem> {
+/// Ends what time has ended.
+async fn end(app: &App) -> Result<(), Problem> {
     if app.desk().is_err() {
         let store = app.store()?;
         let opened = app.pool().write(move || Desk::open(store, Rules::default())).await??;

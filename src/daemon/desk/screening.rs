@@ -10,11 +10,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::requests::{HouseholdId, RequestId};
+use crate::requests::{HouseholdId, Notice, RequestId};
 
 use super::super::app::App;
 use super::super::extract::{JsonBody, Named};
 use super::super::problem::Problem;
+use super::outbox::Way;
 use super::shape::Asking;
 use super::{decide, look};
 
@@ -159,6 +160,14 @@ struct NoticeShape {
     household: String,
     /// How to reach it.
     contact: String,
+    /// `mail`, `webhook` or `mail and webhook`; `by hand` where the daemon has no way to it.
+    way: &'static str,
+    /// Until when it can answer (RFC 3339).
+    deadline: String,
+    /// How often it was tried in vain. That is no answer.
+    unreached: u32,
+    /// When the next try is; none: at once.
+    next_try: Option<String>,
 }
 
 /// Who is to be told.
@@ -167,16 +176,21 @@ struct NoticeList {
     notices: Vec<NoticeShape>,
 }
 
-/// Who is to be told of what
+/// Who is to be told of what, and who was not reached
 #[utoipa::path(get, path = "/v1/notices", tag = "requests",
     responses((status = 200, body = NoticeList), (status = "4XX", body = Problem),
         (status = "5XX", body = Problem)))]
 async fn notices(State(app): State<App>) -> Result<Json<NoticeList>, Problem> {
     let notices = look(&app, |desk| Ok(desk.notices()?)).await?;
-    let shape = |(request, household, contact): (RequestId, HouseholdId, String)| NoticeShape {
-        request: request.to_string(),
-        household: household.to_string(),
-        contact,
+    let settings = &app.config().requests;
+    let shape = |notice: Notice| NoticeShape {
+        request: notice.request.0.to_string(),
+        household: notice.household.0.to_string(),
+        way: Way::to(settings, &notice.contact).name(),
+        contact: notice.contact,
+        deadline: notice.deadline.0.to_string(),
+        unreached: notice.unreached,
+        next_try: notice.next_try.map(|at| at.0.to_string()),
     };
     Ok(Json(NoticeList { notices: notices.into_iter().map(shape).collect() }))
 }

@@ -30,6 +30,7 @@ use super::app::App;
 use cache::Cache;
 
 pub(super) use media::send_clip;
+pub(super) use page::page;
 pub(super) use window::cut;
 
 /// The most memory of the plans that are kept: some forty of an hour each.

@@ -22,9 +22,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-type Page = ([(HeaderName, &'static str); 4], &'static str);
+pub(in crate::daemon) type Page = ([(HeaderName, &'static str); 4], &'static str);
 
-const fn page(media_type: &'static str, text: &'static str) -> Page {
+/// A file of a page, with what keeps it from loading anything from elsewhere.
+pub(in crate::daemon) const fn page(media_type: &'static str, text: &'static str) -> Page {
     let headers = [
         (CONTENT_TYPE, media_type),
         (CONTENT_SECURITY_POLICY, POLICY),

@@ -308,6 +308,31 @@ fn an_order_keeps_its_own_scope_and_two_persons_let_it_go() {
 }
 
 #[test]
+fn a_home_that_nobody_reaches_is_tried_ever_more_rarely_also_after_reopening() {
+    let mut street = Street::of(1);
+    let request = street.open();
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        assert_eq!(street.desk.notices_due().unwrap().len(), 1);
+        street.desk.noticed(request, HouseholdId(1), false).unwrap();
+        street = street.reopened();
+        assert!(street.desk.notices_due().unwrap().is_empty(), "not at once");
+        let notice = street.desk.notices().unwrap().remove(0);
+        let wait = notice.next_try.unwrap().0.since(street.desk.store().trusted_now());
+        waits.push(wait.as_secs().div_ceil(60));
+        street.clock.advance(wait);
+    }
+    assert_eq!(waits, [1, 5, 30, 120, 480, 1440, 1440, 1440]);
+    assert_eq!(street.answer(1), "pending");
+    // A renewal begins anew, and once told is told.
+    street.desk.renew(&agency(), request).unwrap();
+    let notice = street.desk.notices_due().unwrap().remove(0);
+    assert_eq!((notice.unreached, notice.next_try), (0, None));
+    street.desk.noticed(request, HouseholdId(1), true).unwrap();
+    assert!(street.desk.notices().unwrap().is_empty());
+}
+
+#[test]
 fn a_request_is_renewed_once_and_its_residents_are_told_again() {
     let street = Street::of(1);
     let request = street.open();

@@ -16,8 +16,8 @@ const PROBE: &str = include_str!("probe.js");
 /// How long a slow machine may take for all of it.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// Relays to `daemon`, with the probe in the page; what the probe reports goes to `reports`.
-fn relay(daemon: SocketAddr, probe: String, reports: Sender<Value>) -> SocketAddr {
+/// Relays to `daemon`, with the probe in every page; what the probe reports goes to `reports`.
+pub(crate) fn relay(daemon: SocketAddr, probe: String, reports: Sender<Value>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -54,12 +54,12 @@ fn one_request(
     if first.starts_with("GET /probe.js ") {
         return respond(&mut client, "text/javascript", probe);
     }
+    let length = lines
+        .iter()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body)?;
     if first.starts_with("POST /report ") {
-        let length = lines.iter().find_map(|line| {
-            line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
-        });
-        let mut body = vec![0; length.unwrap_or(0)];
-        reader.read_exact(&mut body)?;
         reports.send(serde_json::from_slice(&body)?).ok();
         return respond(&mut client, "text/plain", "thank you");
     }
@@ -67,7 +67,8 @@ fn one_request(
     lines.push("Connection: close\r\n\r\n".to_owned());
     let mut upstream = TcpStream::connect(daemon)?;
     upstream.write_all(lines.join("\r\n").as_bytes())?;
-    if first.starts_with("GET / ") {
+    upstream.write_all(&body)?;
+    if ["GET / ", "GET /inbox "].iter().any(|page| first.starts_with(page)) {
         let mut page = String::new();
         upstream.read_to_string(&mut page)?;
         let (head, body) = page.split_once("\r\n\r\n").unwrap_or_default();
@@ -91,7 +92,7 @@ fn respond(client: &mut TcpStream, kind: &str, body: &str) -> std::io::Result<()
 }
 
 /// A browser that shows `url`, until it is dropped.
-struct Browser {
+pub(crate) struct Browser {
     child: Child,
     _profile: TempDir,
 }
@@ -104,12 +105,18 @@ impl Drop for Browser {
 }
 
 impl Browser {
-    fn open(url: &str) -> Self {
+    pub(crate) fn open(url: &str) -> Self {
+        Self::sized(url, (800, 600))
+    }
+
+    /// The same in a window so wide and high.
+    pub(crate) fn sized(url: &str, (width, height): (u32, u32)) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let child = Command::new("chromium")
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
             .args(["--disable-dev-shm-usage", "--mute-audio", "--disable-extensions"])
             .arg("--autoplay-policy=no-user-gesture-required")
+            .arg(format!("--window-size={width},{height}"))
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg(url)
             .stdin(Stdio::null())

@@ -1,6 +1,6 @@
 //! The daemon's reading side as real players see it: ffmpeg, ffprobe, and a browser.
 
-mod browser;
+pub(crate) mod browser;
 mod players;
 mod stall;
 
@@ -55,9 +55,15 @@ fn file(name: &str) -> Vec<u8> {
 
 /// Stores the fixture segments, recordings of two seconds each, from `second` on.
 fn put_segments(store: &Store, second: u64) {
+    put_segments_at(store, at(second));
+}
+
+/// The same from `start` on.
+pub(crate) fn put_segments_at(store: &Store, start: Timestamp) {
     for index in 0..3 {
-        let start = second + 2 * index;
-        let new = NewClip::new(&camera(), Window::new(at(start), at(start + 2)).unwrap());
+        let start = start.saturating_add(Duration::from_secs(2 * index));
+        let window = Window::starting(start, Duration::from_secs(2)).unwrap();
+        let new = NewClip::new(&camera(), window);
         let bytes = file(&format!("tests/fixtures/segment{index}.mp4"));
         store.append(new.media(Media::FragmentedMp4), bytes).unwrap();
     }

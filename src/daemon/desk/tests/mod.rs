@@ -1,7 +1,9 @@
 //! The routes of the desk, called without a socket, over a simulated disk, each with the token that
 //! may use it.
 
+mod audit;
 mod oracle;
+mod outbox;
 mod scope;
 mod story;
 
@@ -37,6 +39,7 @@ const REQUESTS: &str = "/v1/agencies/springfield-pd/requests";
 struct Kit {
     store: Store,
     clock: ManualClock,
+    app: App,
     router: Router,
     runtime: Runtime,
     tokens: BTreeMap<String, String>,
@@ -79,6 +82,11 @@ fn at(hour: u64) -> Timestamp {
 impl Kit {
     /// A partner and no homes; it is the day of the theft.
     fn empty() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same with further settings.
+    fn with(settings: &[String]) -> Self {
         let clock = ManualClock::at(at(0));
         let options = Store::options()
             .segment_bytes(4 << 20)
@@ -88,7 +96,8 @@ impl Kit {
             .vfs(SimVfs::new(1))
             .clock(clock.clone());
         let store = options.open("store").unwrap();
-        let flags = ["requests.answer_ms=0".to_owned()];
+        let mut flags = vec!["requests.answer_ms=0".to_owned()];
+        flags.extend_from_slice(settings);
         let config = Config::new("unused", "", |_| None, &flags).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (access, issued) = Access::open(true, 0, TokenFile::of(folder.path())).unwrap();
@@ -98,8 +107,8 @@ impl Kit {
         app.open_desk(Desk::open(store.clone(), Rules::default()).unwrap());
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
-        let (router, tokens) = (router::build(app), first.collect());
-        let mut kit = Self { store, clock, router, runtime, tokens, _folder: folder };
+        let (router, tokens) = (router::build(app.clone()), first.collect());
+        let mut kit = Self { store, clock, app, router, runtime, tokens, _folder: folder };
         let joins = json!({"agency": "springfield-pd", "contact": "desk@springfield.example"});
         kit.post("operator", "/v1/agencies", &joins).ok();
         kit.issue("agency", "operator", &json!({"role": "agency", "agency": "springfield-pd"}));
@@ -108,7 +117,12 @@ impl Kit {
 
     /// The same with `homes` homes with a clip each of the theft at 18:00; it is the next day.
     fn street(homes: u32) -> Self {
-        let mut kit = Self::empty();
+        Self::street_with(homes, &[])
+    }
+
+    /// The same with further settings.
+    fn street_with(homes: u32, settings: &[String]) -> Self {
+        let mut kit = Self::with(settings);
         for home in 1..=homes {
             kit.home(home);
             kit.record(home);

@@ -51,6 +51,7 @@ fn heard(silence: Silence) -> Vec<Answer> {
             kit.post("agency", &format!("{REQUESTS}/r1/acknowledge"), &fetched),
             kit.get("agency", "/v1/feed"),
             kit.get("agency", "/v1/agencies"),
+            kit.get("agency", "/v1/agencies/springfield-pd/audit"),
             kit.get("agency", "/v1/households/h1/requests"),
             kit.get("agency", "/v1/cameras"),
         ]

@@ -170,7 +170,8 @@ fn a_request_out_of_bounds_is_told_what_to_do() {
     for bad in [span(20, 17), span(1, 23), span(17, 40)] {
         ask("window", bad).is_problem(400, "invalid-input");
     }
-    let circle = |radius_m: f64| json!({"circle": {"center": {"lat": 40.0, "lon": -75.0}, "radius_m": radius_m}});
+    let center = json!({"lat": 40.0, "lon": -75.0});
+    let circle = |radius_m: f64| json!({"circle": {"center": center, "radius_m": radius_m}});
     for bad in [circle(10.0), circle(9_000.0), circle(-1.0), json!({"street": "Oak"})] {
         ask("area", bad).is_problem(400, "invalid-input");
     }

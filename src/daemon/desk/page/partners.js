@@ -1,0 +1,21 @@
+// Everybody's page: the departments that may ask, since when, and how often they asked.
+
+import { attempt, byId, call } from "./desk.js";
+
+const date = (iso) => new Date(iso).toLocaleDateString([], { dateStyle: "medium" });
+
+attempt(async () => {
+  const { agencies } = await call("GET", "v1/agencies");
+  const rows = agencies.map(({ agency, joined, suspended, requests }) => {
+    const row = document.createElement("tr");
+    const texts = [suspended ? `${agency} (suspended)` : agency, date(joined), String(requests)];
+    row.append(...texts.map((text) => {
+      const cell = document.createElement("td");
+      cell.textContent = text;
+      return cell;
+    }));
+    return row;
+  });
+  byId("partners").replaceChildren(...rows);
+  if (agencies.length === 0) byId("status").textContent = "No department takes part.";
+})();
