@@ -1,6 +1,6 @@
 //! `clipkeep request`: a request's life, and the bundle of what was shared.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Context as _;

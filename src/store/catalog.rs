@@ -16,6 +16,8 @@ use crate::types::{
     Timestamp, Window,
 };
 
+use super::options::CLIP_DURATION_LIMIT;
+
 /// The clips and segments of an open store.
 ///
 /// Invariant: a part is in `timelines` exactly if its segment is in `segments`, except that the

@@ -11,6 +11,9 @@ use crate::vfs::{Vfs, os::OsVfs};
 
 use super::Store;
 
+/// No option allows a longer clip.
+pub(super) const CLIP_DURATION_LIMIT: Duration = Duration::from_hours(1);
+
 /// When a write is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -278,7 +281,8 @@ impl StoreOptions {
             )));
         }
         let hour = Duration::from_hours(1);
-        if self.clip_duration_max < Duration::from_secs(1) || self.clip_duration_max > hour {
+        let longest = self.clip_duration_max;
+        if longest < Duration::from_secs(1) || longest > CLIP_DURATION_LIMIT {
             return Err(Error::invalid("longest clip: want 1 second to 1 hour"));
         }
         if let Durability::Grouped(interval) = self.durability

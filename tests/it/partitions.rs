@@ -182,6 +182,26 @@ fn an_unreadable_sector_of_the_index_hides_no_held_clip() {
 }
 
 #[test]
+fn a_segment_that_cannot_be_read_at_all_does_not_keep_the_store_from_opening() {
+    let t = TestStore::new();
+    let clips = add(&t, 0, 3);
+    let mut recorder = t.store.record(NewClip::starting(&camera("door"), at(100))).unwrap();
+    while t.segment_files().len() < 5 {
+        recorder.write(marked("long", 900_000), Duration::from_secs(40)).unwrap();
+    }
+    let home = t.segment_files()[3].clone();
+    t.sweep();
+    assert_eq!(partitions(&t.disk).len(), 1, "the beginning of the long clip is in it");
+    recorder.finish().unwrap();
+    let t = reopened(t, |disk| {
+        let len = u64::try_from(disk.contents(&home).len()).unwrap();
+        disk.bad_sector(&home, 0..len);
+    });
+    assert_there(&t, &clips);
+    assert!(t.store.clips(&camera("yard"), minutes(0, 200)).is_ok());
+}
+
+#[test]
 fn what_expired_is_gone_although_a_partition_lists_it() {
     let t = TestStore::new();
     let old = add(&t, 0, 3);
