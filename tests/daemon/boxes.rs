@@ -4,12 +4,12 @@
 use crate::kit::{Daemon, START, front_door, pieces};
 
 /// A box that says it has `len` bytes, and has those of `body`.
-fn lying(len: u32, kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+fn lying(len: u32, kind: &[u8], body: &[u8]) -> Vec<u8> {
     [&len.to_be_bytes()[..], kind, body].concat()
 }
 
 /// A box with a length of 64 bits.
-fn wide(len: u64, kind: &[u8; 4]) -> Vec<u8> {
+fn wide(len: u64, kind: &[u8]) -> Vec<u8> {
     lying(1, kind, &len.to_be_bytes())
 }
 

@@ -196,11 +196,11 @@ fn a_full_store_is_read_exported_and_held_all_the_same() {
     assert_eq!(file.header("content-length"), Some(&*file.body.len().to_string()));
     let list = daemon.get(&format!("/v1/cameras/front/playlist.m3u8?{window}")).ok();
     assert!(list.text().starts_with("#EXTM3U"));
-    let hold = format!(
+    let wanted = format!(
         "{{\"scope\": [{{\"camera\": \"front\", \"from\": \"{START}\", \
          \"to\": \"2024-01-01T18:00:10Z\"}}], \"cause\": \"request\", \"reference\": \"full\", \
          \"agency\": \"PD\", \"reason\": \"asked for\"}}"
     );
-    let held = daemon.ask("POST", "/v1/holds", &[], hold.as_bytes()).ok().json();
+    let held = daemon.ask("POST", "/v1/holds", &[], wanted.as_bytes()).ok().json();
     assert_eq!(held["clips"], 1, "{held}");
 }
