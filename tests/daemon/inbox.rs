@@ -84,7 +84,7 @@ fn a_resident_answers_by_clicks_on_a_telephone() {
     let (reports, reported) = mpsc::channel();
     let probe = PROBE.replace("TOKEN", &resident);
     let address = relay(daemon.address.parse().unwrap(), probe, reports);
-    let browser = Browser::sized(&format!("http://{address}/inbox"), (390, 844));
+    let browser = Browser::narrow(&format!("http://{address}/inbox"));
     let report = reported.recv_timeout(PATIENCE).expect("the probe reports nothing");
     drop(browser);
     assert!(report["error"].is_null(), "{report:#}");

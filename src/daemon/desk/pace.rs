@@ -4,8 +4,8 @@
 //! first takes longer. So what an agency is told leaves at a multiple of one step after it asked,
 //! whatever it took; the step is longer than taking in takes on a disk that is not in trouble.
 
-use std::future::Future;
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
@@ -25,18 +25,11 @@ async fn in_steps<T>(step: Duration, work: impl Future<Output = T>) -> T {
     steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
     // The first one is now.
     steps.tick().await;
-    let mut work = pin!(work);
-    let mut done = None;
-    loop {
-        tokio::select! {
-            answer = &mut work, if done.is_none() => done = Some(answer),
-            _ = steps.tick() => {
-                if let Some(answer) = done.take() {
-                    return answer;
-                }
-            }
-        }
-    }
+    let answer = work.await;
+    // Those that passed meanwhile (skipped, they are one) are over: the next one is to come.
+    poll_fn(|context| Poll::Ready(steps.poll_tick(context).is_ready())).await;
+    steps.tick().await;
+    answer
 }
 
 #[cfg(test)]

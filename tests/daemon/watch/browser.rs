@@ -106,19 +106,22 @@ impl Drop for Browser {
 
 impl Browser {
     pub(crate) fn open(url: &str) -> Self {
-        Self::sized(url, (800, 600))
+        Self::with(&[url])
     }
 
-    /// The same in a window so wide and high.
-    pub(crate) fn sized(url: &str, (width, height): (u32, u32)) -> Self {
+    /// The same in a window as narrow as a telephone: only one without a bar may be.
+    pub(crate) fn narrow(url: &str) -> Self {
+        Self::with(&["--window-size=390,844", &format!("--app={url}")])
+    }
+
+    fn with(arguments: &[&str]) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let child = Command::new("chromium")
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
             .args(["--disable-dev-shm-usage", "--mute-audio", "--disable-extensions"])
             .arg("--autoplay-policy=no-user-gesture-required")
-            .arg(format!("--window-size={width},{height}"))
             .arg(format!("--user-data-dir={}", profile.path().display()))
-            .arg(url)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
