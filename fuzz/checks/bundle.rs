@@ -14,16 +14,20 @@ use base64::engine::general_purpose::STANDARD;
 use super::choices::Choices;
 use super::{index, memory};
 use crate::evidence::{Archive, ArchiveReader, SigningKey, VerifyingKey};
-use crate::requests::evidence::{Report, check_certificate};
+use crate::requests::evidence::{Report, TrimError, check_certificate};
 use crate::requests::{AgencyId, Area, Chosen, Desk, NewHousehold, Place, Rules, Submission, Text};
 use crate::vfs::sim::SimVfs;
-use crate::{ManualClock, NewClip, Retention, Store, Window};
+use crate::{ClipReader, ManualClock, NewClip, Retention, Store, Window};
 
 const MANIFEST: &str = "manifest.json";
 const SUMS: &str = "SHA256SUMS";
 const PAYLOAD_TYPE: &str = "application/vnd.clipkeep.evidence+json";
 /// The reader's buffer, and what a finding says.
 const BUFFER_BYTES: usize = 1 << 17;
+
+fn cut_nothing(_: &ClipReader, _: Window) -> Result<Vec<u8>, TrimError> {
+    Err("nothing is cut".into())
+}
 
 /// Input: how; then a file as it is; or changes of a bundle's bytes, of one of its members in a
 /// container made again, or of one under the store's own signature; or of a certificate.
@@ -107,7 +111,7 @@ fn make() -> Known {
     desk.accept(sharing, request, &[chosen]).unwrap();
     desk.deny(denying, request).unwrap();
     let mut bundle = Vec::new();
-    desk.bundle(&agency, request, &|_, _| Err("nothing is cut".into()), &mut bundle).unwrap();
+    desk.bundle(&agency, request, &cut_nothing, &mut bundle).unwrap();
     for _ in 0..11 {
         clock.advance(day);
         desk.settle().unwrap();

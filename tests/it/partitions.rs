@@ -194,7 +194,7 @@ fn a_segment_that_cannot_be_read_at_all_does_not_keep_the_store_from_opening() {
     assert_eq!(partitions(&t.disk).len(), 1, "the beginning of the long clip is in it");
     recorder.finish().unwrap();
     let t = reopened(t, |disk| {
-        let len = u64::try_from(disk.contents(&home).len()).unwrap();
+        let len = u64::try_from(disk.contents(&home).unwrap().len()).unwrap();
         disk.bad_sector(&home, 0..len);
     });
     assert_there(&t, &clips);

@@ -197,7 +197,7 @@ async fn bundle(
 ) -> Result<Response, Problem> {
     let bytes = decide(&app, move |desk| {
         let mut bytes = Vec::new();
-        desk.bundle(&agency, id, &watch::cut, &mut bytes).map_err(told)?;
+        desk.bundle(&agency, id, &watch::Mp4, &mut bytes).map_err(told)?;
         desk.hand_over(&agency, id).map_err(told)?;
         Ok(bytes)
     });

@@ -31,7 +31,7 @@ use cache::Cache;
 
 pub(super) use media::send_clip;
 pub(super) use page::page;
-pub(super) use window::cut;
+pub(super) use window::Mp4;
 
 /// The most memory of the plans that are kept: some forty of an hour each.
 const PLANS_BYTES_MAX: usize = 64 << 20;

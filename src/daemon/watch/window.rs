@@ -15,8 +15,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::media::{ClipBytes, DecoderChange, Export, ExportClip, ExportPlan, Format};
-use crate::requests::evidence::TrimError;
+use crate::media::{ClipBytes, ClipFacts, DecoderChange, Export, ExportClip, ExportPlan, Format};
+use crate::requests::evidence::{Footage, TrimError};
 use crate::types::{Error, ErrorKind};
 use crate::{CameraId, Clip, ClipReader, Result as StoreResult, Store, Window};
 
@@ -198,15 +198,30 @@ impl Stored {
     }
 }
 
-/// `part` of a clip, as one file: for evidence of which no more was shared.
-pub(in crate::daemon) fn cut(reader: &ClipReader, part: Window) -> Result<Vec<u8>, TrimError> {
-    let (clip, len) = (reader.clip().clone(), reader.clip().len());
-    let stored = Stored { reader: reader.clone(), len };
-    let whole = ExportClip::new(clip.window().start(), clip.id().to_string(), Arc::new(stored));
-    let export = Export::plan(&[whole], Some(part), Format::Mp4)?;
-    let mut bytes = Vec::new();
-    export.write_to(&mut bytes)?;
-    Ok(bytes)
+/// What evidence bundles need to know of MP4.
+#[derive(Debug)]
+pub(in crate::daemon) struct Mp4;
+
+impl Footage for Mp4 {
+    fn cut(&self, reader: &ClipReader, part: Window) -> Result<Vec<u8>, TrimError> {
+        let (start, name) = (reader.clip().window().start(), reader.clip().id().to_string());
+        let whole = ExportClip::new(start, name, Arc::new(Stored::of(reader)));
+        let export = Export::plan(&[whole], Some(part), Format::Mp4)?;
+        let mut bytes = Vec::new();
+        export.write_to(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn codecs(&self, reader: &ClipReader) -> Option<String> {
+        let facts = ClipFacts::read(&Stored::of(reader)).ok()?;
+        Some(facts.init().codecs()).filter(|codecs| !codecs.is_empty())
+    }
+}
+
+impl Stored {
+    fn of(reader: &ClipReader) -> Self {
+        Self { reader: reader.clone(), len: reader.clip().len() }
+    }
 }
 
 impl ClipBytes for Stored {
