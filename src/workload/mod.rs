@@ -24,6 +24,7 @@
 mod counting;
 mod find;
 mod footage;
+mod growth;
 mod ingest;
 mod keeper;
 mod laps;
@@ -43,6 +44,7 @@ pub use crate::vfs::os::usage::{Counted, Machine};
 pub use counting::{Counting, Counts};
 pub use find::{Lookups, Reads, check, lookups, reads};
 pub use footage::{Street, Take};
+pub use growth::{Growth, growth, slope};
 pub use ingest::{Ingest, ingest};
 pub use keeper::{Keeper, Outcome};
 pub use laps::{Lap, Latencies, Round, Track, ratio};

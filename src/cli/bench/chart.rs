@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cli::bench::table::short;
-use crate::workload::{Lap, Latencies, Track};
+use crate::workload::{Lap, Latencies, Track, ratio};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 300.0;
@@ -14,10 +14,11 @@ const BOTTOM: f64 = 40.0;
 /// More points than this tell nothing more: each of the rest stands for its slowest neighbour.
 const POINTS_MAX: usize = 1500;
 
-/// The axes of a chart whose heights are latencies on a logarithmic scale.
+/// The axes of a chart whose heights are latencies, or bytes, on a logarithmic scale.
 struct Scale {
     low: f64,
     high: f64,
+    name: fn(f64) -> String,
 }
 
 impl Scale {
@@ -29,7 +30,12 @@ impl Scale {
             high = high.max(one);
         }
         let low = low.min(high).log10().floor();
-        Self { low, high: high.log10().ceil().max(low + 1.0) }
+        Self { low, high: high.log10().ceil().max(low + 1.0), name: unit }
+    }
+
+    /// The same around `bytes`.
+    fn around_bytes(bytes: impl Iterator<Item = f64>) -> Self {
+        Self { name: bytes_unit, ..Self::around(bytes) }
     }
 
     fn y(&self, seconds: f64) -> f64 {
@@ -43,7 +49,7 @@ impl Scale {
         while power <= self.high + 0.5 {
             let seconds = 10_f64.powf(power);
             let y = self.y(seconds);
-            let name = unit(seconds);
+            let name = (self.name)(seconds);
             write!(
                 svg,
                 "<line class=grid x1={LEFT} y1={y:.1} x2={:.1} y2={y:.1} />\
@@ -66,6 +72,16 @@ fn unit(seconds: f64) -> String {
         format!("{:.0} ms", seconds * 1e3)
     } else {
         format!("{:.0} us", seconds * 1e6)
+    }
+}
+
+/// A power of ten of bytes in words.
+fn bytes_unit(bytes: f64) -> String {
+    match bytes {
+        bytes if bytes >= 0.999e9 => format!("{:.0} GB", bytes / 1e9),
+        bytes if bytes >= 0.999e6 => format!("{:.0} MB", bytes / 1e6),
+        bytes if bytes >= 0.999e3 => format!("{:.0} kB", bytes / 1e3),
+        bytes => format!("{bytes:.0} B"),
     }
 }
 
@@ -148,6 +164,47 @@ pub(super) fn percentiles(title: &str, lines: &[(&str, &Latencies)]) -> String {
             short(latencies.percentile(99.0))
         )
         .ok();
+    }
+    svg + "</svg>"
+}
+
+/// What stores of several sizes cost, in seconds or bytes: a line a cost, both axes logarithmic,
+/// each line named where it ends.
+pub(super) fn growth(title: &str, lines: &[(&str, Vec<(u64, f64)>)], times: bool) -> String {
+    const NAMES: f64 = 170.0;
+    const APART: f64 = 15.0;
+    let points = || lines.iter().flat_map(|(_, points)| points);
+    let costs = points().map(|(_, cost)| *cost);
+    let scale = if times { Scale::around(costs) } else { Scale::around_bytes(costs) };
+    let decade = |clips: u64| ratio(clips, 1).max(1.0).log10();
+    let first = points().map(|(clips, _)| decade(*clips)).fold(f64::MAX, f64::min);
+    let last = points().map(|(clips, _)| decade(*clips)).fold(first, f64::max).max(first + 0.1);
+    let width = WIDTH - LEFT - RIGHT - NAMES;
+    let x = |clips: u64| LEFT + (decade(clips) - first) / (last - first) * width;
+    let mut svg = begin(title);
+    scale.grid(&mut svg);
+    for (clips, _) in lines.first().map_or(&[][..], |(_, points)| points) {
+        let (x, y) = (x(*clips), HEIGHT - BOTTOM + 22.0);
+        write!(svg, "<text class=label x={x:.1} y={y} text-anchor=middle>{clips}</text>").ok();
+    }
+    let end = |points: &[(u64, f64)]| points.last().map_or(0.0, |(_, cost)| scale.y(*cost));
+    let mut names: Vec<(usize, f64)> =
+        lines.iter().map(|(_, points)| end(points)).enumerate().collect();
+    names.sort_by(|one, other| one.1.total_cmp(&other.1));
+    let mut free = TOP;
+    for (line, y) in &mut names {
+        *y = y.max(free);
+        free = *y + APART;
+        if let Some((name, _)) = lines.get(*line) {
+            let (x, y) = (WIDTH - RIGHT - NAMES + 10.0, *y + 4.0);
+            write!(svg, "<text class=c{line} x={x:.1} y={y:.1}>{name}</text>").ok();
+        }
+    }
+    for (line, (_, points)) in lines.iter().enumerate() {
+        let points =
+            points.iter().map(|(clips, cost)| format!("{:.1},{:.1}", x(*clips), scale.y(*cost)));
+        let points: Vec<String> = points.collect();
+        write!(svg, "<polyline class=c{line} points=\"{}\" />", points.join(" ")).ok();
     }
     svg + "</svg>"
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::answer::{Answer, rate};
 use super::chart;
+use super::growth::{self, Grown};
 use super::measure::Measured;
 use super::table::{best_limit, median_opening, short};
 use crate::cli::size;
@@ -31,15 +32,63 @@ polyline.limit { stroke: var(--limit); stroke-dasharray: 6 4; }
 text.name { font-size: 13px; } text.name.own { fill: var(--own); }
 text.name.limit { fill: var(--limit); }
 .spread { stroke: var(--text); stroke-width: 2; } .sweep { fill: var(--sweep); }
+polyline.c0, text.c0 { stroke: light-dark(#1769aa, #63b1f0); }
+polyline.c1, text.c1 { stroke: light-dark(#7b4fa3, #c39be6); }
+polyline.c2, text.c2 { stroke: light-dark(#1f7a4d, #5fc795); }
+polyline.c3, text.c3 { stroke: light-dark(#8a6d1f, #d9b650); }
+polyline.c4, text.c4 { stroke: light-dark(#b0442f, #f09480); }
+polyline.c5, text.c5 { stroke: light-dark(#4b5563, #aab4c2); }
+text.c0, text.c1, text.c2, text.c3, text.c4, text.c5 { stroke-width: .4; fill: var(--text);
+  font-size: 13px; }
 .mark { stroke: var(--limit); stroke-width: 2; stroke-dasharray: 6 4; }
 ";
 
+/// A page up to its first heading.
+fn begin(title: &str) -> String {
+    let mut page = String::from("<!doctype html><html lang=en><meta charset=utf-8>");
+    page += "<meta name=viewport content=\"width=device-width\">";
+    write!(page, "<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>").ok();
+    page
+}
+
+/// The page of growth: times in one chart, memory in another, and the figures.
+pub(super) fn growth_page(grown: &Grown) -> String {
+    let mut page = begin("How cost grows with the clips");
+    let machine = &grown.machine;
+    write!(
+        page,
+        "<p class=soft>{} x {}, {} disk, {}; version {}.</p>",
+        machine.cores,
+        escaped(&machine.processor),
+        machine.disk,
+        machine.file_system,
+        env!("CARGO_PKG_VERSION"),
+    )
+    .ok();
+    for (title, times) in [("Time", true), ("Memory", false)] {
+        let lines = growth::COSTS.iter().filter(|cost| cost.is_time() == times);
+        let lines: Vec<_> = lines.map(|cost| (cost.what, cost.points(grown))).collect();
+        let caption = "Both axes are logarithmic: a flat line does not grow, and one that climbs a \
+                       decade a decade grows as the clips do.";
+        figure(&mut page, title, &chart::growth(title, &lines, times), caption);
+    }
+    page += "<h2>The figures</h2><table><tr>";
+    for name in growth::header(grown) {
+        write!(page, "<th>{name}").ok();
+    }
+    for cost in &growth::COSTS {
+        page += "<tr>";
+        for cell in cost.cells(grown) {
+            write!(page, "<td>{}", escaped(&cell)).ok();
+        }
+    }
+    page += "</table></html>\n";
+    page
+}
+
 /// The page.
 pub(super) fn page(measured: &Measured, answer: &Answer) -> String {
-    let mut page = String::from("<!doctype html><html lang=en><meta charset=utf-8>");
-    page +=
-        "<meta name=viewport content=\"width=device-width\"><title>Clipkeep on this box</title>";
-    write!(page, "<style>{STYLE}</style><h1>Clipkeep on this box</h1>").ok();
+    let mut page = begin("Clipkeep on this box");
     let machine = &measured.machine;
     let memory = machine.memory_bytes.map_or_else(|| "unknown".to_owned(), size::bytes);
     write!(

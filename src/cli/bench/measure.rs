@@ -65,10 +65,10 @@ pub(super) struct Finds {
 }
 
 /// A seed for everything: another one would measure the same.
-const SEED: u64 = 0x0c11_b4ee;
+pub(super) const SEED: u64 = 0x0c11_b4ee;
 /// What clips last that are looked for: a lookup looks back as far as the longest clip may last, so
 /// clips of milliseconds would make it look at thousands.
-const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
 /// Segments, and so the files of the raw limit where it expires.
 const SEGMENT_BYTES: u64 = 128 << 20;
 

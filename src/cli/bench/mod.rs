@@ -6,13 +6,14 @@
 
 mod answer;
 mod chart;
+mod growth;
 mod html;
 mod json;
 mod measure;
 mod profile;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -34,11 +35,17 @@ use crate::workload;
 #[command(after_help = "\
 Examples:
   clipkeep bench --profile quick
-  clipkeep bench --profile street --dir /srv --html report.html")]
+  clipkeep bench --profile street --dir /srv --html report.html
+  clipkeep bench --growth 1000000 --html growth.html")]
 pub(super) struct Args {
     /// How much is measured
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     profile: Profile,
+
+    /// Instead of a profile: how cost grows, measured from 10,000 clips to this many
+    #[arg(long, value_name = "CLIPS", conflicts_with_all = ["profile", "mbit"],
+        value_parser = clap::value_parser!(u64).range(10_000..=100_000_000))]
+    growth: Option<u64>,
 
     /// A folder on the disk to measure
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -72,6 +79,9 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     check_room(args)?;
     let made = tempfile::Builder::new().prefix("clipkeep-bench-").tempdir_in(&args.dir);
     let folder = made.map_err(|error| Error::io("make a folder in", &args.dir, error))?;
+    if let Some(clips) = args.growth {
+        return show_growth(args, clips, folder.path(), out);
+    }
     let measured = measure::run(args.profile, &args.profile.plan(), folder.path());
     let measured = measured.map_err(anyhow::Error::from_boxed).context("measure")?;
     let answer = Answer::of(&measured, args.mbit);
@@ -87,17 +97,35 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// How cost grows up to `clips`, in place of a profile.
+fn show_growth(args: &Args, clips: u64, folder: &Path, out: &mut Out) -> anyhow::Result<Exit> {
+    let grown = growth::run(clips, folder);
+    let grown = grown.map_err(anyhow::Error::from_boxed).context("measure")?;
+    if let Some(path) = &args.html {
+        let page = html::growth_page(&grown);
+        files::write(path, args.force, |file| Ok(file.write_all(page.as_bytes())?))?;
+    }
+    if out.wants_json() {
+        out.json(&growth::json(&grown))?
+    } else {
+        growth::print(&grown, out)?
+    }
+    Ok(Exit::Done)
+}
+
 /// Better said before than found out after an hour.
 fn check_room(args: &Args) -> anyhow::Result<()> {
     let machine = workload::machine(&args.dir);
     let machine = machine.map_err(|error| Error::io("look at", &args.dir, error))?;
-    let need = args.profile.plan().room_bytes();
+    let (what, need) = match args.growth {
+        Some(clips) => ("growth", growth::room_bytes(clips)),
+        None => (args.profile.name(), args.profile.plan().room_bytes()),
+    };
     if machine.free_bytes >= need {
         return Ok(());
     }
     let message = format!(
-        "bench {}: needs {} in {}, which has {} free",
-        args.profile.name(),
+        "bench {what}: needs {} in {}, which has {} free",
         size::bytes(need),
         args.dir.display(),
         size::bytes(machine.free_bytes)

@@ -98,15 +98,21 @@ impl Profile {
 impl Plan {
     /// The most bytes that it has on the disk at one time, with room for what is preallocated.
     pub(super) fn room_bytes(&self) -> u64 {
-        const BLOCK_BYTES: u64 = 4096;
-        const SLACK_BYTES: u64 = 2 << 30;
         let clip = u64::try_from(CLIP_BYTES).unwrap_or(u64::MAX);
         let ingest = 3 * u64::from(self.grouped.rounds) * self.grouped.clips * clip;
         let steady = 2 * 2 * self.steady_kept * clip;
         let bulk = 2 * self.bulk_clips * clip;
-        let tiny = self.lookup_clips * BLOCK_BYTES + self.lookup_clips * 200;
+        let tiny = tiny_clips_bytes(self.lookup_clips);
         ingest.max(steady).max(bulk).max(tiny) + SLACK_BYTES
     }
+}
+
+/// Room for what is preallocated, and for whatever a stage leaves behind for a while.
+pub(super) const SLACK_BYTES: u64 = 2 << 30;
+
+/// What `clips` of [`TINY_CLIP_BYTES`] take on the disk: a block each, and their share of a footer.
+pub(super) const fn tiny_clips_bytes(clips: u64) -> u64 {
+    clips * (4096 + 200)
 }
 
 #[cfg(test)]

@@ -1,0 +1,209 @@
+//! How cost grows with the number of clips: sizes ten times apart, and the slope between them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::measure::{MINUTE, SEED};
+use super::profile::{SLACK_BYTES, TINY_CLIP_BYTES, tiny_clips_bytes};
+use super::table::short;
+use crate::cli::output::Out;
+use crate::cli::progress::Bar;
+use crate::cli::size;
+use crate::workload::{Growth, Machine, Outcome, Street, growth, machine, ratio, slope};
+
+/// What was measured.
+#[derive(Clone, Debug)]
+pub(super) struct Grown {
+    pub(super) machine: Machine,
+    pub(super) stages: Vec<Growth>,
+}
+
+/// One thing that may cost more in a larger store.
+pub(super) struct Cost {
+    pub(super) what: &'static str,
+    name: &'static str,
+    of: fn(&Growth) -> Amount,
+}
+
+/// How much it costs.
+#[derive(Clone, Copy, Debug)]
+enum Amount {
+    Time(Duration),
+    Bytes(u64),
+}
+
+/// Cameras among which the clips are shared out evenly.
+const CAMERAS: u32 = 16;
+/// The smallest size that is measured.
+const CLIPS_MIN: u64 = 10_000;
+
+/// Everything that is measured at each size.
+pub(super) const COSTS: [Cost; 7] = [
+    Cost { what: "opening after a close", name: "open", of: |stage| Amount::Time(stage.opening) },
+    Cost {
+        what: "opening after a kill",
+        name: "open_killed",
+        of: |stage| Amount::Time(stage.opening_killed),
+    },
+    Cost { what: "a window of an hour", name: "lookup", of: |stage| Amount::Time(stage.lookup) },
+    Cost {
+        what: "the same in a vector",
+        name: "lookup_vector",
+        of: |stage| Amount::Time(stage.lookup_vector),
+    },
+    Cost { what: "a hold over all", name: "hold", of: |stage| Amount::Time(stage.hold) },
+    Cost { what: "a sweep, nothing due", name: "sweep", of: |stage| Amount::Time(stage.sweep) },
+    Cost {
+        what: "index in memory",
+        name: "index_bytes",
+        of: |stage| Amount::Bytes(stage.index_bytes),
+    },
+];
+
+impl Cost {
+    /// Of each size, in seconds or bytes.
+    pub(super) fn points(&self, grown: &Grown) -> Vec<(u64, f64)> {
+        let figure = |stage: &Growth| (stage.clips, (self.of)(stage).figure());
+        grown.stages.iter().map(figure).collect()
+    }
+
+    pub(super) fn is_time(&self) -> bool {
+        matches!((self.of)(&Growth::default()), Amount::Time(_))
+    }
+
+    /// A cell for each size, and the slope in words.
+    pub(super) fn cells(&self, grown: &Grown) -> Vec<String> {
+        let mut cells = vec![self.what.to_owned()];
+        cells.extend(grown.stages.iter().map(|stage| (self.of)(stage).text()));
+        cells.push(slope(&self.points(grown)).map(in_words).unwrap_or_default());
+        cells
+    }
+}
+
+impl Amount {
+    fn figure(self) -> f64 {
+        match self {
+            Self::Time(took) => took.as_secs_f64(),
+            Self::Bytes(bytes) => ratio(bytes, 1),
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::Time(took) => short(took),
+            Self::Bytes(bytes) => size::bytes(bytes),
+        }
+    }
+}
+
+/// A slope as people say it.
+fn in_words(slope: f64) -> String {
+    let words = match slope {
+        slope if slope < 0.1 => "does not grow",
+        slope if slope < 0.8 => "grows slower than the clips",
+        slope if slope <= 1.1 => "grows as the clips do",
+        _ => "grows faster than the clips",
+    };
+    // Without a sign for what is none.
+    format!("{:.2}, {words}", if slope.abs() < 0.005 { 0.0 } else { slope })
+}
+
+/// What growing to `clips` takes on the disk.
+pub(super) fn room_bytes(clips: u64) -> u64 {
+    tiny_clips_bytes(clips) + SLACK_BYTES
+}
+
+/// The sizes at which to measure: powers of ten, and `clips` itself.
+fn sizes(clips: u64) -> Vec<u64> {
+    let powers = std::iter::successors(Some(CLIPS_MIN), |size| size.checked_mul(10));
+    let mut sizes: Vec<u64> = powers.take_while(|size| *size < clips).collect();
+    sizes.push(clips);
+    sizes
+}
+
+/// Measures up to `clips` in the empty folder `dir`.
+pub(super) fn run(clips: u64, dir: &Path) -> Outcome<Grown> {
+    let machine = machine(dir)?;
+    let street = Street::new(SEED, CAMERAS, TINY_CLIP_BYTES).lasting(MINUTE);
+    let bar = Bar::bytes("growing", clips * u64::try_from(TINY_CLIP_BYTES)?);
+    let stages = growth(dir, &street, &sizes(clips), &mut |bytes| bar.advance(bytes))?;
+    Ok(Grown { machine, stages })
+}
+
+/// The header of a table: a column a size.
+pub(super) fn header(grown: &Grown) -> Vec<String> {
+    let mut header = vec!["Clips".to_owned()];
+    header.extend(grown.stages.iter().map(|stage| stage.clips.to_string()));
+    header.push("slope".to_owned());
+    header
+}
+
+/// For people.
+pub(super) fn print(grown: &Grown, out: &mut Out) -> anyhow::Result<()> {
+    let machine = &grown.machine;
+    out.line(format_args!(
+        "{} x {}, {} disk, {}; {CAMERAS} cameras, clips of a minute and one block",
+        machine.cores, machine.processor, machine.disk, machine.file_system,
+    ))?;
+    out.line("")?;
+    let header = header(grown);
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let right: Vec<usize> = (1..=grown.stages.len()).collect();
+    out.table(&header, &right, COSTS.iter().map(|cost| cost.cells(grown)).collect())?;
+    out.line("")?;
+    out.line("A slope is the power of the number of clips with which a cost grows.")
+}
+
+/// For scripts. Durations are seconds, sizes bytes.
+pub(super) fn json(grown: &Grown) -> Value {
+    let costs = COSTS.iter().map(|cost| {
+        let points = cost.points(grown);
+        let slope = slope(&points);
+        let of = |(clips, cost): (u64, f64)| json!({"clips": clips, "cost": cost});
+        let points: Vec<Value> = points.into_iter().map(of).collect();
+        (cost.name.to_owned(), json!({"slope": slope, "points": points}))
+    });
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "cameras": CAMERAS,
+        "growth": costs.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_ten_up_to_the_wanted_one() {
+        assert_eq!(sizes(10_000), [10_000]);
+        assert_eq!(sizes(1_000_000), [10_000, 100_000, 1_000_000]);
+        assert_eq!(sizes(300_000), [10_000, 100_000, 300_000]);
+    }
+
+    #[test]
+    fn a_slope_is_said_in_words() {
+        assert_eq!(in_words(-0.001), "0.00, does not grow");
+        assert_eq!(in_words(0.5), "0.50, grows slower than the clips");
+        assert_eq!(in_words(1.01), "1.01, grows as the clips do");
+        assert_eq!(in_words(2.0), "2.00, grows faster than the clips");
+    }
+
+    #[test]
+    fn the_report_has_each_cost_at_each_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let street = Street::new(SEED, 2, 100).lasting(MINUTE);
+        let stages = growth(dir.path(), &street, &[200, 400], &mut |_| ()).unwrap();
+        let grown = Grown { machine: machine(dir.path()).unwrap(), stages };
+        let json = json(&grown);
+        for cost in &COSTS {
+            assert_eq!(cost.cells(&grown).len(), header(&grown).len());
+            assert_eq!(json["growth"][cost.name]["points"][1]["clips"], 400);
+            assert!(json["growth"][cost.name]["slope"].is_f64());
+        }
+        let page = super::super::html::growth_page(&grown);
+        assert_eq!(page.matches("<polyline").count(), COSTS.len(), "a line a cost");
+    }
+}
