@@ -117,16 +117,19 @@ impl Catalog {
     }
 
     /// Makes lookups reach back over the clips whose tails are among `parts`: they may be longer
-    /// than any clip that is recorded now, and than any of their own parts.
-    pub(super) fn reach_over(&mut self, footers: &FooterCache, parts: &[FoundPart]) -> Result<()> {
+    /// than any clip that is recorded now, and than any of their own parts. One whose beginning
+    /// cannot be read may be as long as any: a bad sector must not keep a store from opening.
+    pub(super) fn reach_over(&mut self, footers: &FooterCache, parts: &[FoundPart]) {
         for found in parts.iter().filter(|found| !found.part.first) {
             let clip = found.part.clip;
             let Some(home) = self.segments.get(&clip.home) else { continue };
-            if let Some((first, _)) = home.segment.part_of(footers, clip)? {
-                self.reach = self.reach.max(found.part.end.since(first.part.start));
-            }
+            let reach = match home.segment.part_of(footers, clip) {
+                Ok(Some((first, _))) => found.part.end.since(first.part.start),
+                Ok(None) => continue,
+                Err(_) => CLIP_DURATION_LIMIT,
+            };
+            self.reach = self.reach.max(reach);
         }
-        Ok(())
     }
 
     /// Takes in a record that was just written.

@@ -106,9 +106,9 @@ fn show_growth(args: &Args, clips: u64, folder: &Path, out: &mut Out) -> anyhow:
         files::write(path, args.force, |file| Ok(file.write_all(page.as_bytes())?))?;
     }
     if out.wants_json() {
-        out.json(&growth::json(&grown))?
+        out.json(&growth::json(&grown))?;
     } else {
-        growth::print(&grown, out)?
+        growth::print(&grown, out)?;
     }
     Ok(Exit::Done)
 }
