@@ -62,7 +62,7 @@ impl Range {
 /// What to hold, and why.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct WantedHold {
     /// What it covers: at most 1024 ranges.
     scope: Vec<Range>,
     /// `keep`, a resident's own; `provisional`, `request`, `disclosure` or `order`, an operator's.
@@ -241,7 +241,7 @@ fn seen(store: &Store, id: HoldId, caller: &Caller) -> Result<Hold, Problem> {
 ///
 /// Durable when the answer comes. The same `Idempotency-Key` with the same scope answers the hold
 /// that was placed before, for ever.
-#[utoipa::path(post, path = "/v1/holds", tag = "holds", request_body = Wanted,
+#[utoipa::path(post, path = "/v1/holds", tag = "holds", request_body = WantedHold,
     params(("Idempotency-Key" = Option<String>, Header, description = "Places it once")),
     responses((status = 201, body = Receipt), (status = 200, body = Receipt),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
@@ -249,7 +249,7 @@ async fn place(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    JsonBody(wanted): JsonBody<Wanted>,
+    JsonBody(wanted): JsonBody<WantedHold>,
 ) -> Result<(StatusCode, Json<Receipt>), Problem> {
     let cause: HoldCause = wanted.cause.parse()?;
     if !caller.is(owner(cause)) {
@@ -264,7 +264,7 @@ async fn place(
 }
 
 fn new_hold(
-    wanted: &Wanted,
+    wanted: &WantedHold,
     cause: HoldCause,
     caller: &Caller,
     key: Option<String>,

@@ -39,7 +39,7 @@ pub(in crate::daemon) fn routes() -> OpenApiRouter<App> {
 /// What a new token is to be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct WantedToken {
     role: Role,
     /// The cameras that it is for; none: all that the caller has.
     #[serde(default)]
@@ -100,13 +100,13 @@ fn is_for(caller: &Caller, role: Role, cameras: &[CameraId]) -> bool {
 }
 
 /// Make a token
-#[utoipa::path(post, path = "/v1/tokens", tag = "tokens", request_body = Wanted,
+#[utoipa::path(post, path = "/v1/tokens", tag = "tokens", request_body = WantedToken,
     responses((status = 201, body = Made), (status = "4XX", body = Problem),
         (status = "5XX", body = Problem)))]
 async fn make(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    JsonBody(wanted): JsonBody<Wanted>,
+    JsonBody(wanted): JsonBody<WantedToken>,
 ) -> Result<(StatusCode, Json<Made>), Problem> {
     let parsed: StoreResult<Vec<CameraId>> = wanted.cameras.iter().map(|id| id.parse()).collect();
     let mut cameras = parsed?;
