@@ -70,8 +70,10 @@ fn unit(seconds: f64) -> String {
         format!("{seconds:.0} s")
     } else if seconds >= 0.000_999 {
         format!("{:.0} ms", seconds * 1e3)
-    } else {
+    } else if seconds >= 0.000_000_999 {
         format!("{:.0} us", seconds * 1e6)
+    } else {
+        format!("{:.0} ns", seconds * 1e9)
     }
 }
 
