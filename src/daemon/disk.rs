@@ -145,6 +145,10 @@ impl VfsFile for WatchedFile {
         self.inner.write_at(offset, bufs)
     }
 
+    fn write_through(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
+        self.inner.write_through(offset, bufs)
+    }
+
     fn sync(&self) -> io::Result<()> {
         let timer = Timer::start();
         let synced = self.inner.sync();

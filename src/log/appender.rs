@@ -451,7 +451,13 @@ impl Leader<'_> {
             bufs.extend([record.head.as_slice(), &submission.payload, padding(len)]);
         }
         let fail = |error| Error::io("write segment", &segment.path, error).at_offset(start);
-        segment.file.write_at(start, &bufs).map_err(fail)?;
+        // What is synced next need not be in the page cache; what is not must not wait for the disk.
+        let written = if self.sync {
+            segment.file.write_through(start, &bufs)
+        } else {
+            segment.file.write_at(start, &bufs)
+        };
+        written.map_err(fail)?;
         if self.sync {
             Barrier::CommitSync.sync(|| segment.file.sync()).map_err(fail)?;
             open.durable_block = open.next_block;

@@ -151,6 +151,10 @@ impl VfsFile for SegmentFile {
         self.handle()?.write_at(offset, bufs)
     }
 
+    fn write_through(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
+        self.handle()?.write_through(offset, bufs)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.handle()?.sync()
     }

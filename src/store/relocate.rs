@@ -297,7 +297,7 @@ impl Copier<'_> {
         bufs.extend(chunks.iter().map(|chunk| &chunk[..]));
         bufs.push(&padding);
         to.file
-            .write_at(u64::from(block) * BLOCK_BYTES, &bufs)
+            .write_through(u64::from(block) * BLOCK_BYTES, &bufs)
             .map_err(|error| Error::io("write evidence segment", &to.path, error))?;
         to.with_draft(|draft| draft.add(&header, crcs, block));
         *previous = Some((to.id, block));

@@ -41,6 +41,8 @@ on_both! {
     creating_never_replaces
     what_is_written_is_read_by_every_handle
     many_buffers_are_written_in_order
+    what_is_written_through_is_seen_by_every_handle_and_map
+    anything_can_be_written_through
     writing_past_the_end_makes_the_file_longer
     reading_past_the_end_is_an_error_and_not_a_short_read
     a_read_only_handle_cannot_change_the_file
@@ -172,6 +174,43 @@ fn many_buffers_are_written_in_order(vfs: &dyn Vfs) {
     file.write_at(5, &[]).unwrap();
     file.write_at(1 << 20, &[&[], &[]]).unwrap();
     assert_eq!(read(&*file, 10, expected.len()), expected);
+}
+
+fn what_is_written_through_is_seen_by_every_handle_and_map(vfs: &dyn Vfs) {
+    const LEN: u64 = 640 * BLOCK;
+    let file = vfs.create("a", LEN).unwrap();
+    let old = vec![1; usize::try_from(LEN).unwrap()];
+    // In the page cache, not yet on the disk, and looked at.
+    file.write_at(0, &[&old]).unwrap();
+    let map = file.map(LEN).unwrap();
+    map.populate(0..LEN).unwrap();
+    assert_eq!(map.bytes(), old);
+
+    let new: Vec<u8> = (0..600 * 4096_u32).map(|at| (at / 512 % 251 + 2) as u8).collect();
+    let (front, back) = new.split_at(1_000_001);
+    file.write_through(8 * BLOCK, &[front, &[], back]).unwrap();
+    let second = vfs.open("a", false).unwrap();
+    assert!(read(&*second, 8 * BLOCK, new.len()) == new);
+    map.populate(0..LEN).unwrap();
+    assert!(map.bytes()[8 * 4096..608 * 4096] == new);
+    assert!(
+        map.bytes()[..8 * 4096].iter().chain(&map.bytes()[608 * 4096..]).all(|byte| *byte == 1)
+    );
+
+    file.write_at(9 * BLOCK, &[b"later"]).unwrap();
+    assert_eq!(read(&*second, 9 * BLOCK, 5), b"later");
+    file.sync().unwrap();
+}
+
+fn anything_can_be_written_through(vfs: &dyn Vfs) {
+    let file = filled(vfs, "a", 64);
+    file.write_through(10, &[b"a little"]).unwrap();
+    file.write_through(BLOCK, &[]).unwrap();
+    file.write_through(3 * BLOCK + 1, &[&[7; 30 * 4096]]).unwrap();
+    assert_eq!(read(&*file, 10, 8), b"a little");
+    assert!(read(&*file, 3 * BLOCK + 1, 30 * 4096).iter().all(|byte| *byte == 7));
+    assert!(vfs.open("a", false).unwrap().write_through(0, &[&[1; 64 * 4096]]).is_err());
+    assert_eq!(read(&*file, 5, 1), [1]);
 }
 
 fn writing_past_the_end_makes_the_file_longer(vfs: &dyn Vfs) {

@@ -151,6 +151,19 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// What the system says; any part of it may have been written.
     fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()>;
 
+    /// [`VfsFile::write_at`] for what is synced next: past the page cache where the system can, so
+    /// that the sync has little to do and what people watch stays cached. Whole blocks of 4 KiB,
+    /// or it goes the ordinary way.
+    ///
+    /// Durability: none until [`VfsFile::sync`].
+    ///
+    /// # Errors
+    ///
+    /// What the system says; any part of it may have been written.
+    fn write_through(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
+        self.write_at(offset, bufs)
+    }
+
     /// Makes everything written to this file durable (`fdatasync`).
     ///
     /// # Errors

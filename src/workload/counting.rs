@@ -66,6 +66,13 @@ impl Tally {
         if self.is_cut.load(Relaxed) { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
 
+    fn written(&self, bufs: &[&[u8]]) -> io::Result<()> {
+        self.one(&self.writes)?;
+        let bytes: usize = bufs.iter().map(|buf| buf.len()).sum();
+        self.bytes_written.fetch_add(u64::try_from(bytes).unwrap_or(0), Relaxed);
+        Ok(())
+    }
+
     fn one(&self, counter: &AtomicU64) -> io::Result<()> {
         self.check()?;
         counter.fetch_add(1, Relaxed);
@@ -184,10 +191,13 @@ impl VfsFile for CountingFile {
     }
 
     fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
-        self.tally.one(&self.tally.writes)?;
-        let bytes: usize = bufs.iter().map(|buf| buf.len()).sum();
-        self.tally.bytes_written.fetch_add(u64::try_from(bytes).unwrap_or(0), Relaxed);
+        self.tally.written(bufs)?;
         self.file.write_at(offset, bufs)
+    }
+
+    fn write_through(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
+        self.tally.written(bufs)?;
+        self.file.write_through(offset, bufs)
     }
 
     fn sync(&self) -> io::Result<()> {

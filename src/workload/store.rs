@@ -17,6 +17,9 @@ use super::{Counting, Counts, Keeper, Outcome, Street, Take};
 pub enum Commit {
     /// Each `append` waits for its own sync, or shares that of others who wait at the time.
     Each,
+    /// Each clip of a group is appended by a thread of its own, as by its camera, and waits until
+    /// it is durable: those that come meanwhile share the next sync.
+    Together,
     /// The group is written first and then synced at once.
     Grouped,
 }
@@ -97,7 +100,7 @@ impl StoreKeeper {
 
     fn options(&self) -> Result<StoreOptions> {
         let durability = match self.commit {
-            Commit::Each => Durability::Synced,
+            Commit::Each | Commit::Together => Durability::Synced,
             Commit::Grouped => Durability::Buffered,
         };
         Ok(Store::options()
@@ -198,6 +201,22 @@ impl StoreKeeper {
         Ok(self.store()?.place_hold(hold)?)
     }
 
+    /// Appends all of `group` at once.
+    fn keep_together(&self, group: &[Take]) -> Outcome<()> {
+        let store = self.store()?;
+        if let Some(newest) = group.iter().map(|take| take.window.end()).max() {
+            self.turn_to(newest);
+        }
+        let append = |take: &Take| store.append(Self::new_clip(take), take.bytes.clone());
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = group.iter().map(|take| scope.spawn(|| append(take))).collect();
+            for thread in threads {
+                thread.join().map_err(|_panic| "a thread that appends panicked")??;
+            }
+            Ok(())
+        })
+    }
+
     /// The clip of a take, ready to be appended.
     #[must_use]
     pub fn new_clip(take: &Take) -> NewClip {
@@ -213,6 +232,10 @@ impl Keeper for StoreKeeper {
     fn settings(&self) -> String {
         match self.commit {
             Commit::Each => "segments of 128 MiB, CRC32 and BLAKE3, Synced".to_owned(),
+            Commit::Together => {
+                "segments of 128 MiB, CRC32 and BLAKE3, Synced, a thread a clip of a group"
+                    .to_owned()
+            }
             Commit::Grouped => {
                 "segments of 128 MiB, CRC32 and BLAKE3, Buffered and one sync a group".to_owned()
             }
@@ -220,6 +243,9 @@ impl Keeper for StoreKeeper {
     }
 
     fn keep(&mut self, group: &[Take]) -> Outcome<()> {
+        if self.commit == Commit::Together {
+            return self.keep_together(group);
+        }
         let store = self.store()?;
         for take in group {
             self.turn_to(take.window.end());

@@ -54,7 +54,7 @@ pub const MAKERS: [Maker; 8] = [
 pub const OWN: usize = 3;
 
 fn clipkeep(plan: &Plan<'_>) -> Outcome<Box<dyn Keeper>> {
-    let commit = if plan.each { Commit::Each } else { Commit::Grouped };
+    let commit = if plan.each { Commit::Each } else { Commit::Together };
     Ok(Box::new(if plan.tiny {
         StoreKeeper::tiny(plan.dir, plan.street)?
     } else {

@@ -81,10 +81,10 @@ pub(super) fn run(profile: Profile, plan: &Plan, dir: &Path) -> Outcome<Measured
     forget_memory_peak();
     let reads = plan.read_clips;
     let (grouped, reads) =
-        stage.ingest("grouped commits", &plan.grouped, CLIP_BYTES, Commit::Grouped, reads)?;
+        stage.ingest("grouped commits", &plan.grouped, CLIP_BYTES, Commit::Together, reads)?;
     let memory_peak_bytes = counted(dir).memory_peak_bytes;
     let (small, _) =
-        stage.ingest("small clips", &plan.small, SMALL_CLIP_BYTES, Commit::Grouped, 0)?;
+        stage.ingest("small clips", &plan.small, SMALL_CLIP_BYTES, Commit::Together, 0)?;
     let direct = is_direct_better(&grouped);
     let (together, bare_syncs) = stage.together(direct)?;
     let percents = plan.held_percents.iter();
@@ -189,7 +189,7 @@ impl Stages<'_> {
         };
         let kept = street.span_of(plan.kept);
         let dir = folder.path().join("store");
-        let mut store = StoreKeeper::keeping(&dir, &street, Commit::Grouped, kept)?;
+        let mut store = StoreKeeper::keeping(&dir, &street, Commit::Together, kept)?;
         let mut raw = RawKeeper::open(folder.path(), direct, SEGMENT_BYTES)?;
         let clips = 2 * (plan.kept + plan.clips);
         let bar = Bar::bytes("beside expiry", clips * u64::try_from(CLIP_BYTES)?);

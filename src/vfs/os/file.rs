@@ -1,5 +1,5 @@
-//! One open file of the real file system. It holds a descriptor and no other state, so that two
-//! handles of one file never disagree.
+//! One open file of the real file system. It holds a descriptor, and one more for what is written
+//! past the page cache, and no other state, so that two handles of one file never disagree.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{Advice, FallocateFlags, FsWord, IFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::direct::{Buffers, DirectWriter};
 use super::map::OsMap;
 use crate::vfs::{Map, VfsFile, check_punch};
 
@@ -33,11 +34,12 @@ const STAT_BLOCK_BYTES: u64 = 512;
 #[derive(Debug)]
 pub(super) struct OsFile {
     file: File,
+    direct: DirectWriter,
 }
 
 impl OsFile {
-    pub(super) fn new(file: File) -> Self {
-        Self { file }
+    pub(super) fn new(file: File, buffers: &Arc<Buffers>) -> Self {
+        Self { file, direct: DirectWriter::new(Arc::clone(buffers)) }
     }
 
     /// Gives an empty file `len` bytes and their blocks.
@@ -133,6 +135,14 @@ impl VfsFile for OsFile {
         Ok(())
     }
 
+    fn write_through(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
+        let len = bufs.iter().map(|buf| buf.len()).sum();
+        if DirectWriter::takes(offset, len) && self.direct.write(&self.file, offset, bufs)? {
+            return Ok(());
+        }
+        self.write_at(offset, bufs)
+    }
+
     fn sync(&self) -> io::Result<()> {
         // Not retried, also not when interrupted: the kernel may have dropped the pages.
         Ok(rustix::fs::fdatasync(&self.file)?)
@@ -178,6 +188,7 @@ impl VfsFile for OsFile {
     }
 
     fn drop_cache(&self, range: Range<u64>) {
+        self.direct.close();
         // To the system a length of 0 means "to the end", so an empty range asks for nothing.
         let len = NonZeroU64::new(range.end.saturating_sub(range.start));
         if len.is_some() {

@@ -5,6 +5,7 @@
 //! caching, no retrying of failed writes or syncs, no opinion on what a file means. New files get
 //! the permissions that the process's umask leaves.
 
+mod direct;
 mod file;
 mod lock;
 mod map;
@@ -26,6 +27,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::rand::GetRandomFlags;
 
 use super::{Lock, Space, Vfs, VfsFile, path};
+use direct::Buffers;
 use file::OsFile;
 use lock::OsLock;
 
@@ -38,6 +40,8 @@ pub struct OsVfs {
     named: Mutex<BTreeSet<String>>,
     /// Makes "is there one already" and "rename" one step, where the system cannot.
     renaming: Mutex<()>,
+    /// For what is written past the page cache.
+    buffers: Arc<Buffers>,
 }
 
 impl OsVfs {
@@ -45,7 +49,12 @@ impl OsVfs {
     /// the folder.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), named: Mutex::default(), renaming: Mutex::default() }
+        Self {
+            root: root.into(),
+            named: Mutex::default(),
+            renaming: Mutex::default(),
+            buffers: Arc::default(),
+        }
     }
 
     fn file_path(&self, path: &str) -> io::Result<PathBuf> {
@@ -65,7 +74,7 @@ impl OsVfs {
         options: &OpenOptions,
     ) -> io::Result<Arc<dyn VfsFile>> {
         let path = self.file_path(path)?;
-        let file = OsFile::new(options.open(&path)?);
+        let file = OsFile::new(options.open(&path)?, &self.buffers);
         match file.allocate(len) {
             Ok(()) => Ok(Arc::new(file)),
             Err(error) => {
@@ -100,7 +109,7 @@ impl Vfs for OsVfs {
             // The system opens a folder for reading, and only the first read would say so.
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        Ok(Arc::new(OsFile::new(file)))
+        Ok(Arc::new(OsFile::new(file, &self.buffers)))
     }
 
     fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {

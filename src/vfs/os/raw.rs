@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Advice, OFlags};
 
@@ -29,7 +30,11 @@ impl RawFile {
     /// What the system says: `InvalidInput` where the file system knows no direct writes.
     pub(crate) fn create(path: &Path, len: u64, direct: bool) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        let raw = Self { writer: OsFile::new(file.try_clone()?), file, path: path.to_owned() };
+        let raw = Self {
+            writer: OsFile::new(file.try_clone()?, &Arc::default()),
+            file,
+            path: path.to_owned(),
+        };
         raw.writer.allocate(len)?;
         raw.file.sync_all()?;
         if !direct {
@@ -37,7 +42,7 @@ impl RawFile {
         }
         let flags = i32::try_from(OFlags::DIRECT.bits()).unwrap_or(0);
         let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
-        Ok(Self { writer: OsFile::new(file.try_clone()?), file, path: raw.keep() })
+        Ok(Self { writer: OsFile::new(file.try_clone()?, &Arc::default()), file, path: raw.keep() })
     }
 
     /// Lets go of the file without removing it.

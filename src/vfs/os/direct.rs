@@ -1,0 +1,251 @@
+//! Writing past the page cache, from two aligned buffers in turns.
+//!
+//! What is recorded is read seldom and soon dropped: through the page cache it costs a copy page by
+//! page, pushes out what people watch, and leaves the sync all the work. A direct write wants
+//! aligned memory, so the bytes are copied all the same, but once and in large pieces, and while
+//! one buffer is on its way to the disk the other is filled.
+//!
+//! Owns a second descriptor of the file, opened with the first direct write, and the buffers.
+//! Promises nothing that a buffered write does not: the kernel drops what it has cached of a range
+//! that is written directly, before and after, so readers and maps see the new bytes.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use parking_lot::Mutex;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+/// What every file system's direct writes are aligned to, in the file and in memory.
+const ALIGN: usize = 4096;
+/// What is copied, and written by one call, at a time.
+const PIECE_BYTES: usize = 1 << 20;
+/// A smaller write is not worth it: the page cache takes it faster than the disk.
+const DIRECT_BYTES_MIN: usize = 64 << 10;
+/// How many buffers are kept while nobody writes.
+const IDLE_BUFFERS_MAX: usize = 2;
+
+/// Aligned buffers, for all files of a store.
+#[derive(Debug, Default)]
+pub(super) struct Buffers(Mutex<Vec<Buffer>>);
+
+/// Memory in which a range begins at a multiple of [`ALIGN`].
+#[derive(Debug, Default)]
+struct Buffer(Vec<u8>);
+
+impl Buffers {
+    fn take(&self) -> Buffer {
+        self.0.lock().pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, buffer: Buffer) {
+        let mut idle = self.0.lock();
+        if idle.len() < IDLE_BUFFERS_MAX {
+            idle.push(buffer);
+        }
+    }
+}
+
+impl Buffer {
+    /// `len` aligned bytes, of any content.
+    fn bytes(&mut self, len: usize) -> &mut [u8] {
+        if self.0.len() < len + ALIGN {
+            // Anew and not grown: nothing in it is worth moving.
+            self.0 = vec![0; len + ALIGN];
+        }
+        let start = self.0.as_ptr().align_offset(ALIGN);
+        self.0.get_mut(start..start + len).unwrap_or_default()
+    }
+}
+
+/// The way past the page cache into one file.
+#[derive(Debug)]
+pub(super) struct DirectWriter {
+    buffers: Arc<Buffers>,
+    way: Mutex<Way>,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Way {
+    #[default]
+    Untried,
+    Open(Arc<File>),
+    /// The file system knows no direct writes, or there is no second descriptor to be had.
+    Refused,
+}
+
+impl DirectWriter {
+    pub(super) fn new(buffers: Arc<Buffers>) -> Self {
+        Self { buffers, way: Mutex::default() }
+    }
+
+    /// Whether a write at `offset` of so many bytes can go this way, and is worth it.
+    pub(super) fn takes(offset: u64, len: usize) -> bool {
+        let aligned = usize::try_from(offset).is_ok_and(|offset| offset.is_multiple_of(ALIGN));
+        aligned && len.is_multiple_of(ALIGN) && len >= DIRECT_BYTES_MIN
+    }
+
+    /// Writes `bufs`, for which [`DirectWriter::takes`] is true, to `file` from `offset` on.
+    /// `Ok(false)` where this way is closed: the caller then writes all of it through the cache.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; any part of it may have been written.
+    pub(super) fn write(&self, file: &File, offset: u64, bufs: &[&[u8]]) -> io::Result<bool> {
+        let Some(direct) = self.open(file) else { return Ok(false) };
+        let len: usize = bufs.iter().map(|buf| buf.len()).sum();
+        let pieces = len.div_ceil(PIECE_BYTES);
+        let next = AtomicUsize::new(0);
+        let write = || {
+            let mut buffer = self.buffers.take();
+            let written = write_pieces(&direct, offset, bufs, len, &next, &mut buffer);
+            self.buffers.give_back(buffer);
+            written
+        };
+        let written = if pieces > 1 { in_two_threads(&write) } else { write() };
+        match written {
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+                *self.way.lock() = Way::Refused;
+                Ok(false)
+            }
+            written => written.map(|()| true),
+        }
+    }
+
+    fn open(&self, file: &File) -> Option<Arc<File>> {
+        let mut way = self.way.lock();
+        if matches!(*way, Way::Untried) {
+            // By its descriptor and not by its name, which may be another file's by now.
+            let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+            let flags = i32::try_from(OFlags::DIRECT.bits()).unwrap_or(0);
+            *way = match OpenOptions::new().write(true).custom_flags(flags).open(name) {
+                Ok(file) => Way::Open(Arc::new(file)),
+                Err(_) => Way::Refused,
+            };
+        }
+        match &*way {
+            Way::Open(file) => Some(Arc::clone(file)),
+            Way::Untried | Way::Refused => None,
+        }
+    }
+
+    /// Closes the second descriptor: nothing large will be written soon.
+    pub(super) fn close(&self) {
+        let mut way = self.way.lock();
+        if matches!(*way, Way::Open(_)) {
+            *way = Way::Untried;
+        }
+    }
+}
+
+/// Runs `write` here and in a second thread, which share the pieces between them. Where there is no
+/// thread to be had, this one writes them all.
+fn in_two_threads(write: &(impl Fn() -> io::Result<()> + Sync)) -> io::Result<()> {
+    thread::scope(|scope| {
+        let second = thread::Builder::new().spawn_scoped(scope, write);
+        let own = write();
+        let Ok(second) = second else { return own };
+        let panicked = || Err(io::Error::other("the thread that writes beside panicked"));
+        own.and(second.join().unwrap_or_else(|_| panicked()))
+    })
+}
+
+/// Takes one piece after the other, as long as there are any: copies it into `buffer`, writes it.
+fn write_pieces(
+    file: &File,
+    offset: u64,
+    bufs: &[&[u8]],
+    len: usize,
+    next: &AtomicUsize,
+    buffer: &mut Buffer,
+) -> io::Result<()> {
+    loop {
+        let start = next.fetch_add(1, Ordering::Relaxed).saturating_mul(PIECE_BYTES);
+        if start >= len {
+            return Ok(());
+        }
+        let piece = buffer.bytes(PIECE_BYTES.min(len - start));
+        gather(bufs, start, piece);
+        let at = offset.checked_add(u64::try_from(start).unwrap_or(u64::MAX));
+        file.write_all_at(piece, at.ok_or(io::ErrorKind::FileTooLarge)?)?;
+    }
+}
+
+/// Fills `piece` with what stands in `bufs`, put one behind the other, from `start` on.
+fn gather(bufs: &[&[u8]], mut start: usize, mut piece: &mut [u8]) {
+    for buf in bufs {
+        let Some(rest) = buf.get(start..) else {
+            start -= buf.len();
+            continue;
+        };
+        start = 0;
+        let (now, later) = piece.split_at_mut(rest.len().min(piece.len()));
+        now.copy_from_slice(rest.get(..now.len()).unwrap_or_default());
+        piece = later;
+        if piece.is_empty() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(len: usize, seed: u8) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn pieces_are_what_stands_in_the_buffers_one_behind_the_other() {
+        let parts = [noise(700, 1), Vec::new(), noise(1, 2), noise(5000, 3)];
+        let bufs: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let whole = parts.concat();
+        for (start, len) in [(0, 5701), (0, 700), (699, 3), (700, 1), (701, 5000), (3000, 10)] {
+            let mut piece = vec![0; len];
+            gather(&bufs, start, &mut piece);
+            assert_eq!(piece, whole[start..start + len], "{len} from {start}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_aligned_whatever_is_asked_of_it() {
+        let mut buffer = Buffer::default();
+        for len in [ALIGN, PIECE_BYTES, ALIGN, 3 * ALIGN] {
+            let bytes = buffer.bytes(len);
+            assert_eq!((bytes.len(), bytes.as_ptr().align_offset(ALIGN)), (len, 0));
+        }
+    }
+
+    #[test]
+    fn what_is_not_whole_blocks_or_little_goes_through_the_cache() {
+        assert!(DirectWriter::takes(8192, DIRECT_BYTES_MIN));
+        assert!(!DirectWriter::takes(100, DIRECT_BYTES_MIN));
+        assert!(!DirectWriter::takes(0, DIRECT_BYTES_MIN + 100));
+        assert!(!DirectWriter::takes(0, DIRECT_BYTES_MIN - ALIGN));
+    }
+
+    #[test]
+    fn the_second_descriptor_is_closed_and_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
+        let writer = DirectWriter::new(Arc::default());
+        let bytes = noise(3 * PIECE_BYTES + ALIGN, 7);
+        let took = writer.write(&file, 0, &[&bytes[..100], &bytes[100..]]).unwrap();
+        writer.close();
+        assert!(!matches!(*writer.way.lock(), Way::Open(_)));
+        assert_eq!(writer.write(&file, 0, &[&bytes]).unwrap(), took);
+        if took {
+            assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        }
+        assert!(writer.buffers.0.lock().len() <= IDLE_BUFFERS_MAX);
+    }
+}
