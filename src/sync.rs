@@ -70,6 +70,10 @@ mod checked {
         pub(crate) fn notify_all(&self) {
             self.0.notify_all();
         }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
     }
 
     impl<T> RwLock<T> {

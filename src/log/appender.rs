@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::clip_slot::{ClipSlot, Place};
 use super::{Segment, seal_segment};
 use crate::barrier::Barrier;
 use crate::format::BLOCK_BYTES;
 use crate::format::footer::Footer;
 use crate::format::record::RecordHeader;
 use crate::format::segment::Trailer;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 
 /// A submitter that would exceed this many waiting payload bytes commits before it goes on: memory
@@ -63,39 +64,6 @@ pub(crate) struct Published {
     pub(crate) first: bool,
 }
 
-/// Where a clip stands: shared by its recorder and its waiting records.
-#[derive(Debug, Default)]
-pub(crate) struct ClipSlot(Mutex<ClipPlace>);
-
-#[derive(Clone, Debug, Default)]
-struct ClipPlace {
-    /// The clip's id and its newest record, once that is durable.
-    settled: Option<Place>,
-    /// The same for its newest record that is placed but not yet written.
-    placed: Option<Place>,
-    /// Why a record of the clip was lost: nothing may follow it.
-    broken: Option<Error>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    clip: ClipId,
-    segment: SegmentId,
-    block: u32,
-}
-
-impl ClipSlot {
-    /// The clip's id, once its first record is durable.
-    pub(crate) fn id(&self) -> Option<ClipId> {
-        self.0.lock().settled.map(|place| place.clip)
-    }
-
-    /// Answers the error with which a record of the clip was lost, if one was.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.0.lock().broken.clone().map_or(Ok(()), Err)
-    }
-}
-
 /// A record on its way into the log.
 #[derive(Debug)]
 pub(crate) struct Submission {
@@ -115,7 +83,10 @@ pub(crate) struct Ticket(u64);
 pub(crate) struct Appender {
     class: ClassId,
     state: Mutex<State>,
-    done: Condvar,
+    /// Who waits for the end of the group that is being written, and who for the one after it, in
+    /// turns: with the end of a group none wakes but those who are in it, and one who leads the
+    /// next.
+    ended: [Condvar; 2],
 }
 
 /// Invariant: `settled <= submitted`, and the queue has the submissions between them unless a
@@ -126,6 +97,10 @@ struct State {
     queue_bytes: usize,
     submitted: u64,
     settled: u64,
+    /// Everything up to here was taken out of the queue by a leader.
+    taken: u64,
+    /// How many groups were taken.
+    groups: usize,
     /// A leader is at work and has taken `open`.
     committing: bool,
     open: Option<OpenSegment>,
@@ -155,7 +130,8 @@ struct Placed {
 
 impl Appender {
     pub(crate) fn new(class: ClassId) -> Self {
-        Self { class, state: Mutex::new(State::default()), done: Condvar::new() }
+        let ended = [Condvar::new(), Condvar::new()];
+        Self { class, state: Mutex::new(State::default()), ended }
     }
 
     /// Goes on writing to a segment that recovery found open: records end below `next_block`, and
@@ -208,11 +184,13 @@ impl Appender {
         let mut state = self.state.lock();
         while state.settled < ticket.0 {
             if state.committing {
-                self.done.wait(&mut state);
+                self.wait(&mut state, ticket);
                 continue;
             }
             state.committing = true;
             let group = std::mem::take(&mut state.queue);
+            state.taken = state.submitted;
+            state.groups = state.groups.wrapping_add(1);
             state.queue_bytes = 0;
             if let Some(error) = &state.poisoned {
                 // Submitted before the appender was poisoned: lost like what the leader had.
@@ -227,9 +205,26 @@ impl Appender {
                 state.poisoned = outcome.err().filter(|error| error.kind() == ErrorKind::Poisoned);
             }
             state.settled += u64::try_from(group.len()).unwrap_or(0);
-            state.committing = false;
-            self.done.notify_all();
+            self.end(&mut state);
         }
+    }
+
+    /// Waits for the end of the group in which everything up to `ticket` is, or comes to be.
+    fn wait(&self, state: &mut MutexGuard<'_, State>, ticket: Ticket) {
+        let [even, odd] = &self.ended;
+        let is_later = ticket.0 > state.taken;
+        let is_even = state.groups.is_multiple_of(2) != is_later;
+        if is_even { even.wait(state) } else { odd.wait(state) }
+    }
+
+    /// Lets go of the lead, and wakes who was in the group and one who can lead the next. Whoever
+    /// comes in between may lead it instead: at the end of that group one more is woken.
+    fn end(&self, state: &mut State) {
+        state.committing = false;
+        let [even, odd] = &self.ended;
+        let (this, next) = if state.groups.is_multiple_of(2) { (even, odd) } else { (odd, even) };
+        this.notify_all();
+        next.notify_one();
     }
 
     /// The newest ticket handed out.
@@ -265,7 +260,8 @@ impl Appender {
     fn lead(&self, host: &dyn Host, act: impl FnOnce(&mut Leader<'_>) -> Result<()>) -> Result<()> {
         let mut state = self.state.lock();
         while state.committing {
-            self.done.wait(&mut state);
+            // Behind all that was submitted: with those who come to be in the next group.
+            self.wait(&mut state, Ticket(u64::MAX));
         }
         if let Some(error) = &state.poisoned {
             return Err(error.clone());
@@ -277,8 +273,7 @@ impl Appender {
         let outcome = act(&mut leader);
         let mut state = self.state.lock();
         state.open = leader.open;
-        state.committing = false;
-        self.done.notify_all();
+        self.end(&mut state);
         outcome
     }
 

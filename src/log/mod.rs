@@ -4,6 +4,7 @@
 //! verified bytes back.
 
 mod appender;
+mod clip_slot;
 mod draft;
 mod handle;
 mod lease;
@@ -15,7 +16,8 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use appender::{Appender, ClipSlot, Host, Published, Reached, Submission, Ticket};
+pub(crate) use appender::{Appender, Host, Published, Reached, Submission, Ticket};
+pub(crate) use clip_slot::ClipSlot;
 pub(crate) use draft::Draft;
 pub(crate) use handle::Handles;
 pub(crate) use lease::{Lease, Leases, Mapping};
