@@ -7,6 +7,7 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod block;
+pub(crate) use block::BLOCK_LEN;
 mod bytes;
 pub(crate) mod entry;
 pub(crate) mod footer;
