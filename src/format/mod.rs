@@ -7,7 +7,6 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod block;
-pub(crate) use block::BLOCK_LEN;
 mod bytes;
 pub(crate) mod entry;
 pub(crate) mod footer;
@@ -26,6 +25,8 @@ pub(crate) mod segment;
 pub(crate) mod slot;
 
 use std::fmt;
+
+pub(crate) use block::BLOCK_LEN;
 
 use crate::barrier::Barrier;
 use crate::types::SegmentId;

@@ -63,9 +63,10 @@
 //!
 //! A reader may skip the bytes between the payload and the tail; they prove nothing. It may take
 //! the header from the tail when the first one is damaged, and only then; a tail that does not fit
-//! the header in it, in its length or its blocks, is none. Of a header it must reject another magic, a wrong CRC, another version, an unknown flag, nonzero reserved or padding
-//! bytes, a `header_bytes` that is not the sum of its pieces, an invalid camera id, a payload above
-//! 1 MiB, `first` at any sequence but 0 or with a clip offset or a previous record, `last` that is
+//! the header in it, in its length or its blocks, is none. Of a header it must reject another
+//! magic, a wrong CRC, another version, an unknown flag, nonzero reserved or padding bytes, a
+//! `header_bytes` that is not the sum of its pieces, an invalid camera id, a payload above 1 MiB,
+//! `first` at any sequence but 0 or with a clip offset or a previous record, `last` that is
 //! continued, an end before the start, a clip offset that overflows, and a previous block of 0 with
 //! a segment. A writer must zero the reserved bytes and those before the tail. Whoever follows
 //! `previous` must bound the walk: nothing here proves that it ends.

@@ -161,11 +161,10 @@ impl Inner {
 
 /// Erases the payloads of records, for good when it returns, and gives their blocks back.
 ///
-/// The headers stay, their copies go. They say no more than the footer does, and a segment without a
-/// footer is scanned: there a record of which no header is left looks like damage to what was
-/// acknowledged. The
-/// header's block is written in place, and whatever a power cut leaves of that write, it leaves the
-/// header's bytes as they were.
+/// The headers stay, their copies go. They say no more than the footer does, and a segment without
+/// a footer is scanned: there a record of which no header is left looks like damage to what was
+/// acknowledged. The header's block is written in place, and whatever a power cut leaves of that
+/// write, it leaves the header's bytes as they were.
 fn erase(segment: &Segment, records: &[RecordRef]) -> Result<()> {
     let fail = |error| Error::io("erase clips", &segment.path, error);
     let zeros = [0; 4096];
