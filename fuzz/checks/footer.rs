@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::choices::Choices;
 use super::{BLOCK_LEN, KEY, index, memory, put};
 use crate::format::footer::{Footer, Part, RecordRef};
-use crate::format::record::chunk_count;
+use crate::format::record::{blocks, chunk_count};
 use crate::log::SealedParts;
 use crate::types::{CameraId, ClassId, ClipId, SegmentId, Timestamp};
 
@@ -109,7 +109,7 @@ fn chosen(choices: &mut Choices<'_>) -> Footer {
             });
             next += u64::from(payload_bytes);
             payload += u64::from(payload_bytes);
-            block += (header_bytes + payload_bytes).div_ceil(4096);
+            block += blocks(header_bytes, payload_bytes);
         }
         let start = Timestamp::from_micros(i64::from(choices.u16()));
         footer.parts.push(Part {

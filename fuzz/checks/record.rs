@@ -1,11 +1,12 @@
-//! Record headers.
+//! Record headers and tails.
 //!
-//! Asserts that a record comes back as it was written, at its own block of its own segment only;
+//! Asserts that a record comes back as it was written, at its own block of its own segment only,
+//! from its header and from its tail;
 //! that nothing is read but under its right CRC and in its one spelling; and that no length in it
 //! is believed before it is checked.
 
 use super::choices::Choices;
-use super::{KEY, index, memory, put};
+use super::{BLOCK_LEN, KEY, index, memory, put};
 use crate::format::record::{
     HEADER_BYTES_MAX, RECORD_PAYLOAD_BYTES_MAX, RecordHeader, chunk_count,
 };
@@ -17,15 +18,24 @@ const MAGIC: &[u8; 4] = b"CLPR";
 const BLOCK: u32 = 77;
 const WRITTEN: u8 = 0;
 const FORGED: u8 = 1;
+const TAIL: u8 = 3;
 
 /// Input: how, then the choices of a record to write and of what is flipped in it; or a header from
-/// byte 8 on, which gets magic and CRC; or all bytes of a header.
+/// byte 8 on, which gets magic and CRC; or all bytes of a header; or the two lengths of a tail and
+/// its header from byte 8 on.
 pub fn check(data: &[u8]) {
     let mut choices = Choices::new(data);
-    match choices.u8() % 3 {
+    match choices.u8() % 4 {
         WRITTEN => written(&mut choices),
         FORGED => read(&forged(choices.rest())),
-        _ => read(choices.rest()),
+        TAIL => {
+            let ending = choices.array::<4>();
+            read_tail(&last_block(&forged(choices.rest()), b"CLPT", &ending));
+        }
+        _ => {
+            read(choices.rest());
+            read_tail(&last_block(&[], &[], choices.rest()));
+        }
     }
 }
 
@@ -36,7 +46,7 @@ fn written(choices: &mut Choices<'_>) {
     assert!(bytes.len() == header.header_bytes() && bytes.len() <= HEADER_BYTES_MAX);
     let behind = [&bytes[..], choices.bytes(16)].concat();
     let came_back = RecordHeader::decode(&behind, &KEY, BLOCK);
-    assert_eq!(came_back, Ok((header, crcs)), "written and read back");
+    assert_eq!(came_back, Ok((header.clone(), crcs.clone())), "written and read back");
     // Elsewhere it is stale, misdirected or forged. Each differs in less than 32 bits together,
     // which no CRC32 misses.
     let xor = choices.u32().max(1);
@@ -57,6 +67,37 @@ fn written(choices: &mut Choices<'_>) {
     }
     let cut = &bytes[..index(choices.u16()) % bytes.len()];
     assert!(RecordHeader::decode(cut, &KEY, BLOCK).is_err(), "cut to {}", cut.len());
+    written_tail(&header, &crcs, choices);
+}
+
+fn written_tail(header: &RecordHeader, crcs: &[u32], choices: &mut Choices<'_>) {
+    let ends = header.ends(crcs, &KEY, BLOCK);
+    let whole = ends.head().len() + ends.padding().len() + ends.tail().len();
+    let blocks = index(header.blocks());
+    assert_eq!(whole + index(header.payload_bytes), blocks * BLOCK_LEN, "not whole blocks");
+    let mut bytes = last_block(ends.tail(), &[], &[]);
+    let last = BLOCK + header.blocks() - 1;
+    let came_back = RecordHeader::decode_tail(&bytes, &KEY, last);
+    assert_eq!(came_back, Ok((BLOCK, header.clone(), crcs.to_vec())), "written and read back");
+    let xor = choices.u32().max(1);
+    assert!(RecordHeader::decode_tail(&bytes, &KEY, last ^ xor).is_err(), "a block elsewhere");
+    let stale = SegmentKey { salt: flip(KEY.salt, xor), ..KEY };
+    assert!(RecordHeader::decode_tail(&bytes, &stale, last).is_err(), "an earlier use");
+    let from_end = 1 + index(choices.u16()) % ends.tail().len();
+    let at = ends.tail().len() - from_end;
+    // Other lengths would be other stretches under the CRC.
+    if !(8..10).contains(&at) && !(3..5).contains(&from_end) {
+        bytes[BLOCK_LEN - from_end] ^= choices.u8().max(1);
+        assert!(RecordHeader::decode_tail(&bytes, &KEY, last).is_err(), "byte {at} flipped");
+    }
+}
+
+/// A block that ends with these pieces.
+fn last_block(header: &[u8], magic: &[u8], ending: &[u8]) -> Vec<u8> {
+    let pieces = [header, magic, ending].concat();
+    let left_out = pieces.len().saturating_sub(BLOCK_LEN);
+    let zeros = vec![0; BLOCK_LEN.saturating_sub(pieces.len())];
+    [&zeros, &pieces[left_out..]].concat()
 }
 
 fn flip(mut bytes: [u8; 16], xor: u32) -> [u8; 16] {
@@ -132,6 +173,27 @@ fn read(bytes: &[u8]) {
         }
         Err(Damage::Short | Damage::Magic | Damage::Checksum) => {}
     }
+}
+
+/// Reads a block as the last one of a record that ends at block [`BLOCK`].
+fn read_tail(bytes: &[u8]) {
+    let most = memory::for_reading(HEADER_BYTES_MAX);
+    if let Ok((block, header, crcs)) =
+        memory::within(most, || RecordHeader::decode_tail(bytes, &KEY, BLOCK))
+    {
+        let ends = header.ends(&crcs, &KEY, block);
+        assert!(bytes.ends_with(ends.tail()), "one spelling");
+        assert_eq!(block + header.blocks() - 1, BLOCK, "it leads elsewhere");
+    }
+}
+
+/// The input that is a tail with this header.
+#[cfg(test)]
+pub(super) fn tail_input(header: &RecordHeader, crcs: &[u32]) -> Vec<u8> {
+    let block = BLOCK + 1 - header.blocks();
+    let tail = header.ends(crcs, &KEY, block).tail().to_vec();
+    let (head, ending) = tail.split_at(tail.len() - 8);
+    [&[TAIL], &ending[4..], &head[8..]].concat()
 }
 
 /// The input that is this header, forged anew at each mutation.

@@ -154,6 +154,8 @@ fn records() -> Seeds {
         ("written", (0..=255).map(|byte| if byte == 0 { 0 } else { byte }).collect()),
         ("simplest", vec![0]),
         ("as-it-is", [&[2], &sample.encode(&[7], &KEY, 77)[..]].concat()),
+        ("tail", record::tail_input(&sample, &[7])),
+        ("tail-as-it-is", [&[2], sample.ends(&[7], &KEY, 77).tail()].concat()),
     ])
 }
 

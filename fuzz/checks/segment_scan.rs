@@ -1,9 +1,9 @@
 //! The scan of a segment that was open when the machine stopped: a writer's records, then damage.
 //!
-//! Asserts against what the check knows it wrote: no header is found that was not written for its
-//! block, however a payload looks; every record whose header is whole is found, whatever lies
-//! before it; what was acknowledged counts; what a power cut tore does not; and scanning twice says
-//! the same.
+//! Asserts against what the check knows it wrote: no header or tail is found that was not written
+//! for its block, however a payload looks; every record of which header or tail is whole is found,
+//! whatever lies before it; what was acknowledged counts; what a power cut tore does not; and
+//! scanning twice says the same.
 //!
 //! The damage never takes its bytes from the input: a fuzzer sees both sides of a comparison and
 //! would put in the right CRC, which nobody can who does not know the salt.
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use super::choices::Choices;
 use super::{BLOCK_LEN, KEY, index, put};
 use crate::format::footer::Footer;
-use crate::format::record::{RecordHeader, chunk_crcs};
+use crate::format::record::{RecordEnds, RecordHeader, chunk_crcs};
 use crate::format::{BLOCK_BYTES, SegmentKey};
 use crate::log::{Known, Scan, scan};
 use crate::types::{CameraId, ClassId, ClipId, SegmentId, Timestamp};
@@ -41,8 +41,10 @@ pub fn check(data: &[u8]) {
     // Opening wipes what does not count and puts on record how far it was durable.
     let mut wiped = image.clone();
     for torn in &found.torn {
-        let start = index(torn.block) * BLOCK_LEN;
-        wiped.bytes[start..start + BLOCK_LEN].fill(0);
+        for block in [torn.block, torn.last_block] {
+            let start = index(block) * BLOCK_LEN;
+            wiped.bytes[start..start + BLOCK_LEN].fill(0);
+        }
     }
     let durable_bytes = u64::from(first.witnessed()) * BLOCK_BYTES;
     let second = Model { image: &wiped, known: Known { durable_bytes, ..known }, ..first };
@@ -55,19 +57,30 @@ pub fn check(data: &[u8]) {
 struct Placed {
     block: u32,
     header: RecordHeader,
-    head: Vec<u8>,
+    ends: RecordEnds,
     payload: Vec<u8>,
 }
 
 impl Placed {
     fn head_range(&self) -> Range<usize> {
         let start = index(self.block) * BLOCK_LEN;
-        start..start + self.head.len()
+        start..start + self.ends.head().len()
     }
 
     fn payload_range(&self) -> Range<usize> {
         let start = self.head_range().end;
         start..start + self.payload.len()
+    }
+
+    fn tail_range(&self) -> Range<usize> {
+        let end = index(self.end()) * BLOCK_LEN;
+        end - self.ends.tail().len()..end
+    }
+
+    /// The block that `range` is in.
+    fn block_around(range: &Range<usize>) -> Range<usize> {
+        let start = range.start / BLOCK_LEN * BLOCK_LEN;
+        start..start + BLOCK_LEN
     }
 
     fn end(&self) -> u32 {
@@ -145,11 +158,12 @@ impl Writer {
             return;
         }
         let payload = payload(&header, usize::from(payload_bytes), how, block);
-        let head = header.encode(&chunk_crcs(&payload), &KEY, block);
+        let ends = header.ends(&chunk_crcs(&payload), &KEY, block);
         self.clips.insert(clip, (sequence + 1, clip_offset + u64::from(payload_bytes), block));
-        let placed = Placed { block, header, head, payload };
-        put(&mut self.image.bytes, placed.head_range().start, &placed.head);
+        let placed = Placed { block, header, ends, payload };
+        put(&mut self.image.bytes, placed.head_range().start, placed.ends.head());
         put(&mut self.image.bytes, placed.payload_range().start, &placed.payload);
+        put(&mut self.image.bytes, placed.tail_range().start, placed.ends.tail());
         self.next_block = placed.end();
         self.placed.push(placed);
     }
@@ -163,7 +177,9 @@ impl Writer {
         }
         let header = RecordHeader { payload_bytes: 0, durable_block: block, ..last.header.clone() };
         let old = forged(&header, choices.u8(), block);
-        put(&mut self.image.bytes, index(block) * BLOCK_LEN, &old);
+        let end = index(block + 1) * BLOCK_LEN;
+        put(&mut self.image.bytes, index(block) * BLOCK_LEN, old.head());
+        put(&mut self.image.bytes, end - old.tail().len(), old.tail());
         self.next_block += 1;
     }
 
@@ -183,13 +199,15 @@ impl Writer {
 /// what a camera could send that knows everything but the salt, or read a record of elsewhere.
 fn payload(header: &RecordHeader, len: usize, how: u8, block: u32) -> Vec<u8> {
     let mut bytes = junk(u64::from(how), len);
-    let header_bytes = header.header_bytes() + if len == 0 { 0 } else { 4 };
+    let header_bytes = header.header_bytes();
     if how & 2 != 0 {
         let mut at = BLOCK_LEN - header_bytes.min(BLOCK_LEN);
         let mut inner = block + 1;
         while at < len {
             let forged_header = RecordHeader { durable_block: inner, ..header.clone() };
-            put(&mut bytes, at, &forged(&forged_header, how, inner));
+            let ends = forged(&forged_header, how, inner);
+            put(&mut bytes, at - ends.tail().len(), ends.tail());
+            put(&mut bytes, at, ends.head());
             (at, inner) = (at + BLOCK_LEN, inner + 1);
         }
     }
@@ -197,7 +215,7 @@ fn payload(header: &RecordHeader, len: usize, how: u8, block: u32) -> Vec<u8> {
 }
 
 /// A header that is right but for the salt, the segment, the store or the block.
-fn forged(header: &RecordHeader, how: u8, block: u32) -> Vec<u8> {
+fn forged(header: &RecordHeader, how: u8, block: u32) -> RecordEnds {
     let crcs = vec![0; header.payload_bytes.div_ceil(65_536).try_into().unwrap()];
     let (key, at) = match how >> 2 & 3 {
         0 => (SegmentKey { salt: [how; 16], ..KEY }, block),
@@ -206,7 +224,7 @@ fn forged(header: &RecordHeader, how: u8, block: u32) -> Vec<u8> {
         // Of a block that no stray write can bring it to: there it would be right.
         _ => (KEY, block + BLOCKS_MAX),
     };
-    header.encode(&crcs, &key, at)
+    header.ends(&crcs, &key, at)
 }
 
 fn junk(seed: u64, len: usize) -> Vec<u8> {
@@ -278,14 +296,22 @@ impl<'a> Model<'a> {
         scan(self.image, &KEY, len, self.known).unwrap()
     }
 
-    /// Records whose headers can be read; a block is read as a whole or not at all.
+    /// Records of which header or tail can be read.
     fn found(&self) -> impl Iterator<Item = &'a Placed> {
-        let image = self.image;
-        self.placed.iter().filter(move |placed| {
-            let start = placed.head_range().start;
-            image.is_readable(&(start..start + BLOCK_LEN))
-                && image.has(&placed.head_range(), &placed.head)
-        })
+        self.placed.iter().filter(|placed| self.has_head(placed) || self.has_tail(placed))
+    }
+
+    fn has_head(&self, placed: &Placed) -> bool {
+        self.can_read(&placed.head_range(), placed.ends.head())
+    }
+
+    fn has_tail(&self, placed: &Placed) -> bool {
+        self.can_read(&placed.tail_range(), placed.ends.tail())
+    }
+
+    /// Whether a scan reads `bytes` in `range`; a block is read as a whole or not at all.
+    fn can_read(&self, range: &Range<usize>, bytes: &[u8]) -> bool {
+        self.image.is_readable(&Placed::block_around(range)) && self.image.has(range, bytes)
     }
 
     /// The block below which everything was acknowledged, as far as can still be told.
@@ -294,8 +320,13 @@ impl<'a> Model<'a> {
         by_records.max(u32::try_from(self.known.durable_bytes / BLOCK_BYTES).unwrap())
     }
 
+    /// Whether a scan takes it although it was not acknowledged. A record without a payload whose
+    /// header is gone may be a torn write.
     fn is_whole(&self, placed: &Placed) -> bool {
-        self.image.has(&placed.payload_range(), &placed.payload)
+        self.image.is_readable(&(placed.head_range().start..placed.tail_range().end))
+            && self.image.has(&placed.payload_range(), &placed.payload)
+            && self.has_tail(placed)
+            && (self.has_head(placed) || !placed.payload.is_empty())
     }
 
     fn check(&self, scan: &Scan) {
@@ -307,6 +338,8 @@ impl<'a> Model<'a> {
         let found: BTreeSet<u32> = self.found().map(|found| found.block).collect();
         let all: BTreeSet<u32> = counted.union(&torn).copied().collect();
         assert_eq!(all, found, "other records are found than were written and are readable");
+        let by_tail = self.found().filter(|p| counts_in(p, &counted) && !self.has_head(p));
+        assert_eq!(scan.mended.len(), by_tail.count(), "damaged headers are told");
         self.check_each(&counted);
         self.check_end(scan, &counted);
     }

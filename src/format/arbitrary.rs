@@ -10,7 +10,7 @@ use super::SegmentKey;
 use super::entry::{Decision, Entry, ExpiryReason, HoldPlaced, LedgerHeader};
 use super::footer::{Footer, Part, RecordRef};
 use super::partition::{self, Link, PagePart, Row};
-use super::record::{RECORD_PAYLOAD_BYTES_MAX, RecordHeader, chunk_count};
+use super::record::{RECORD_PAYLOAD_BYTES_MAX, RecordHeader, blocks, chunk_count};
 use super::segment::{SegmentHeader, Trailer};
 use super::slot::StoreSlot;
 use crate::types::{CameraId, ClassId, ClipId, HoldId, SegmentId, Timestamp, Window};
@@ -458,7 +458,7 @@ fn footer_of((cameras, draws): (Vec<CameraId>, Vec<(PartDraw, [u8; 32])>)) -> Fo
                 clip_offset: next,
             });
             next += u64::from(payload_bytes);
-            block += (header_bytes + payload_bytes).div_ceil(4096);
+            block += blocks(header_bytes, payload_bytes);
         }
         footer.parts.push(Part {
             clip,

@@ -23,7 +23,7 @@ use super::{BLOCK_BYTES, Damage, VERSION};
 use crate::barrier::Barrier;
 
 /// A block's length, for slices.
-pub(super) const BLOCK_LEN: usize = 4096;
+pub(crate) const BLOCK_LEN: usize = 4096;
 const _: () = assert!(BLOCK_BYTES == 4096 && BLOCK_LEN == 4096);
 
 /// What tells the blocks apart.

@@ -330,9 +330,7 @@ impl Footer {
         if to_usize(record.payload_bytes) > RECORD_PAYLOAD_BYTES_MAX {
             return Err(Damage::Field("payload_bytes"));
         }
-        let end = u64::from(record.block) * BLOCK_BYTES
-            + u64::from(record.header_bytes)
-            + u64::from(record.payload_bytes);
+        let end = u64::from(record.end_block()) * BLOCK_BYTES;
         if record.block == 0 || end > SEGMENT_BYTES_MAX {
             return Err(Damage::Field("block"));
         }
@@ -447,9 +445,7 @@ impl Part {
 impl RecordRef {
     /// The block behind it.
     pub(crate) fn end_block(&self) -> u32 {
-        let bytes = u64::from(self.header_bytes) + u64::from(self.payload_bytes);
-        let blocks = u32::try_from(bytes.div_ceil(BLOCK_BYTES)).unwrap_or(u32::MAX);
-        self.block.saturating_add(blocks)
+        self.block.saturating_add(record::blocks(self.header_bytes, self.payload_bytes))
     }
 
     fn put(&self, out: &mut Writer) {

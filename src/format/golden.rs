@@ -11,6 +11,7 @@ use super::arbitrary::{
     KEY, LAST_BLOCK, STORE, sample_entries, sample_footer, sample_ledger_header, sample_partition,
     sample_partition_bytes, sample_record, sample_segment_header, sample_slot, sample_trailer,
 };
+use super::block::BLOCK_LEN;
 use super::entry::{Entry, LedgerHeader};
 use super::footer::Footer;
 use super::merkle;
@@ -59,6 +60,16 @@ fn record_header_of_v1_is_read() {
     let (header, crcs) = RecordHeader::decode(&bytes, &KEY, 9).unwrap();
     assert_eq!((&header, &crcs), (&sample_record(), &vec![0xc0]));
     assert_eq!(header.encode(&crcs, &KEY, 9), bytes);
+}
+
+#[test]
+fn record_tail_of_v1_is_read() {
+    let ends = sample_record().ends(&[0xc0], &KEY, 9);
+    let bytes = golden("record-tail.bin", ends.tail());
+    let block = [vec![0; BLOCK_LEN - bytes.len()], bytes.clone()].concat();
+    let (first, header, crcs) = RecordHeader::decode_tail(&block, &KEY, 9).unwrap();
+    assert_eq!((first, &header, &crcs), (9, &sample_record(), &vec![0xc0]));
+    assert_eq!(header.ends(&crcs, &KEY, 9).tail(), bytes);
 }
 
 #[test]
@@ -182,6 +193,7 @@ fn examples_in_the_document_are_real_bytes() {
         ("store-slot", sample_slot().encode()),
         ("segment-header", sample_segment_header().encode()),
         ("record-header", sample_record().encode(&[0xc0], &KEY, 9)),
+        ("record-tail", sample_record().ends(&[0xc0], &KEY, 9).tail().to_vec()),
         ("footer", sample_footer().encode(&KEY)),
         ("trailer", sample_trailer().encode(&KEY, LAST_BLOCK)),
         ("partition-page", sample_partition_bytes()[2 * 4096..].to_vec()),
@@ -201,5 +213,5 @@ fn examples_in_the_document_are_real_bytes() {
             assert_eq!(document[start..end], hex(&bytes), "{name}");
         }
     }
-    assert_eq!(document.matches("```hex ").count(), 8, "every example is checked");
+    assert_eq!(document.matches("```hex ").count(), 9, "every example is checked");
 }

@@ -26,6 +26,8 @@ pub(crate) mod slot;
 
 use std::fmt;
 
+pub(crate) use block::BLOCK_LEN;
+
 use crate::barrier::Barrier;
 use crate::types::SegmentId;
 

@@ -68,6 +68,19 @@ fn no_flipped_bit_or_cut_passes_in_a_record_header() {
 }
 
 #[test]
+fn no_flipped_bit_passes_in_a_record_tail() {
+    let record = sample_record();
+    let ends = record.ends(&crcs(&record), &KEY, 9);
+    let mut block = [&vec![0; 4096 - ends.tail().len()], ends.tail()].concat();
+    assert!(RecordHeader::decode_tail(&block, &KEY, 9).is_ok());
+    for bit in (4096 - ends.tail().len()) * 8..4096 * 8 {
+        block[bit / 8] ^= 1 << (bit % 8);
+        assert!(RecordHeader::decode_tail(&block, &KEY, 9).is_err(), "bit {bit} flipped");
+        block[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
 fn no_flipped_bit_or_cut_passes_in_a_footer() {
     // The footer's own CRC is in the trailer; `decode` answers for the rest.
     let trailer = sample_trailer();
@@ -124,6 +137,11 @@ proptest! {
         bytes.extend(payload);
         let decoded = RecordHeader::decode(&bytes, &key, LAST_BLOCK);
         prop_assert_eq!(decoded, Ok((record.clone(), crcs(&record))));
+        let ends = record.ends(&crcs(&record), &key, LAST_BLOCK);
+        let block = [&vec![0; 4096 - ends.tail().len()], ends.tail()].concat();
+        let last = LAST_BLOCK + record.blocks() - 1;
+        let decoded = RecordHeader::decode_tail(&block, &key, last);
+        prop_assert_eq!(decoded, Ok((LAST_BLOCK, record.clone(), crcs(&record))));
     }
 
     #[test]
@@ -199,6 +217,9 @@ proptest! {
         prop_assert!(SegmentHeader::decode(&bytes).is_err());
         prop_assert!(Trailer::decode(&bytes, &KEY, 1).is_err());
         prop_assert!(RecordHeader::decode(&bytes, &KEY, 1).is_err());
+        let ended = [&bytes, &b"CLPT"[..], &bytes[..bytes.len().min(4)]].concat();
+        let block = &ended[ended.len().saturating_sub(4096)..];
+        prop_assert!(RecordHeader::decode_tail(block, &KEY, 1).is_err());
         prop_assert!(Footer::decode(&bytes, &KEY).is_err());
         prop_assert!(LedgerHeader::decode(&bytes).is_err());
         prop_assert!(Entry::decode(&bytes, &STORE).is_err());

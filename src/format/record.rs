@@ -1,10 +1,10 @@
 //! A record: one fragment of one clip.
 //!
 //! ```text
-//!  block b                                                       block b + blocks()
-//! +--------+-----------+---------+-----------+------------ ... ---------+-------+
-//! | fields | camera id | to 8: 0 | chunk crcs|        payload           | zeros |
-//! +--------+-----------+---------+-----------+------------ ... ---------+-------+
+//!  block b                                                         block b + blocks()
+//! +--------+-----------+---------+-----------+-------- ... -------+-------+-----------+
+//! | fields | camera id | to 8: 0 | chunk crcs|      payload       | zeros | tail      |
+//! +--------+-----------+---------+-----------+-------- ... -------+-------+-----------+
 //!  0        120                               header_bytes
 //!
 //!  0    4    8  10 11 12 14 15 16   20   24   28   32     40     48     56     64
@@ -44,19 +44,35 @@
 //! |    120 |    c | camera             | the camera id, then zeros to a multiple of 8          |
 //! |        |   4n | `chunk_crcs`       | plain CRC32 of each 64 KiB of payload                 |
 //!
+//! A record ends with its header once more, so that no flipped bit and no bad sector takes both:
+//!
+//! | offset | size | tail               | meaning                                               |
+//! |-------:|-----:|--------------------|-------------------------------------------------------|
+//! |      0 |    h | header             | the header above with its CRC table, byte for byte    |
+//! |      h |    4 | magic              | `CLPT`                                                |
+//! |    h+4 |    2 | `header_bytes`     | h                                                     |
+//! |    h+6 |    2 | blocks             | how many the whole record takes                       |
+//!
+//! The tail is the end of the record's last block, in the room that the payload leaves there, or in
+//! one more block. It has no CRC of its own: that of the header, salted with the block to which
+//! `blocks` leads back, says that it was written for this record and at this place.
+//!
 //! A fragment that needs several records is whole or not there: each but its last is continued,
 //! which says that it counts only with the clip's next record. The bytes of a clip that count end
 //! behind its last record that is not continued.
 //!
-//! A reader may skip the bytes between the payload and the next block; they prove nothing. It must
-//! reject another magic, a wrong CRC, another version, an unknown flag, nonzero reserved or padding
-//! bytes, a `header_bytes` that is not the sum of its pieces, an invalid camera id, a payload above
-//! 1 MiB, `first` at any sequence but 0 or with a clip offset or a previous record, `last` that is
+//! A reader may skip the bytes between the payload and the tail; they prove nothing. It may take
+//! the header from the tail when the first one is damaged, and only then; a tail that does not fit
+//! the header in it, in its length or its blocks, is none. Of a header it must reject another
+//! magic, a wrong CRC, another version, an unknown flag, nonzero reserved or padding bytes, a
+//! `header_bytes` that is not the sum of its pieces, an invalid camera id, a payload above 1 MiB,
+//! `first` at any sequence but 0 or with a clip offset or a previous record, `last` that is
 //! continued, an end before the start, a clip offset that overflows, and a previous block of 0 with
-//! a segment. A writer must zero the reserved bytes and the rest of the last block. Whoever follows
+//! a segment. A writer must zero the reserved bytes and those before the tail. Whoever follows
 //! `previous` must bound the walk: nothing here proves that it ends.
 
-use super::bytes::{Reader, Writer, to_usize};
+use super::block::BLOCK_LEN;
+use super::bytes::{Reader, Writer, to_u32, to_usize};
 use super::{BLOCK_BYTES, CHUNK_BYTES, Damage, SegmentKey};
 use crate::barrier::Barrier;
 use crate::types::{CAMERA_ID_BYTES_MAX, CameraId, ClassId, ClipId, SegmentId, Timestamp};
@@ -85,11 +101,24 @@ const CHUNKS_MAX: usize = RECORD_PAYLOAD_BYTES_MAX.div_ceil(CHUNK_BYTES);
 const PAYLOAD_MAX: u32 = 1 << 20;
 const CHUNK: u32 = 1 << 16;
 
+const TAIL_MAGIC: [u8; 4] = *b"CLPT";
+/// What the tail has behind the header.
+const ENDING_BYTES: usize = 8;
+static ZEROS: [u8; BLOCK_LEN] = [0; BLOCK_LEN];
+
 const _: () = assert!(PAYLOAD_MAX == 1_048_576 && RECORD_PAYLOAD_BYTES_MAX == 1_048_576);
 const _: () = assert!(CHUNK == 65_536 && CHUNK_BYTES == 65_536);
 const _: () = assert!(
     FIELDS_BYTES + CAMERA_ID_BYTES_MAX.next_multiple_of(CAMERA_UNIT_BYTES) + 4 * CHUNKS_MAX
         <= HEADER_BYTES_MAX
+);
+/// A header or a tail is torn as a whole or not at all, and header and tail find room in one block.
+const _: () = assert!(
+    FIELDS_BYTES
+        + CAMERA_ID_BYTES_MAX.next_multiple_of(CAMERA_UNIT_BYTES)
+        + 4 * CHUNKS_MAX
+        + ENDING_BYTES
+        <= 512
 );
 
 /// What stands before a record's payload.
@@ -136,9 +165,7 @@ impl RecordHeader {
 
     /// How many 4 KiB blocks the whole record takes.
     pub(crate) fn blocks(&self) -> u32 {
-        let bytes = u64::try_from(self.header_bytes()).unwrap_or(u64::MAX);
-        let bytes = bytes.saturating_add(u64::from(self.payload_bytes));
-        u32::try_from(bytes.div_ceil(BLOCK_BYTES)).unwrap_or(u32::MAX)
+        blocks(to_u32(self.header_bytes()), self.payload_bytes)
     }
 
     /// Header and CRC table; `chunk_crcs` are [`chunk_crcs`] of the payload.
@@ -185,6 +212,52 @@ impl RecordHeader {
         let crc = key.crc(block, &header.as_slice()[BODY_OFFSET..]);
         header.patch_u32(CRC_OFFSET, crc);
         header.finish()
+    }
+
+    /// What stands around the payload of this record; otherwise as [`RecordHeader::encode`].
+    pub(crate) fn ends(&self, chunk_crcs: &[u32], key: &SegmentKey, block: u32) -> RecordEnds {
+        let mut bytes = self.encode(chunk_crcs, key, block);
+        let header_bytes = bytes.len();
+        let blocks = self.blocks();
+        let mut ending = Writer::with_capacity(ENDING_BYTES);
+        ending.put_slice(&TAIL_MAGIC);
+        ending.put_u16(u16::try_from(header_bytes).expect("at most HEADER_BYTES_MAX"));
+        ending.put_u16(u16::try_from(blocks).expect("a payload of at most 1 MiB"));
+        bytes.extend_from_slice(ending.as_slice());
+        let padding_bytes = to_usize(blocks) * BLOCK_LEN
+            - header_bytes
+            - to_usize(self.payload_bytes)
+            - bytes.len();
+        RecordEnds { bytes, header_bytes, padding_bytes }
+    }
+
+    /// Reads the tail of the record that ends with block `last`; `bytes` are that block. Gives the
+    /// block at which the record begins, its header and its chunk CRCs.
+    pub(crate) fn decode_tail(
+        bytes: &[u8],
+        key: &SegmentKey,
+        last: u32,
+    ) -> Result<(u32, Self, Vec<u32>), Damage> {
+        let before_ending = BLOCK_LEN - ENDING_BYTES;
+        let mut ending = Reader::new(bytes.get(before_ending..BLOCK_LEN).ok_or(Damage::Short)?);
+        if ending.take_array()? != TAIL_MAGIC {
+            return Err(Damage::Magic);
+        }
+        let header_bytes = usize::from(ending.take_u16()?);
+        let blocks = u32::from(ending.take_u16()?);
+        // Neither is under a CRC: one that leads nowhere is damaged.
+        let start = before_ending.checked_sub(header_bytes).ok_or(Damage::Checksum)?;
+        let block = last.checked_sub(blocks.wrapping_sub(1)).ok_or(Damage::Checksum)?;
+        let header = bytes.get(start..before_ending).ok_or(Damage::Short)?;
+        let (header, crcs) = Self::decode(header, key, block).map_err(|damage| match damage {
+            // It does not end where the ending says.
+            Damage::Short => Damage::Checksum,
+            other => other,
+        })?;
+        if header.header_bytes() != header_bytes || header.blocks() != blocks {
+            return Err(Damage::Field("tail"));
+        }
+        Ok((block, header, crcs))
     }
 
     /// Reads what stands at block `block`: `bytes` begin there and hold at least the header
@@ -293,6 +366,39 @@ impl RecordHeader {
     }
 }
 
+/// What stands around the payload of a record.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordEnds {
+    /// The header and the tail's ending, which together are the tail.
+    bytes: Vec<u8>,
+    header_bytes: usize,
+    padding_bytes: usize,
+}
+
+impl RecordEnds {
+    /// What stands before the payload.
+    pub(crate) fn head(&self) -> &[u8] {
+        self.bytes.get(..self.header_bytes).unwrap_or_default()
+    }
+
+    /// The zeros between the payload and the tail.
+    pub(crate) fn padding(&self) -> &'static [u8] {
+        ZEROS.get(..self.padding_bytes).unwrap_or_default()
+    }
+
+    /// The end of the record.
+    pub(crate) fn tail(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// How many 4 KiB blocks a record with a header of `header_bytes` takes.
+pub(crate) fn blocks(header_bytes: u32, payload_bytes: u32) -> u32 {
+    let tail_bytes = u64::from(header_bytes) + u64::from(to_u32(ENDING_BYTES));
+    let bytes = u64::from(header_bytes) + u64::from(payload_bytes) + tail_bytes;
+    u32::try_from(bytes.div_ceil(BLOCK_BYTES)).unwrap_or(u32::MAX)
+}
+
 /// The flag byte of a record or a part.
 pub(super) const fn flags(first: bool, last: bool, continued: bool) -> u8 {
     (if first { FIRST } else { 0 })
@@ -336,7 +442,8 @@ mod tests {
     #[test]
     fn blocks_round_up() {
         let mut header = sample_record();
-        for (payload, blocks) in [(0, 1), (4096 - 132, 1), (4096 - 131, 2), (1 << 20, 257)] {
+        let most = 4096 - 132 - 140;
+        for (payload, blocks) in [(0, 1), (most, 1), (most + 1, 2), (4096, 2), (1 << 20, 257)] {
             // "yard" takes 8 bytes, the only chunk's CRC 4 more; 16 chunks in the last case.
             header.payload_bytes = payload;
             assert_eq!(header.blocks(), blocks, "{payload}");
@@ -350,6 +457,62 @@ mod tests {
         assert_eq!(RecordHeader::decode(&bytes, &KEY, 8), Err(Damage::Checksum));
         let stale = SegmentKey { salt: [0; 16], ..KEY };
         assert_eq!(RecordHeader::decode(&bytes, &stale, 9), Err(Damage::Checksum));
+    }
+
+    /// The last block of the sample record with a payload of `payload_bytes`, and its number.
+    fn last_block(payload_bytes: u32) -> (Vec<u8>, u32) {
+        let header = RecordHeader { payload_bytes, ..sample_record() };
+        let ends = header.ends(&vec![1; to_usize(chunk_count(payload_bytes))], &KEY, 9);
+        let payload = vec![7; to_usize(payload_bytes)];
+        let record = [ends.head(), &payload, ends.padding(), ends.tail()].concat();
+        assert_eq!(record.len(), to_usize(header.blocks()) * BLOCK_LEN);
+        (record[record.len() - BLOCK_LEN..].to_vec(), 9 + header.blocks() - 1)
+    }
+
+    #[test]
+    fn tail_leads_to_its_record() {
+        for payload in [0, 1, 1000, 3824, 3825, 4000, 5000, 70_000, 1 << 20] {
+            let (bytes, last) = last_block(payload);
+            let (block, header, crcs) = RecordHeader::decode_tail(&bytes, &KEY, last).unwrap();
+            let written = RecordHeader { payload_bytes: payload, ..sample_record() };
+            assert_eq!((block, header), (9, written));
+            assert_eq!(crcs.len(), to_usize(chunk_count(payload)));
+        }
+    }
+
+    #[test]
+    fn tail_is_valid_at_its_own_block_only() {
+        let (bytes, last) = last_block(70_000);
+        let decode = |key, last| RecordHeader::decode_tail(&bytes, key, last).unwrap_err();
+        assert_eq!(decode(&KEY, last + 1), Damage::Checksum);
+        assert_eq!(decode(&KEY, 3), Damage::Checksum, "it would begin before the file");
+        assert_eq!(decode(&SegmentKey { salt: [0; 16], ..KEY }, last), Damage::Checksum);
+    }
+
+    #[test]
+    fn tail_that_does_not_fit_its_header_is_none() {
+        let (bytes, last) = last_block(70_000);
+        let put = |offset: usize, value: u16| {
+            let mut bytes = bytes.clone();
+            bytes[offset..offset + 2].copy_from_slice(&value.to_le_bytes());
+            RecordHeader::decode_tail(&bytes, &KEY, last).map(|_| ())
+        };
+        assert_eq!(put(4092, 136), Ok(()));
+        for value in [0, 132, 135, 137, 140, 4088, 4089, u16::MAX] {
+            assert!(put(4092, value).is_err(), "{value} bytes");
+        }
+        assert_eq!(put(4094, 18), Ok(()));
+        for value in [0, 1, 17, 19, 27, u16::MAX] {
+            assert_eq!(put(4094, value), Err(Damage::Checksum), "{value} blocks");
+        }
+        // A right CRC, and another number of blocks than the header has.
+        let header = RecordHeader { durable_block: 0, ..sample_record() };
+        let mut forged = vec![0; BLOCK_LEN];
+        let mut ends = header.ends(&[1], &KEY, 9).tail().to_vec();
+        let at = ends.len() - 2;
+        ends[at..].copy_from_slice(&2_u16.to_le_bytes());
+        forged[BLOCK_LEN - ends.len()..].copy_from_slice(&ends);
+        assert_eq!(RecordHeader::decode_tail(&forged, &KEY, 10), Err(Damage::Field("tail")));
     }
 
     /// What `decode` says of the sample record with `bytes` put at `offset` and a right CRC.

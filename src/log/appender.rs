@@ -16,7 +16,7 @@ use super::{Segment, seal_segment};
 use crate::barrier::Barrier;
 use crate::format::BLOCK_BYTES;
 use crate::format::footer::Footer;
-use crate::format::record::RecordHeader;
+use crate::format::record::{RecordEnds, RecordHeader};
 use crate::format::segment::Trailer;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
@@ -24,8 +24,6 @@ use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentI
 /// A submitter that would exceed this many waiting payload bytes commits before it goes on: memory
 /// stays bounded whatever the number of cameras.
 const GROUP_BYTES_MAX: usize = 32 << 20;
-/// A run of zeros for padding records to whole blocks.
-static ZEROS: [u8; 4096] = [0; 4096];
 
 /// What the appender needs of the store around it.
 pub(crate) trait Host: Send + Sync {
@@ -121,10 +119,10 @@ struct OpenSegment {
     created: Timestamp,
 }
 
-/// A record with its place and header bytes, not yet written.
+/// A record with its place and what stands around its payload, not yet written.
 struct Placed {
     block: u32,
-    head: Vec<u8>,
+    ends: RecordEnds,
     header: RecordHeader,
 }
 
@@ -423,13 +421,13 @@ impl Leader<'_> {
         header.durable_block = open.durable_block;
         open.next_block = block.saturating_add(header.blocks());
         place.placed = Some(Place { clip: header.clip, segment: open.segment.id, block });
-        let head = header.encode(&submission.chunk_crcs, &open.segment.header.key, block);
-        Ok(Placed { block, head, header })
+        let ends = header.ends(&submission.chunk_crcs, &open.segment.header.key, block);
+        Ok(Placed { block, ends, header })
     }
 
     /// Writes the placed records in one go, syncs, and publishes them.
     ///
-    /// 1. One vectored write of headers, payloads and padding. A crash here leaves records that
+    /// 1. One vectored write of headers, payloads and tails. A crash here leaves records that
     ///    nobody was promised; the scan takes the whole ones.
     /// 2. `fdatasync`. After it the records survive power loss.
     /// 3. Draft and index learn of them; only now can a reader find them.
@@ -440,10 +438,10 @@ impl Leader<'_> {
         }
         let segment = Arc::clone(&open.segment);
         let start = placed.first().map_or(0, |first| u64::from(first.block) * BLOCK_BYTES);
-        let mut bufs: Vec<&[u8]> = Vec::with_capacity(placed.len() * 3);
+        let mut bufs: Vec<&[u8]> = Vec::with_capacity(placed.len() * 4);
         for (record, submission) in placed.iter().zip(submissions) {
-            let len = record.head.len() + submission.payload.len();
-            bufs.extend([record.head.as_slice(), &submission.payload, padding(len)]);
+            let ends = &record.ends;
+            bufs.extend([ends.head(), &submission.payload, ends.padding(), ends.tail()]);
         }
         let fail = |error| Error::io("write segment", &segment.path, error).at_offset(start);
         // What is synced next need not be in the page cache; what is not must not wait for the disk.
@@ -544,12 +542,6 @@ fn waiting_bytes(header: &RecordHeader) -> u64 {
     let chunks = crate::format::record::chunk_count(header.payload_bytes);
     let one = Footer::encoded_bytes(1, 1, 0, 1, header.camera.as_str().len());
     one.min(BLOCK_BYTES).saturating_add(u64::from(chunks) * 4)
-}
-
-/// Zeros up to the end of the block in which `len` bytes end.
-fn padding(len: usize) -> &'static [u8] {
-    let pad = len.next_multiple_of(ZEROS.len()) - len;
-    ZEROS.get(..pad).unwrap_or_default()
 }
 
 /// Puts durable records into the draft and their clips' slots.

@@ -77,9 +77,8 @@ impl Draft {
         }
     }
 
-    /// Takes the unfinished fragment at the end of `clip` off again; answers where its records
-    /// stand.
-    pub(crate) fn cut_continued(&mut self, clip: ClipId) -> Vec<u32> {
+    /// Takes the unfinished fragment at the end of `clip` off again; answers its records.
+    pub(crate) fn cut_continued(&mut self, clip: ClipId) -> Vec<RecordRef> {
         let Some((camera, start)) = self.by_clip.get(&clip).cloned() else { return Vec::new() };
         let key = (camera, start, clip);
         let Some(draft) = self.parts.get_mut(&key).filter(|draft| draft.part.continued) else {
@@ -97,7 +96,7 @@ impl Draft {
         }
         let received = self.parts.values().map(|draft| draft.part.received);
         self.newest_received = received.max().unwrap_or_default();
-        cut.iter().map(|record| record.block).collect()
+        cut
     }
 
     fn forget_part_of(&mut self, camera: &CameraId) {

@@ -1,6 +1,7 @@
 //! The scan of a segment that was open when the machine stopped.
 //!
-//! Finds every record by its salted header, also behind damage, and decides which of them count.
+//! Finds every record by its salted header, or by the copy of that in its tail, also behind damage,
+//! and decides which of them count.
 //! Reads only; what must be wiped before the segment is written to again is listed, not done.
 
 use std::collections::BTreeSet;
@@ -8,8 +9,9 @@ use std::io;
 
 use super::Draft;
 use crate::barrier::Barrier;
+use crate::format::footer::RecordRef;
 use crate::format::record::{HEADER_BYTES_MAX, RecordHeader};
-use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey};
+use crate::format::{BLOCK_BYTES, BLOCK_LEN, CHUNK_BYTES, SegmentKey};
 use crate::types::{ClipId, Error};
 use crate::vfs::VfsFile;
 
@@ -38,13 +40,18 @@ pub(crate) struct Scan {
     /// The records that do not count: to be wiped before writing goes on, so that a later scan
     /// cannot find them.
     pub(crate) torn: Vec<Torn>,
+    /// What was lost.
     pub(crate) problems: Vec<Error>,
+    /// Damage that took nothing: headers that were read from tails.
+    pub(crate) mended: Vec<Error>,
 }
 
 /// A record that does not count.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Torn {
     pub(crate) block: u32,
+    /// Its last block, which has its tail.
+    pub(crate) last_block: u32,
     pub(crate) clip: ClipId,
 }
 
@@ -52,6 +59,14 @@ struct Found {
     block: u32,
     header: RecordHeader,
     chunk_crcs: Vec<u32>,
+    /// Its header is damaged: this is the copy in its tail.
+    by_tail: bool,
+}
+
+impl Found {
+    fn end_block(&self) -> u32 {
+        self.block.saturating_add(self.header.blocks().max(1))
+    }
 }
 
 /// Scans `len` bytes of a segment.
@@ -59,8 +74,8 @@ struct Found {
 /// Which records count: a record carries the position up to which the segment was durable when it
 /// was made, and the ledger may know of a higher one. Whatever lies below the highest such position
 /// was acknowledged, so a bad payload there is damage: the record counts, and reading it gives an
-/// error. Above it, a bad payload is a write that the power cut tore: the record does not count,
-/// nor does what its clip has behind it.
+/// error. Above it, a bad payload or tail is a write that the power cut tore: the record does not
+/// count, nor does what its clip has behind it.
 ///
 /// # Errors
 ///
@@ -88,6 +103,7 @@ pub(crate) fn scan(
         },
         torn: Vec::new(),
         problems: Vec::new(),
+        mended: Vec::new(),
     };
     let mut cut = BTreeSet::new();
     for record in found {
@@ -95,15 +111,19 @@ pub(crate) fn scan(
         scan.note_damage(record.block.min(witnessed));
         let offset = u64::from(record.block) * BLOCK_BYTES;
         let is_gap = !acknowledged && follows_a_gap(&record.header, key, &scan);
-        let torn = !acknowledged && !payload_is_whole(file, &record);
+        let torn = !acknowledged && !is_whole(file, key, &record);
         if offset >= limit || torn || is_gap || cut.contains(&record.header.clip) {
-            cut.insert(record.header.clip);
-            scan.torn.push(Torn { block: record.block, clip: record.header.clip });
+            let (block, clip) = (record.block, record.header.clip);
+            cut.insert(clip);
+            scan.torn.push(Torn { block, last_block: record.end_block() - 1, clip });
             continue;
         }
-        let end = record.block.saturating_add(record.header.blocks());
+        if record.by_tail {
+            let message = "scan segment: a record's header is damaged, read its copy in the tail";
+            scan.mended.push(Error::corrupt(message).at_offset(offset));
+        }
         scan.draft.add(&record.header, &record.chunk_crcs, record.block);
-        scan.end_block = scan.end_block.max(end);
+        scan.end_block = scan.end_block.max(record.end_block());
     }
     // What was acknowledged behind the last record that was found is not written over.
     scan.note_damage(scan.witnessed_block);
@@ -111,10 +131,14 @@ pub(crate) fn scan(
 }
 
 impl Scan {
-    /// Takes the records of `clip` at `blocks` off again: the draft, which ends at `end_block`, no
-    /// longer has them.
-    pub(crate) fn cut(&mut self, clip: ClipId, blocks: &[u32], end_block: u32) {
-        self.torn.extend(blocks.iter().map(|block| Torn { block: *block, clip }));
+    /// Takes these records of `clip` off again: the draft, which ends at `end_block`, no longer has
+    /// them.
+    pub(crate) fn cut(&mut self, clip: ClipId, records: &[RecordRef], end_block: u32) {
+        self.torn.extend(records.iter().map(|record| Torn {
+            block: record.block,
+            last_block: record.end_block() - 1,
+            clip,
+        }));
         self.end_block = end_block.max(self.witnessed_block);
     }
 
@@ -148,39 +172,63 @@ fn follows_a_gap(header: &RecordHeader, key: &SegmentKey, scan: &Scan) -> bool {
     }
 }
 
-/// Every valid record header up to `end`, in block order.
+/// Every record up to `end` of which header or tail is valid, in block order.
 fn find_records(file: &dyn VfsFile, key: &SegmentKey, end: u64) -> io::Result<Vec<Found>> {
-    let mut found = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     let mut reader = Ahead::new(file, end);
     let mut block = 1_u32;
+    // Everything below belongs to a record that was found: no other begins there.
+    let mut taken = 1_u32;
     while u64::from(block) * BLOCK_BYTES < end {
-        let offset = u64::from(block) * BLOCK_BYTES;
-        let decoded = RecordHeader::decode(reader.header_at(offset)?, key, block).ok();
-        let fits = decoded.filter(|(header, _)| {
-            offset.saturating_add(u64::from(header.blocks()) * BLOCK_BYTES) <= end
-        });
-        let Some((header, chunk_crcs)) = fits else {
-            block = block.saturating_add(1);
-            continue;
-        };
-        let next = block.saturating_add(header.blocks().max(1));
-        found.push(Found { block, header, chunk_crcs });
-        block = next;
+        let bytes = reader.header_at(u64::from(block) * BLOCK_BYTES)?;
+        match record_at(bytes, key, block, end).or_else(|| ending_at(bytes, key, block, taken)) {
+            Some(record) => {
+                block = record.end_block();
+                taken = block;
+                found.push(record);
+            }
+            None => block = block.saturating_add(1),
+        }
     }
     Ok(found)
 }
 
-/// Whether every chunk of the record's payload matches its CRC.
-fn payload_is_whole(file: &dyn VfsFile, record: &Found) -> bool {
-    let Ok(header_bytes) = u64::try_from(record.header.header_bytes()) else { return false };
-    let Ok(len) = usize::try_from(record.header.payload_bytes) else { return false };
-    let mut payload = vec![0; len];
-    let offset = u64::from(record.block) * BLOCK_BYTES + header_bytes;
-    if file.read_at(offset, &mut payload).is_err() {
+/// The record that begins at `block`, where `bytes` are, and fits below `end`.
+fn record_at(bytes: &[u8], key: &SegmentKey, block: u32, end: u64) -> Option<Found> {
+    let (header, chunk_crcs) = RecordHeader::decode(bytes, key, block).ok()?;
+    let record = Found { block, header, chunk_crcs, by_tail: false };
+    (u64::from(record.end_block()) * BLOCK_BYTES <= end).then_some(record)
+}
+
+/// The record that ends with `block`, where `bytes` are, and begins at `from` or behind it.
+fn ending_at(bytes: &[u8], key: &SegmentKey, block: u32, from: u32) -> Option<Found> {
+    let (block, header, chunk_crcs) = RecordHeader::decode_tail(bytes, key, block).ok()?;
+    (block >= from).then_some(Found { block, header, chunk_crcs, by_tail: true })
+}
+
+/// Whether all of the record reached the disk: every chunk of its payload, and both its ends. A
+/// header that is damaged all the same, although the rest is there, is no torn write: it shares its
+/// sector with the beginning of the payload, if there is one.
+fn is_whole(file: &dyn VfsFile, key: &SegmentKey, record: &Found) -> bool {
+    let header_bytes = record.header.header_bytes();
+    let (Ok(blocks), Ok(payload_bytes)) =
+        (usize::try_from(record.header.blocks()), usize::try_from(record.header.payload_bytes))
+    else {
+        return false;
+    };
+    let mut bytes = vec![0; blocks * BLOCK_LEN];
+    if file.read_at(u64::from(record.block) * BLOCK_BYTES, &mut bytes).is_err() {
         return false;
     }
+    let payload = bytes.get(header_bytes..header_bytes + payload_bytes).unwrap_or_default();
     let crcs = payload.chunks(CHUNK_BYTES).map(crc32fast::hash);
+    let last_block = bytes.get(bytes.len() - BLOCK_LEN..).unwrap_or_default();
+    let tail = RecordHeader::decode_tail(last_block, key, record.end_block() - 1);
+    let has_tail =
+        tail.is_ok_and(|(block, header, _)| (block, &header) == (record.block, &record.header));
     Barrier::ScannedChunkCrc.test(crcs.eq(record.chunk_crcs.iter().copied()))
+        && has_tail
+        && !(record.by_tail && payload.is_empty())
 }
 
 /// Reads headers through a large buffer, because most of a scan steps block by block over space

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::barrier::Barrier;
 use crate::format::footer::{Footer, RecordRef};
+use crate::format::record::RecordHeader;
 use crate::format::segment::{SegmentHeader, Trailer};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey, name};
 use crate::sync::{Mutex, RwLock};
@@ -124,7 +125,8 @@ impl Segment {
                 no_footer = footer.and_then(Result::err).map(|error| error.at(&path));
                 let mut found = scan(&*file, &header.key, len.min(header.segment_bytes), known)
                     .map_err(|error| Error::io("scan segment", &path, error))?;
-                problems.extend(found.problems.drain(..).map(|error| error.at(&path)));
+                problems.append(&mut found.problems);
+                found.mended = found.mended.into_iter().map(|error| error.at(&path)).collect();
                 found.draft.mark_beginnings(|clip| header.is_home_of(clip));
                 (State::Open(found.draft.clone()), Some(found))
             }
@@ -346,6 +348,27 @@ impl Segment {
     /// Its map, as long as somebody uses it.
     pub(super) fn live_mapping(&self) -> Weak<Mapping> {
         Weak::clone(&self.mapping.lock())
+    }
+
+    /// The header of a record as it stands before the payload, and as it stands in the tail; what
+    /// is damaged there is an error.
+    pub(crate) fn headers_of(&self, record: &RecordRef) -> [Result<RecordHeader>; 2] {
+        let key = &self.header.key;
+        let last = record.end_block().saturating_sub(1);
+        let at = |block: u32, decode: &dyn Fn(&[u8]) -> Option<RecordHeader>, message: &str| {
+            let offset = u64::from(block) * BLOCK_BYTES;
+            let header = read_block(&*self.file, offset).and_then(|bytes| decode(&bytes));
+            header.ok_or_else(|| Error::corrupt(message).at(&self.path).at_offset(offset))
+        };
+        let head = |bytes: &[u8]| Some(RecordHeader::decode(bytes, key, record.block).ok()?.0);
+        let tail = |bytes: &[u8]| {
+            let (block, header, _) = RecordHeader::decode_tail(bytes, key, last).ok()?;
+            (block == record.block).then_some(header)
+        };
+        [
+            at(record.block, &head, "read record: its header is damaged"),
+            at(last, &tail, "read record: its tail is damaged"),
+        ]
     }
 
     /// Chunk `index` of a record's payload, checked, by copying.

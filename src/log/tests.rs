@@ -94,9 +94,9 @@ impl Written {
             durable_block: self.durable_block,
         };
         let crcs = chunk_crcs(payload);
-        let head = header.encode(&crcs, &self.segment.header.key, block);
-        let offset = u64::from(block) * BLOCK_BYTES;
-        self.segment.file.write_at(offset, &[&head, payload]).unwrap();
+        let ends = header.ends(&crcs, &self.segment.header.key, block);
+        let record = [ends.head(), payload, ends.padding(), ends.tail()];
+        self.segment.file.write_at(u64::from(block) * BLOCK_BYTES, &record).unwrap();
         self.segment.with_draft(|draft| draft.add(&header, &crcs, block));
         self.next_block += header.blocks();
         block

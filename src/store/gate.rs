@@ -161,17 +161,17 @@ impl Inner {
 
 /// Erases the payloads of records, for good when it returns, and gives their blocks back.
 ///
-/// The headers stay. They say no more than the footer does, and a segment without a footer is
-/// scanned: there a record whose header is gone looks like damage to what was acknowledged. The
-/// header's block is written in place, and whatever a power cut leaves of that write, it leaves the
-/// header's bytes as they were.
+/// The headers stay, their copies go. They say no more than the footer does, and a segment without
+/// a footer is scanned: there a record of which no header is left looks like damage to what was
+/// acknowledged. The header's block is written in place, and whatever a power cut leaves of that
+/// write, it leaves the header's bytes as they were.
 fn erase(segment: &Segment, records: &[RecordRef]) -> Result<()> {
     let fail = |error| Error::io("erase clips", &segment.path, error);
     let zeros = [0; 4096];
     for record in records.iter().filter(|record| record.payload_bytes > 0) {
         let payload = u64::from(record.block) * BLOCK_BYTES + u64::from(record.header_bytes);
-        let end = payload + u64::from(record.payload_bytes);
-        let own_blocks = payload.next_multiple_of(BLOCK_BYTES)..end.next_multiple_of(BLOCK_BYTES);
+        let end = u64::from(record.end_block()) * BLOCK_BYTES;
+        let own_blocks = payload.next_multiple_of(BLOCK_BYTES)..end;
         let beside_header = usize::try_from(own_blocks.start - payload).unwrap_or(zeros.len());
         let beside_header = zeros.get(..beside_header).unwrap_or(&zeros);
         if !own_blocks.is_empty() {

@@ -231,6 +231,7 @@ impl Recovery<'_> {
         report: &mut OpenReport,
     ) -> Result<Option<Unsealed>> {
         let Opened { segment, scan, problems, no_footer } = opened;
+        report.problems.extend(scan.iter().flat_map(|scan| scan.mended.iter().cloned()));
         if !problems.is_empty() {
             unfinished.note_damaged(segment.id);
             self.inner.catalog.write().damaged.insert(segment.id);
@@ -569,14 +570,17 @@ fn is_out_of_files(error: &Error) -> bool {
     source.and_then(io::Error::raw_os_error).is_some_and(|code| CODES.contains(&code))
 }
 
-/// Overwrites the headers of records that do not count, so that they are never found again, and
-/// makes the others durable: a process that was killed may have left them in the page cache.
+/// Overwrites the ends of records that do not count, so that they are never found again, and makes
+/// the others durable: a process that was killed may have left them in the page cache.
 fn wipe_and_sync(segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
     let zeros = [0; 4096];
     let fail = |error| Error::io("wipe torn records", &segment.path, error);
     for torn in &scan.torn {
-        let offset = u64::from(torn.block) * BLOCK_BYTES;
-        segment.file.write_at(offset, &[&zeros]).map_err(fail)?;
+        let wipe = |block: u32| segment.file.write_at(u64::from(block) * BLOCK_BYTES, &[&zeros]);
+        wipe(torn.block).map_err(fail)?;
+        if torn.last_block != torn.block {
+            wipe(torn.last_block).map_err(fail)?;
+        }
     }
     Barrier::WipeSync.sync(|| segment.file.sync()).map_err(fail)
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crate::barrier::Barrier;
 use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision};
 use crate::format::footer::{Footer, RecordRef};
-use crate::format::record::{HEADER_BYTES_MAX, RecordHeader, chunk_count};
+use crate::format::record::{RecordHeader, chunk_count};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_UNIT_BYTES};
 use crate::log::{FoundPart, Known, PartRecords, Segment, seal_copy};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, Timestamp};
@@ -95,8 +95,7 @@ impl Inner {
                 continue;
             };
             for record in &part.records {
-                let bytes = u64::from(record.header_bytes) + u64::from(record.payload_bytes);
-                blocks += bytes.div_ceil(BLOCK_BYTES);
+                blocks += u64::from(record.end_block() - record.block);
                 records += 1;
                 chunks += usize::try_from(chunk_count(record.payload_bytes)).unwrap_or(0);
             }
@@ -288,14 +287,11 @@ impl Copier<'_> {
         let mut header = self.header();
         header.previous = *previous;
         header.durable_block = 0;
-        let head = header.encode(crcs, &to.header.key, block);
+        let ends = header.ends(crcs, &to.header.key, block);
         let chunks: Vec<Bytes> = (0..crcs.len()).map(|index| self.chunk(crcs, index)).collect();
-        let len = head.len() + chunks.iter().map(Bytes::len).sum::<usize>();
-        let block_bytes = usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX);
-        let padding = vec![0; len.next_multiple_of(block_bytes) - len];
-        let mut bufs: Vec<&[u8]> = vec![&head];
+        let mut bufs: Vec<&[u8]> = vec![ends.head()];
         bufs.extend(chunks.iter().map(|chunk| &chunk[..]));
-        bufs.push(&padding);
+        bufs.extend([ends.padding(), ends.tail()]);
         to.file
             .write_through(u64::from(block) * BLOCK_BYTES, &bufs)
             .map_err(|error| Error::io("write evidence segment", &to.path, error))?;
@@ -323,15 +319,11 @@ impl Copier<'_> {
         Bytes::from(left)
     }
 
-    /// The record's header as it was written, or, when that is damaged, from what the footer knows.
+    /// The record's header as it was written, or, when its copy is damaged too, from what the
+    /// footer knows.
     fn header(&self) -> RecordHeader {
-        let mut bytes = vec![0; HEADER_BYTES_MAX];
-        let offset = u64::from(self.record.block) * BLOCK_BYTES;
-        let read = self.source.file.read_at(offset, &mut bytes).ok();
-        let decoded = read.and_then(|()| {
-            RecordHeader::decode(&bytes, &self.source.header.key, self.record.block).ok()
-        });
-        decoded.map_or_else(|| self.header_from_footer(), |(header, _)| header)
+        let [head, tail] = self.source.headers_of(self.record);
+        head.or(tail).unwrap_or_else(|_| self.header_from_footer())
     }
 
     fn header_from_footer(&self) -> RecordHeader {

@@ -132,10 +132,7 @@ impl Inner {
         for found in segment.parts(&self.footers)? {
             let part = segment.part_of(&self.footers, found.part.clip)?;
             let last = part.and_then(|(_, part)| part.records.last().copied());
-            used = used.max(last.map_or(0, |record| {
-                let bytes = u64::from(record.header_bytes) + u64::from(record.payload_bytes);
-                u64::from(record.block) * BLOCK_BYTES + bytes.next_multiple_of(BLOCK_BYTES)
-            }));
+            used = used.max(last.map_or(0, |last| u64::from(last.end_block()) * BLOCK_BYTES));
         }
         Ok(used)
     }

@@ -116,12 +116,12 @@ impl Inner {
             let part = draft.part_of(clip).map(|(part, _)| part);
             (part, draft.cut_continued(clip), draft.part_of(clip).is_none(), draft.end_block())
         });
-        let Some((Some(part), blocks, emptied, end_block)) = cut else { return };
+        let Some((Some(part), records, emptied, end_block)) = cut else { return };
         if emptied {
             let mut catalog = self.catalog.write();
             catalog.timelines.remove(&part.camera, part.part.start, segment.id);
         }
-        found.scan.cut(clip, &blocks, end_block);
+        found.scan.cut(clip, &records, end_block);
     }
 
     /// Puts on record that `clips` were never stored whole. Where that fails they are gone until

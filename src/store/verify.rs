@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::barrier::Barrier;
-use crate::format::record::{HEADER_BYTES_MAX, RecordHeader};
 use crate::format::{BLOCK_BYTES, name};
 use crate::log::{FoundPart, Known, Segment};
 use crate::types::{ClassId, ClipId, Error, Result, SegmentId};
@@ -209,7 +208,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// Every record header of the clip's part.
+    /// Header and tail of every record of the clip's part.
     fn check_records(&mut self, segment: &Arc<Segment>, clip: ClipId) {
         let part = match segment.part_of(&self.inner.footers, clip) {
             Ok(Some((_, part))) => part,
@@ -217,19 +216,13 @@ impl Verifier<'_> {
             Err(error) => return self.fault_in(segment, Some(clip), error),
         };
         for record in &part.records {
-            let offset = u64::from(record.block) * BLOCK_BYTES;
-            let left = segment.header.segment_bytes.saturating_sub(offset);
-            let len = usize::try_from(left).unwrap_or(usize::MAX).min(HEADER_BYTES_MAX);
-            let mut head = vec![0; len];
-            let read = segment.file.read_at(offset, &mut head);
-            let decoded =
-                read.ok().map(|()| RecordHeader::decode(&head, &segment.header.key, record.block));
-            let whole = matches!(&decoded, Some(Ok((header, _))) if header.clip == clip);
-            if !Barrier::RecordAtVerifying.test(whole) {
-                let error = Error::corrupt(
-                    "verify: a record's header cannot be read; its footer has a copy",
-                );
-                self.fault_in(segment, Some(clip), error.at(&segment.path).at_offset(offset));
+            for header in segment.headers_of(record) {
+                let whole = header.as_ref().is_ok_and(|header| header.clip == clip);
+                if !Barrier::RecordAtVerifying.test(whole) {
+                    let of_another = || Error::corrupt("verify: a record is another clip's");
+                    let error = header.err().unwrap_or_else(|| of_another().at(&segment.path));
+                    self.fault_in(segment, Some(clip), error);
+                }
             }
         }
     }

@@ -143,8 +143,8 @@ fn a_damaged_record_in_an_open_segment_does_not_hide_later_ones() {
     let t = TestStore::new();
     let clips: Vec<_> = (0..5).map(|n| t.clip("door", n, "a")).collect();
     let path = t.segment_files().remove(0);
-    // The second record begins in block 1 + 5.
-    scramble(&t, &path, 6 * 4096..6 * 4096 + 64);
+    // The second record takes the five blocks from block 1 + 5 on.
+    scramble(&t, &path, 6 * 4096..11 * 4096);
     let t = t.reopen();
     let readable: Vec<_> = clips.iter().map(|clip| t.reads_as(clip, "a")).collect();
     assert_eq!(readable, [true, false, true, true, true]);

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use clipkeep::vfs::sim::{Fate, SimOp};
+use clipkeep::vfs::sim::{Fate, SimOp, SimVfs};
 use clipkeep::{Clip, ClipState, Durability, ErrorKind, NewClip, VerifyDepth};
 
 use crate::store_kit::{DAY, TestStore, at, camera, marked, minutes};
@@ -18,11 +18,32 @@ fn place_of(store: &TestStore, marker: &str) -> (String, u64) {
     (path, u64::try_from(at).unwrap())
 }
 
+/// A byte of the header of the record that begins in the block of `at`, and one of its tail.
+fn ends_of(disk: &SimVfs, path: &str, at: u64) -> (u64, u64) {
+    let bytes = disk.contents(path).unwrap();
+    let first = at - at % 4096;
+    let ending = |end: &u64| bytes[usize::try_from(*end).unwrap() - 8..].starts_with(b"CLPT");
+    let end = (first + 4096..).step_by(4096).find(ending).unwrap();
+    (first + 40, end - 20)
+}
+
+/// Flips a bit in both copies of the header of the record that begins in the block of `at`.
+fn lose_header(disk: &SimVfs, path: &str, at: u64) {
+    let (head, tail) = ends_of(disk, path, at);
+    disk.corrupt(path, head, 1);
+    disk.corrupt(path, tail, 1);
+}
+
 /// Loses power with all that was written on the medium but for a bit at `offset` of `path`, and
 /// opens the store again.
 fn lose_power_and_flip(store: TestStore, path: &str, offset: u64) -> TestStore {
+    lose_power_and(store, |disk| disk.corrupt(path, offset, 1))
+}
+
+/// The same with `damage` done to the medium.
+fn lose_power_and(store: TestStore, damage: impl FnOnce(&SimVfs)) -> TestStore {
     let disk = store.disk.crash_choosing(&mut |_| Fate::Keep);
-    disk.corrupt(path, offset, 1);
+    damage(&disk);
     let options = store.options.clone().vfs(disk.clone());
     let opened = options.clone().open("store").unwrap();
     TestStore { disk, clock: store.clock, options, store: opened }
@@ -31,6 +52,11 @@ fn lose_power_and_flip(store: TestStore, path: &str, offset: u64) -> TestStore {
 fn append(store: &TestStore, minute: u32, marker: &str) -> clipkeep::Result<Clip> {
     let window = minutes(minute, minute + 1);
     store.store.append(NewClip::new(&camera("porch"), window), marked(marker, 30_000))
+}
+
+fn append_bytes(store: &TestStore, minute: u32, marker: &str, len: usize) -> Clip {
+    let window = minutes(minute, minute + 1);
+    store.store.append(NewClip::new(&camera("porch"), window), marked(marker, len)).unwrap()
 }
 
 #[test]
@@ -57,13 +83,138 @@ fn a_lost_header_in_a_closed_store_is_told_and_not_written_over() {
     let (path, at) = place_of(&store, "lost");
     let disk = store.disk.clone();
     let store = store.reopen_with(|options| {
-        disk.corrupt(&path, at - at % 4096 + 40, 1);
+        lose_header(&disk, &path, at);
         options
     });
     let problems = store.store.opening().problems;
     assert!(problems[0].to_string().contains("blocks of records are damaged"), "{problems:?}");
     append(&store, 2, "later").unwrap();
     assert_eq!(place_of(&store, "lost"), (path, at), "its bytes are still there");
+}
+
+/// How many faults a check of every byte finds.
+fn faults(store: &TestStore) -> usize {
+    store.store.verify(VerifyDepth::Bytes, &mut |_| ()).unwrap().faults.len()
+}
+
+#[test]
+fn a_flipped_bit_in_a_header_costs_nothing_and_is_told() {
+    let store = TestStore::new();
+    let clips = [0, 1, 2].map(|minute| append(&store, minute, "hit").unwrap());
+    let (path, at) = place_of(&store, "hit");
+    let at = at + 8 * 4096;
+    let disk = store.disk.clone();
+    let mut store = store.reopen_with(|options| {
+        disk.corrupt(&path, ends_of(&disk, &path, at).0, 1);
+        options
+    });
+    let problem = &store.store.opening().problems[0];
+    assert!(problem.to_string().contains("header is damaged"), "{problem}");
+    assert_eq!(problem.offset(), Some(at - at % 4096));
+    for _ in 0..2 {
+        assert!(clips.iter().all(|clip| store.reads_as(clip, "hit")));
+        assert_eq!(faults(&store), 1);
+        append(&store, 3, "later").unwrap();
+        store.store.seal().unwrap();
+        store = store.reopen();
+        assert!(store.store.opening().problems.is_empty(), "the footer has it again");
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_tail_costs_nothing_and_verify_tells() {
+    let store = TestStore::new();
+    let clip = append(&store, 0, "hit").unwrap();
+    let (path, at) = place_of(&store, "hit");
+    let disk = store.disk.clone();
+    let store = store.reopen_with(|options| {
+        disk.corrupt(&path, ends_of(&disk, &path, at).1, 1);
+        options
+    });
+    assert!(store.store.opening().problems.is_empty(), "{:?}", store.store.opening());
+    assert!(store.reads_as(&clip, "hit"));
+    assert_eq!(faults(&store), 1);
+}
+
+#[test]
+fn a_bad_sector_under_a_header_costs_its_chunk_and_no_more() {
+    let store = TestStore::new();
+    let clip = append_bytes(&store, 0, "hit", 200_000);
+    append(&store, 1, "after").unwrap();
+    let (path, at) = place_of(&store, "hit");
+    let disk = store.disk.clone();
+    let store = store.reopen_with(|options| {
+        disk.bad_sector(&path, at - at % 4096..at + 512);
+        options
+    });
+    assert!(!store.store.opening().problems.is_empty(), "the damage is told");
+    let reader = store.store.read(clip.id()).unwrap();
+    let chunks: Vec<_> = reader.chunks(0..200_000).unwrap().collect();
+    let good: Vec<_> = chunks.iter().map(Result::is_ok).collect();
+    assert_eq!(good, [false, true, true, true]);
+}
+
+#[test]
+fn a_flipped_bit_in_a_header_of_the_last_group_costs_nothing_after_a_power_cut() {
+    let store = TestStore::new();
+    let clip = append(&store, 0, "last").unwrap();
+    let (path, at) = place_of(&store, "last");
+    let head = ends_of(&store.disk, &path, at).0;
+    let store = lose_power_and_flip(store, &path, head);
+    assert!(store.reads_as(&clip, "last"), "{:?}", store.store.opening());
+    assert!(!store.store.opening().problems.is_empty(), "the damage is told");
+}
+
+#[test]
+fn a_record_without_its_tail_is_torn_if_nobody_was_promised_it() {
+    let store = TestStore::with(|options| options.durability(Durability::Buffered));
+    let kept = append(&store, 0, "kept").unwrap();
+    append(&store, 1, "torn").unwrap();
+    let (path, at) = place_of(&store, "torn");
+    let tail = ends_of(&store.disk, &path, at).1;
+    let store = lose_power_and_flip(store, &path, tail);
+    assert_eq!(store.listed(kept.camera()), [kept.id()]);
+    assert!(store.store.opening().problems.is_empty(), "{:?}", store.store.opening());
+    assert_eq!(faults(&store), 0);
+}
+
+#[test]
+fn a_record_without_footage_is_torn_if_its_header_is_not_there() {
+    let store = TestStore::new();
+    let mut recorder = store.store.record(NewClip::starting(&camera("porch"), at(0))).unwrap();
+    recorder.write(marked("only", 30_000), Duration::from_secs(2)).unwrap();
+    let clip = recorder.finish().unwrap();
+    let (path, at) = place_of(&store, "only");
+    let head = ends_of(&store.disk, &path, at + 8 * 4096).0;
+    let disk = store.disk.crash_choosing(&mut |_| Fate::Keep);
+    let options = store.options.clone().vfs(disk.clone());
+    drop(options.clone().open("store").unwrap());
+    disk.corrupt(&path, head, 1);
+    let opened = options.open("store").unwrap();
+    assert_eq!(opened.clip(clip.id()).unwrap().state(), ClipState::Complete, "it was acknowledged");
+    let store = lose_power_and_flip(store, &path, head);
+    let found = store.store.clip(clip.id()).unwrap();
+    assert_eq!((found.len(), found.state()), (30_000, ClipState::Truncated));
+    assert_eq!(faults(&store), 0, "what was torn is no damage");
+}
+
+#[test]
+fn the_tail_of_a_torn_record_is_wiped_with_it() {
+    let store = TestStore::new();
+    append(&store, 0, "torn").unwrap();
+    let (path, at) = place_of(&store, "torn");
+    let store = lose_power_and_flip(store, &path, at + 20_000);
+    let bytes = store.disk.contents(&path).unwrap();
+    assert!(!bytes.windows(4).any(|window| window == b"CLPT"), "a tail leads to what is gone");
+    let clip = append_bytes(&store, 1, "new", 5_000);
+    let (_, at) = place_of(&store, "new");
+    let disk = store.disk.clone();
+    let store = store.reopen_with(|options| {
+        disk.corrupt(&path, ends_of(&disk, &path, at).0, 1);
+        options
+    });
+    assert!(store.reads_as(&clip, "new"));
+    assert_eq!(store.listed(clip.camera()), [clip.id()]);
 }
 
 #[test]
@@ -122,7 +273,7 @@ fn a_clip_that_lost_its_first_header_is_found_and_its_rest_is_kept() {
     let (path, at) = place_of(&store, "headless");
     let disk = store.disk.clone();
     let store = store.reopen_with(|options| {
-        disk.corrupt(&path, at - at % 4096 + 40, 1);
+        lose_header(&disk, &path, at);
         options
     });
     let rest = |store: &TestStore| {
@@ -190,7 +341,7 @@ fn damage_to_a_clip_of_several_records_does_not_hide_it() {
     let (path, place) = place_of(&store, "large");
     // The header of its third record.
     let third = place - place % 4096 + 2 * (1 << 20) + 2 * 4096;
-    let store = lose_power_and_flip(store, &path, third + 40);
+    let store = lose_power_and(store, |disk| lose_header(disk, &path, third));
     assert!(!store.store.opening().problems.is_empty(), "the damage is told");
     let mut store = store;
     for _ in 0..2 {
