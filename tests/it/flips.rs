@@ -9,8 +9,9 @@
 //!
 //! What a byte is follows from the structure that it stands in, whatever its value: the zeros of a
 //! header are as much under its checksum as its magic. Bits are taken at even distances over
-//! everything that was ever written, and two in each chunk of footage; `CLIPKEEP_FLIPS=all` takes a
-//! bit of every byte of what is no footage.
+//! everything that was ever written, and two in each chunk of footage. `CLIPKEEP_FLIPS=23` takes a
+//! bit of one byte in 23 of what is no footage, zeros and padding like the rest, and
+//! `CLIPKEEP_FLIPS=all` one of every byte.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -191,15 +192,14 @@ impl Closed {
 
     /// The bytes to try of one kind in `file`.
     fn picked(kind: Kind, offsets: &[usize], file: &[u8]) -> Vec<usize> {
-        let all = std::env::var("CLIPKEEP_FLIPS").is_ok_and(|which| which == "all");
-        match kind {
-            Kind::Footage(..) => vec![offsets[0], offsets[offsets.len() * 2 / 3]],
+        match (kind, stride_asked_for()) {
+            (Kind::Footage(..), _) => vec![offsets[0], offsets[offsets.len() * 2 / 3]],
             // Its ends and some between.
-            Kind::Padding | Kind::Unused => {
+            (Kind::Unused, _) | (Kind::Padding, None) => {
                 offsets.iter().copied().step_by(offsets.len() / 5 + 1).collect()
             }
-            _ if all => offsets.to_vec(),
-            _ => {
+            (_, Some(stride)) => offsets.iter().copied().step_by(stride).collect(),
+            (_, None) => {
                 let (zeros, others): (Vec<usize>, Vec<usize>) =
                     offsets.iter().partition(|at| file[**at] == 0);
                 let zeros = zeros.into_iter().step_by(ZERO_STRIDE);
@@ -301,6 +301,13 @@ impl Closed {
         assert_eq!(self.lost(&t.store), *lost, "more is lost later");
         assert_eq!(t.store.opening().deletion_frozen, None);
     }
+}
+
+/// `CLIPKEEP_FLIPS`: a number, or `all`.
+fn stride_asked_for() -> Option<usize> {
+    let asked = std::env::var("CLIPKEEP_FLIPS").ok()?;
+    let stride = if asked == "all" { 1 } else { asked.parse().expect("a number, or all") };
+    Some(stride)
 }
 
 /// What the bytes of a ledger file are: its header, and one entry behind the other.
