@@ -114,6 +114,16 @@ pub(super) fn write<T>(
     force: bool,
     fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    write_synced(path, force, fill, File::sync_all)
+}
+
+/// The same; a test passes a `sync` of its own, which looks at what is there by then.
+fn write_synced<T>(
+    path: &Path,
+    force: bool,
+    fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<T>,
+    mut sync: impl FnMut(&File) -> io::Result<()>,
+) -> anyhow::Result<T> {
     check_free(path, force)?;
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -125,10 +135,10 @@ pub(super) fn write<T>(
         .tempfile_in(dir)
         .map_err(|source| missing("write into", dir, source))?;
     let filled = fill(part.as_file_mut())?;
-    part.as_file().sync_all().map_err(|source| Error::io("write", path, source))?;
+    sync(part.as_file()).map_err(|source| Error::io("write", path, source))?;
     let moved = if force { part.persist(path) } else { part.persist_noclobber(path) };
     moved.map_err(|failed| Error::io("write", path, failed.error))?;
-    open(dir)?.sync_all().map_err(|source| Error::io("write into", dir, source))?;
+    sync(&open(dir)?).map_err(|source| Error::io("write into", dir, source))?;
     Ok(filled)
 }
 
@@ -175,6 +185,27 @@ mod tests {
         });
         assert!(failed.is_err());
         assert!(is_absent_or_empty(dir.path()));
+    }
+
+    #[test]
+    fn a_file_is_whole_before_it_has_its_name_and_the_name_is_on_disk_before_it_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.mp4");
+        let whole = |file: &mut dyn Write| Ok(file.write_all(b"whole")?);
+        let mut synced = Vec::new();
+        write_synced(&path, false, whole, |file| {
+            synced.push((file.metadata()?.len(), file.metadata()?.is_dir(), path.exists()));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!((synced[0], synced.len()), ((5, false, false), 2));
+        assert!(synced[1].1 && synced[1].2, "the folder, when the name is in it");
+        let failing = |file: &File| {
+            if file.metadata()?.is_dir() { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
+        };
+        let new = |file: &mut dyn Write| Ok(file.write_all(b"new")?);
+        assert!(write_synced(&path, true, new, failing).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
     }
 
     #[test]

@@ -6,8 +6,11 @@
 //! was, no wrong byte is handed out, no hold is lost, nothing is deleted, and at most one chunk of
 //! one clip cannot be read, which the error names.
 //!
-//! Bits are taken at even distances over everything that was ever written, and two in each chunk of
-//! footage; `CLIPKEEP_FLIPS=all` takes a bit of every byte of what is no footage.
+//! What a byte is follows from the structure that it stands in, whatever its value: the zeros of a
+//! header are as much under its checksum as its magic. Bits are taken at even distances over
+//! everything that was ever written, and two in each chunk of footage. `CLIPKEEP_FLIPS=23` takes a
+//! bit of one byte in 23 of what is no footage, zeros and padding like the rest, and
+//! `CLIPKEEP_FLIPS=all` one of every byte.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -25,8 +28,9 @@ const BLOCK: usize = 4096;
 const CHUNK: usize = 64 << 10;
 const RECORD: usize = 1 << 20;
 const FRAGMENT: usize = 80_000;
-/// Of what is no footage, one byte in so many is tried.
+/// Of what is no footage, one byte in so many is tried, and of its zeros one in so many.
 const STRIDE: usize = 23;
+const ZERO_STRIDE: usize = 149;
 
 /// A closed store with files of every kind.
 struct Closed {
@@ -50,7 +54,10 @@ enum Kind {
     /// Derived: whoever finds it damaged reads elsewhere.
     Index,
     Store,
-    /// Never written, or never read again.
+    /// Behind the payload of a record, up to the next block: it proves nothing and nobody reads it.
+    Padding,
+    /// Never written, or read by nobody: the room behind what was written, the reserve, and the
+    /// second header of an open segment, which counts only where the first is damaged.
     Unused,
 }
 
@@ -107,26 +114,46 @@ impl Closed {
     /// Every byte of `path` that may be flipped, by what it hits.
     fn kinds(&self, path: &str) -> BTreeMap<Kind, Vec<usize>> {
         let file = self.disk.contents(path).unwrap();
-        let mut of: Vec<Kind> = file
-            .iter()
-            .map(|byte| match path.split('/').next() {
-                _ if *byte == 0 => Kind::Unused,
-                Some("segments") => Kind::Segment,
-                Some("ledger") => Kind::Ledger,
-                Some("index") => Kind::Index,
-                Some("STORE") => Kind::Store,
-                _ => Kind::Unused,
-            })
-            .collect();
-        let sealed = path.starts_with("index/")
-            || file.len() < BLOCK
-            || file[file.len() - BLOCK..].starts_with(b"CLIPEND\0");
-        if !sealed {
-            // The second copy of its header: sealing writes it anew.
-            let last = file.len() - BLOCK..;
-            of[last].fill(Kind::Unused);
+        let of = match path.split('/').next() {
+            Some("segments") => self.kinds_of_segment(&file),
+            Some("ledger") => kinds_of_ledger(&file),
+            // Every byte of these is under a checksum.
+            Some("index") => vec![Kind::Index; file.len()],
+            Some("STORE") => vec![Kind::Store; file.len()],
+            _ => vec![Kind::Unused; file.len()],
+        };
+        let mut kinds: BTreeMap<Kind, Vec<usize>> = BTreeMap::new();
+        for (offset, kind) in of.into_iter().enumerate() {
+            kinds.entry(kind).or_default().push(offset);
         }
-        for (id, start, payload) in self.records_in(&file) {
+        kinds
+    }
+
+    /// What the bytes of a segment are: its header, its records, its footer and trailer.
+    fn kinds_of_segment(&self, file: &[u8]) -> Vec<Kind> {
+        let mut of = vec![Kind::Unused; file.len()];
+        of[..BLOCK].fill(Kind::Segment);
+        let trailer = &file[file.len() - BLOCK..];
+        let sealed = trailer.starts_with(b"CLIPEND\0");
+        let mut end = file.len() - BLOCK;
+        if sealed {
+            of[end..].fill(Kind::Segment);
+            let (offset, bytes) = (number(trailer, 16, 8), number(trailer, 24, 8));
+            of[offset..offset + bytes].fill(Kind::Segment);
+            end = offset;
+        } else {
+            assert_eq!(*trailer, file[..BLOCK], "the header stands twice until it is sealed");
+        }
+        let mut at = BLOCK;
+        while at < end && file[at..].starts_with(b"CLPR") {
+            let payload = at + number(&file[at..], 8, 2);
+            let behind = payload + number(&file[at..], 28, 4);
+            let next = behind.next_multiple_of(BLOCK);
+            of[at..payload].fill(Kind::Segment);
+            of[behind..next].fill(Kind::Padding);
+            at = next;
+        }
+        for (id, start, payload) in self.records_in(file) {
             if !sealed {
                 let header = payload.start - payload.start % BLOCK..payload.start;
                 of[header].fill(Kind::OpenHeader);
@@ -136,11 +163,8 @@ impl Closed {
                 of[at..payload.end.min(at + CHUNK)].fill(chunk);
             }
         }
-        let mut kinds: BTreeMap<Kind, Vec<usize>> = BTreeMap::new();
-        for (offset, kind) in of.into_iter().enumerate() {
-            kinds.entry(kind).or_default().push(offset);
-        }
-        kinds
+        assert!(is_blank(file, &of, at..end), "records are left out behind byte {at}");
+        of
     }
 
     /// The records in a segment's file: whose, from which byte of the clip on, and where the
@@ -165,15 +189,21 @@ impl Closed {
         records
     }
 
-    /// The bytes to try of one kind.
-    fn picked(kind: Kind, offsets: &[usize]) -> Vec<usize> {
-        let all = std::env::var("CLIPKEEP_FLIPS").is_ok_and(|which| which == "all");
-        match kind {
-            Kind::Footage(..) => vec![offsets[0], offsets[offsets.len() * 2 / 3]],
+    /// The bytes to try of one kind in `file`.
+    fn picked(kind: Kind, offsets: &[usize], file: &[u8]) -> Vec<usize> {
+        match (kind, stride_asked_for()) {
+            (Kind::Footage(..), _) => vec![offsets[0], offsets[offsets.len() * 2 / 3]],
             // Its ends and some between.
-            Kind::Unused => offsets.iter().copied().step_by(offsets.len() / 5 + 1).collect(),
-            _ if all => offsets.to_vec(),
-            _ => offsets.iter().copied().step_by(STRIDE).collect(),
+            (Kind::Unused, _) | (Kind::Padding, None) => {
+                offsets.iter().copied().step_by(offsets.len() / 5 + 1).collect()
+            }
+            (_, Some(stride)) => offsets.iter().copied().step_by(stride).collect(),
+            (_, None) => {
+                let (zeros, others): (Vec<usize>, Vec<usize>) =
+                    offsets.iter().partition(|at| file[**at] == 0);
+                let zeros = zeros.into_iter().step_by(ZERO_STRIDE);
+                others.into_iter().step_by(STRIDE).chain(zeros).collect()
+            }
         }
     }
 
@@ -248,7 +278,7 @@ impl Closed {
             _ => {
                 assert_eq!(lost, Lost::default());
                 // A lost slot of STORE is what a power cut leaves: it is written again, unsaid.
-                let silent = matches!(kind, Kind::Unused | Kind::Store);
+                let silent = matches!(kind, Kind::Padding | Kind::Unused | Kind::Store);
                 assert!(told > 0 || silent, "nobody is told");
             }
         }
@@ -264,6 +294,37 @@ impl Closed {
         assert_eq!(self.lost(&t.store), *lost, "more is lost later");
         assert_eq!(t.store.opening().deletion_frozen, None);
     }
+}
+
+/// `CLIPKEEP_FLIPS`: a number, or `all`.
+fn stride_asked_for() -> Option<usize> {
+    let asked = std::env::var("CLIPKEEP_FLIPS").ok()?;
+    let stride = if asked == "all" { 1 } else { asked.parse().expect("a number, or all") };
+    Some(stride)
+}
+
+/// What the bytes of a ledger file are: its header, and one entry behind the other.
+fn kinds_of_ledger(file: &[u8]) -> Vec<Kind> {
+    let mut of = vec![Kind::Unused; file.len()];
+    let mut at = if file.starts_with(b"CLIPLED\0") { BLOCK } else { 0 };
+    while file[at..].starts_with(b"CLPE") {
+        at += (80 + number(&file[at..], 60, 4)).next_multiple_of(8);
+    }
+    of[..at].fill(Kind::Ledger);
+    assert!(is_blank(file, &of, at..file.len()), "entries are left out behind byte {at}");
+    of
+}
+
+/// The number in `len` bytes at `at`.
+fn number(bytes: &[u8], at: usize, len: usize) -> usize {
+    let mut wide = [0; 8];
+    wide[..len].copy_from_slice(&bytes[at..at + len]);
+    usize::try_from(u64::from_le_bytes(wide)).unwrap()
+}
+
+/// Whether there is nothing in `range` but zeros that nobody wrote.
+fn is_blank(file: &[u8], of: &[Kind], range: Range<usize>) -> bool {
+    range.into_iter().all(|at| file[at] == 0 && of[at] == Kind::Unused)
 }
 
 /// A recording has a record for each fragment; what comes at once has one for each MiB.
@@ -292,8 +353,9 @@ fn a_flipped_bit_anywhere_costs_one_chunk_of_one_clip_at_most() {
     let mut tried: BTreeMap<&str, u32> = BTreeMap::new();
     let mut bad = Vec::new();
     for path in closed.disk.files() {
+        let file = closed.disk.contents(&path).unwrap();
         for (kind, offsets) in closed.kinds(&path) {
-            for offset in Closed::picked(kind, &offsets) {
+            for offset in Closed::picked(kind, &offsets, &file) {
                 let judged = catch_unwind(AssertUnwindSafe(|| closed.judge(&path, offset, kind)));
                 if judged.is_err() {
                     bad.push(format!("bit {} of byte {offset} of {path}: {kind:?}", offset % 8));
@@ -305,6 +367,7 @@ fn a_flipped_bit_anywhere_costs_one_chunk_of_one_clip_at_most() {
                     Kind::Ledger => "ledger",
                     Kind::Index => "index",
                     Kind::Store => "STORE",
+                    Kind::Padding => "padding",
                     Kind::Unused => "unused",
                 };
                 *tried.entry(name).or_default() += 1;
@@ -312,6 +375,6 @@ fn a_flipped_bit_anywhere_costs_one_chunk_of_one_clip_at_most() {
         }
     }
     assert!(bad.is_empty(), "{} bits:\n{}", bad.len(), bad.join("\n"));
-    assert_eq!(tried.len(), 7, "a kind of file is missing: {tried:?}");
+    assert_eq!(tried.len(), 8, "a kind of byte is missing: {tried:?}");
     crate::say::say(&format!("FLIPS bits flipped: {}, {tried:?}", tried.values().sum::<u32>()));
 }

@@ -52,6 +52,23 @@ impl fmt::Display for Change<'_> {
     }
 }
 
+impl Change<'_> {
+    /// What it changes.
+    fn path(&self) -> &str {
+        match self {
+            Self::Create(path, _)
+            | Self::Rename(_, path)
+            | Self::Remove(path)
+            | Self::CreateDir(path)
+            | Self::SyncDir(path)
+            | Self::Write(path, ..)
+            | Self::Sync(path)
+            | Self::Punch(path, ..)
+            | Self::Truncate(path, _) => path,
+        }
+    }
+}
+
 /// Told of each change before it is done.
 type Observer = Box<dyn Fn(Change<'_>) + Send + Sync>;
 
@@ -61,7 +78,16 @@ struct Changes {
     /// Syncs of files made under this name fail so many times.
     bad_syncs: Mutex<(&'static str, u64)>,
     before_lock: Mutex<Option<Act>>,
+    before_change: Mutex<Option<Awaited>>,
     observer: Option<Observer>,
+}
+
+/// Something that happens before the change of a path that begins in one of these ways, when so
+/// many came before.
+struct Awaited {
+    paths: &'static [&'static str],
+    before: u64,
+    act: Act,
 }
 
 /// Something that happens once.
@@ -79,11 +105,29 @@ impl Changes {
         if self.done.load(Ordering::SeqCst) >= self.allowed.load(Ordering::SeqCst) {
             return Err(io::Error::other("the plug is out"));
         }
+        if let Some(Act(act)) = self.awaited(change) {
+            act();
+        }
         if let Some(observer) = &self.observer {
             observer(change);
         }
         self.done.fetch_add(1, Ordering::SeqCst);
         Ok(())
+    }
+}
+
+impl Changes {
+    /// What is to happen before this change; nothing waits any more by then, for it makes changes
+    /// of its own.
+    fn awaited(&self, change: Change<'_>) -> Option<Act> {
+        let mut waiting = self.before_change.lock().unwrap();
+        let meant = |path: &&str| change.path().starts_with(*path);
+        let awaited = waiting.as_mut().filter(|next| next.paths.iter().any(meant))?;
+        if awaited.before > 0 {
+            awaited.before -= 1;
+            return None;
+        }
+        waiting.take().map(|awaited| awaited.act)
     }
 }
 
@@ -107,6 +151,7 @@ impl Plug {
             allowed: AtomicU64::new(allowed),
             bad_syncs: Mutex::new(("", 0)),
             before_lock: Mutex::new(None),
+            before_change: Mutex::new(None),
             observer,
         };
         Self { disk: disk.clone(), changes: Arc::new(changes) }
@@ -141,6 +186,24 @@ impl Plug {
     /// Lets `act` happen before the next time the store's lock is asked for.
     pub(crate) fn before_lock(&self, act: impl FnOnce() + Send + 'static) {
         *self.changes.before_lock.lock().unwrap() = Some(Act(Box::new(act)));
+    }
+
+    /// Lets `act` happen before a change of a path that begins with one of `paths`, when `before`
+    /// others of these have been. A file has the name here under which it was opened.
+    pub(crate) fn before_change(
+        &self,
+        paths: &'static [&'static str],
+        before: u64,
+        act: impl FnOnce() + Send + 'static,
+    ) {
+        let act = Act(Box::new(act));
+        *self.changes.before_change.lock().unwrap() = Some(Awaited { paths, before, act });
+    }
+
+    /// Lets it not happen any more.
+    pub(crate) fn forget_change(&self) {
+        let forgotten = self.changes.before_change.lock().unwrap().take();
+        drop(forgotten);
     }
 
     fn file(&self, path: &str, file: Arc<dyn VfsFile>) -> Arc<dyn VfsFile> {

@@ -142,6 +142,21 @@ fn a_sync_without_a_name_is_found() {
 }
 
 #[test]
+fn no_sync_outside_the_engine_is_unseen() {
+    check_code(barriers::system_syncs_are_seen);
+}
+
+#[test]
+fn a_sync_that_nobody_sees_is_found() {
+    let rule: Rule = barriers::system_syncs_are_seen;
+    let text = "file.sync_all()?;\nfile.sync_data()?;\nlet sync = File::sync_all;\n";
+    assert_eq!(found(rule, "src/daemon/keys.rs", text), [1, 2, 3]);
+    assert_eq!(found(rule, "src/store/open.rs", text), [1, 2, 3]);
+    assert_eq!(found(rule, "src/cli/files.rs", text), [1, 2]);
+    assert!(found(rule, "src/vfs/os/mod.rs", text).is_empty());
+}
+
+#[test]
 fn barriers_stand_in_their_places() {
     let faults = barriers::barriers_stand_in_their_places(&source::sources());
     assert!(faults.is_empty(), "{}", faults.join("\n"));

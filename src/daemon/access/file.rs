@@ -3,7 +3,7 @@
 //! Owns its replacement as a whole, so that a crash leaves the old or the new, and the lock that
 //! keeps the command line and a running daemon from losing one another's changes.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -102,13 +102,24 @@ impl TokenFile {
         Ok(lines.collect())
     }
 
+    fn change<T>(&self, change: impl FnOnce(&mut TokenSet) -> Result<T>) -> Result<T> {
+        self.change_synced(change, File::sync_all)
+    }
+
     /// Replaces the file by what `change` makes of it:
     ///
     /// 1. lock `tokens.lock`, so that changes come one after the other;
     /// 2. write and sync `tokens.new`: a crash leaves the old file;
     /// 3. rename it: a crash leaves the old or the new;
-    /// 4. sync the folder: the new one stays.
-    fn change<T>(&self, change: impl FnOnce(&mut TokenSet) -> Result<T>) -> Result<T> {
+    /// 4. sync the folder: the new one stays, and a token that was revoked does not come back;
+    /// 5. sync the store's folder: so does a `daemon` folder that was just made.
+    ///
+    /// A test passes a `sync` of its own, which looks at what is there by then.
+    fn change_synced<T>(
+        &self,
+        change: impl FnOnce(&mut TokenSet) -> Result<T>,
+        mut sync: impl FnMut(&File) -> io::Result<()>,
+    ) -> Result<T> {
         let (path, fresh) = (self.path(), self.folder.join("tokens.new"));
         let fail = |error| Error::io("write tokens", &path, error);
         fs::create_dir_all(&self.folder).map_err(fail)?;
@@ -122,13 +133,12 @@ impl TokenFile {
         let text = serde_json::to_vec_pretty(&set)
             .map_err(|error| Error::invalid(format!("write tokens: {error}")))?;
         let mut file = private(&fresh).map_err(fail)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(fail)?;
+        file.write_all(&text).and_then(|()| sync(&file)).map_err(fail)?;
         move_into_place(&fresh, &path).map_err(fail)?;
-        OpenOptions::new()
-            .read(true)
-            .open(&self.folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(fail)?;
+        for folder in [&self.folder, &self.folder.join("..")] {
+            let opened = OpenOptions::new().read(true).open(folder);
+            opened.and_then(|folder| sync(&folder)).map_err(fail)?;
+        }
         Ok(outcome)
     }
 
@@ -168,6 +178,49 @@ mod tests {
         assert!(tokens[0].revoked.is_some() && tokens[1].revoked.is_none());
         let mode = fs::metadata(file.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_token_is_whole_before_it_counts_and_its_name_is_on_disk_before_it_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TokenFile::of(dir.path());
+        let new = NewToken {
+            role: Role::Camera,
+            cameras: vec!["front".parse().unwrap()],
+            agency: None,
+            name: "gate".to_owned(),
+            expires: None,
+        };
+        let id = file.add(&new).unwrap().id;
+        let revoke = |set: &mut TokenSet| set.revoke(&id, SystemClock.wall());
+        let is_revoked = |path: &Path| {
+            let set: TokenSet = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+            set.tokens[0].revoked.is_some()
+        };
+        let fresh = file.folder.join("tokens.new");
+        let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+        for syncs_before_one_fails in 0..3 {
+            let mut synced = 0;
+            let failed = file.change_synced(revoke, |what| {
+                let ino = what.metadata()?.ino();
+                match synced {
+                    0 => {
+                        assert!(ino == inode(&fresh) && is_revoked(&fresh), "what counts next");
+                        assert_eq!(is_revoked(&file.path()), syncs_before_one_fails > 1);
+                    }
+                    1 => assert!(ino == inode(&file.folder) && is_revoked(&file.path())),
+                    _ => assert_eq!(ino, inode(dir.path())),
+                }
+                synced += 1;
+                if synced > syncs_before_one_fails {
+                    Err(io::ErrorKind::Other.into())
+                } else {
+                    Ok(())
+                }
+            });
+            assert!(failed.is_err(), "whoever revokes is told that it may not last");
+            assert_eq!(synced, syncs_before_one_fails + 1, "nothing goes on behind a failure");
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! 1. Before each change that the scenario makes, the disk is forked and what was promised by then
 //!    is kept: a moment. After the last change comes one more.
 //! 2. Each moment falls: all that is pending kept, all dropped, the process killed; then each
-//!    single pending item kept, dropped, torn and garbled; then seeded mixtures without end.
+//!    single pending item kept, dropped, torn and garbled; then seeded mixtures without end. Where
+//!    the budget has room for all ends and all single fates, none of them is left out.
 //! 3. What is left is opened, half of the time with no byte of room, and everything promised is
 //!    checked. Before each change that the opening makes, its disk is forked too: those moments
 //!    fall in their turn, and so does the one right after opening, when what was in doubt must stay
@@ -37,6 +38,10 @@ const GROWTH_ONE_IN: u64 = 8;
 const BARREN_ROUNDS_MAX: u64 = 64;
 /// So many falls of one recovery at most.
 const INNER_MAX: u64 = 40;
+/// So many states a single fate takes at most: its own, and one of its recovery.
+const SINGLE_STATES: u64 = 2;
+/// The ends of every moment: all that is pending kept, all dropped, killed.
+const ENDS: [Fall; 3] = [Fall::Power(1), Fall::Power(0), Fall::Kill];
 
 /// How far to look.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +55,7 @@ pub(crate) struct Budget {
 }
 
 /// What was looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Count {
     /// Durable images that differ.
     pub(crate) distinct: u64,
@@ -61,9 +66,42 @@ pub(crate) struct Count {
     pub(crate) lives: u64,
     /// Changes of the scenario.
     pub(crate) changes: u64,
+    /// The budget has room for all ends and all single fates.
+    pub(crate) is_whole: bool,
+    /// Ends (all kept, all dropped, killed) that there are at all moments, and that were tried.
+    pub(crate) ends: u64,
+    pub(crate) ends_tried: u64,
     /// Single fates of pending items that there are, and that were tried.
     pub(crate) singles: u64,
     pub(crate) singles_tried: u64,
+}
+
+impl Count {
+    /// Nothing was looked at.
+    pub(crate) const NONE: Self = Self {
+        distinct: 0,
+        checked: 0,
+        lives: 0,
+        changes: 0,
+        is_whole: true,
+        ends: 0,
+        ends_tried: 0,
+        singles: 0,
+        singles_tried: 0,
+    };
+
+    /// Counts another scenario in.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.distinct += other.distinct;
+        self.checked += other.checked;
+        self.lives += other.lives;
+        self.changes += other.changes;
+        self.is_whole &= other.is_whole;
+        self.ends += other.ends;
+        self.ends_tried += other.ends_tried;
+        self.singles += other.singles;
+        self.singles_tried += other.singles_tried;
+    }
 }
 
 /// A promise that was broken, and how to see that again.
@@ -91,8 +129,15 @@ pub(crate) fn explore(name: &str, scenario: Scenario, budget: Budget) -> Result<
     let broken = |what| Violation { case: case.clone(), what };
     let run = quietly(|| Run::of(scenario, budget.seed)).map_err(broken)?;
     let changes = u64::try_from(run.moments.len()).unwrap_or(0) - 1;
-    let inner = (budget.states / (6 * (changes + 1))).clamp(2, INNER_MAX);
-    let count = Count { changes, ..Count::default() };
+    let ends = (changes + 1) * u64::try_from(ENDS.len()).unwrap_or(1);
+    let single = |moment: &Moment| moment.disk.crash_patterns().saturating_sub(2);
+    let singles = run.moments.iter().map(single).sum();
+    let for_ends = budget.states.saturating_sub(SINGLE_STATES * singles);
+    let inner = (for_ends / (2 * ends)).clamp(1, INNER_MAX);
+    let is_whole = ends * (1 + inner) + SINGLE_STATES * singles <= budget.states;
+    let partly = (budget.states / (2 * ends)).clamp(2, INNER_MAX);
+    let inner = if is_whole { inner } else { partly };
+    let count = Count { changes, is_whole, ends, singles, ..Count::NONE };
     let (states, seen) = (HashSet::new(), HashSet::new());
     Explorer { budget, moments: run.moments, inner, states, seen, count }.all(&case)
 }
@@ -161,15 +206,22 @@ impl Explorer {
             || self.budget.until.is_some_and(|until| Instant::now() >= until)
     }
 
+    /// Whether what must come first ends here, `share` percent of the budget being used up: not
+    /// where there is room for all of it.
+    fn gives_up(&self, share: u64) -> bool {
+        self.is_used_up(if self.count.is_whole { 200 } else { share })
+    }
+
     /// Everything kept, everything dropped, killed: at every moment.
     fn ends(&mut self, scenario: &Case) -> Result<(), Violation> {
         let mut order: Vec<usize> = (0..self.moments.len()).collect();
         shuffle(&mut order, self.budget.seed);
         for changes in order {
-            for fall in [Fall::Power(1), Fall::Power(0), Fall::Kill] {
-                if self.is_used_up(60) {
+            for fall in ENDS {
+                if self.gives_up(60) {
                     return Ok(());
                 }
+                self.count.ends_tried += 1;
                 self.visit(&scenario.then(Step { changes, fall }), self.inner)?;
             }
         }
@@ -184,9 +236,8 @@ impl Explorer {
             singles.extend(patterns.map(|n| Step { changes, fall: Fall::Power(n) }));
         }
         shuffle(&mut singles, self.budget.seed);
-        self.count.singles = u64::try_from(singles.len()).unwrap_or(u64::MAX);
         for step in singles {
-            if self.is_used_up(90) {
+            if self.gives_up(90) {
                 break;
             }
             self.count.singles_tried += 1;

@@ -27,6 +27,28 @@ use crate::say::say;
 use crate::scenarios;
 use crate::world::World;
 
+/// A run for so many states tries every end of every scenario, and every single fate but of those
+/// in `PARTLY`.
+const STATES_WHOLE: u64 = 560_000;
+/// They write megabytes, each block of which has fates of its own, or open ten times as slowly: of
+/// their single fates a run tries as many as it has time for, other ones with each seed.
+const PARTLY: [&str; 15] = [
+    "roll",
+    "long_clip",
+    "large_fragments",
+    "fold",
+    "merge",
+    "hold_amid_sweep",
+    "relocate",
+    "relocate_long_clip",
+    "expire_long_clip",
+    "quota",
+    "delete_long_clip",
+    "ledger_roll",
+    "full_at_append",
+    "full_at_ledger",
+    "full_at_each_step",
+];
 /// How many distinct states an ordinary run looks at.
 const STATES_DEFAULT: u64 = 20_000;
 
@@ -51,12 +73,10 @@ pub(crate) fn go_on(world: &mut World) {
 struct Total {
     began: Option<Instant>,
     scenarios: u64,
-    distinct: u64,
-    checked: u64,
+    count: Count,
 }
 
-static TOTAL: Mutex<Total> =
-    Mutex::new(Total { began: None, scenarios: 0, distinct: 0, checked: 0 });
+static TOTAL: Mutex<Total> = Mutex::new(Total { began: None, scenarios: 0, count: Count::NONE });
 
 /// How many scenarios there are.
 fn scenarios() -> u64 {
@@ -84,30 +104,41 @@ fn survives(name: &str) {
     say(&told(name, &count, began));
     let mut total = TOTAL.lock().unwrap();
     total.scenarios += 1;
-    total.distinct += count.distinct;
-    total.checked += count.checked;
+    total.count.add(&count);
     if total.scenarios == scenarios() {
         let seconds = total.began.map_or(0, |began| began.elapsed().as_secs());
         say(&format!(
             "CRASH MATRIX: {} distinct states, {} scenarios, {seconds} seconds, \
-             {} openings checked, 0 violations, seed {seed}",
-            total.distinct,
+             {} openings checked, {} of {} ends, {} of {} single fates, 0 violations, seed {seed}",
+            total.count.distinct,
             scenarios(),
-            total.checked
+            total.count.checked,
+            total.count.ends_tried,
+            total.count.ends,
+            total.count.singles_tried,
+            total.count.singles
         ));
     }
     drop(total);
     assert!(count.distinct >= budget.states.min(count.changes), "it looked at too little");
+    let all = count.ends_tried == count.ends && count.singles_tried == count.singles;
+    assert!(all || !count.is_whole, "an end or a single fate was left out");
+    if states >= STATES_WHOLE {
+        assert_eq!(count.ends_tried, count.ends, "an end was left out");
+        assert_eq!(count.is_whole, !PARTLY.contains(&name), "{} single fates", count.singles);
+    }
 }
 
 fn told(name: &str, count: &Count, began: Instant) -> String {
     format!(
         "CRASH MATRIX {name}: {} distinct states of {} changes, {} openings checked, {} lived on, \
-         {} of {} single fates, {:.1} seconds",
+         {} of {} ends, {} of {} single fates, {:.1} seconds",
         count.distinct,
         count.changes,
         count.checked,
         count.lives,
+        count.ends_tried,
+        count.ends,
         count.singles_tried,
         count.singles,
         began.elapsed().as_secs_f32()
@@ -149,6 +180,7 @@ survive! {
     holds_survive: hold,
     a_hold_of_many_ranges_survives: hold_many_ranges,
     a_held_clip_survives_a_sweep: hold_and_sweep,
+    a_clip_survives_a_hold_that_comes_amid_a_sweep: hold_amid_sweep,
     a_clip_survives_as_long_as_a_hold_that_ends_by_itself: hold_lapses,
     what_a_narrowed_hold_still_covers_survives: narrow,
     a_released_clip_goes_after_its_grace_and_stays_gone: release,
@@ -172,6 +204,7 @@ survive! {
     clips_survive_a_disk_that_is_full: full_at_append,
     clips_survive_being_sealed_on_a_full_disk: full_at_seal,
     holds_survive_when_the_ledger_goes_on_on_a_full_disk: full_at_ledger,
+    clips_survive_a_disk_that_is_full_at_any_step: full_at_each_step,
     clips_survive_clocks_that_jump: clock_steps,
     clips_survive_restarts_of_the_machine: trusted_time,
     holds_survive_damage_of_one_copy_of_the_ledger: ledger_copy_damaged,

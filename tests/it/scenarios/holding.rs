@@ -42,6 +42,30 @@ pub(super) fn hold_and_sweep(world: &mut World) -> Result<()> {
     world.add("porch", 200, 10_000).map(drop)
 }
 
+/// A hold comes while a sweep is at work: while it seals, before the expiry is on record, and later
+/// beside it, while it moves held clips and removes files. Also over a clip in evidence, that
+/// nothing else holds any more.
+pub(super) fn hold_amid_sweep(world: &mut World) -> Result<()> {
+    world.open()?;
+    // What is recorded is over by then, as with every camera: what a receipt says of footage that
+    // is gone goes by when it came.
+    world.wait(Duration::from_mins(10));
+    let mut amid = 0;
+    for (round, nth) in (0..).zip([0, 2, 4, 7, 11]) {
+        let first = 100 * round;
+        world.add("porch", first, 30_000)?;
+        world.add("garage", first, 30_000)?;
+        world.add("porch", first + 1, 9_000)?;
+        let held = world.hold("garage", minute(first))?;
+        world.wait(LONG);
+        amid += u32::from(world.sweep_with_hold(nth, "porch", minute(first))?);
+        world.release(held, ReleaseCause::Owner, Duration::ZERO)?;
+        amid += u32::from(world.sweep_with_hold(nth, "garage", minute(first))?);
+    }
+    assert!(amid > 5, "only {amid} holds came while something changed");
+    Ok(())
+}
+
 /// A hold ends by itself, and what it held goes.
 pub(super) fn hold_lapses(world: &mut World) -> Result<()> {
     world.open()?;

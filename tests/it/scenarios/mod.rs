@@ -20,7 +20,7 @@ use crate::world::World;
 pub(crate) type Scenario = fn(&mut World) -> Result<()>;
 
 /// All of them that a working disk can live through, by name.
-pub(crate) const ALL: [(&str, Scenario); 40] = [
+pub(crate) const ALL: [(&str, Scenario); 42] = [
     ("append", recording::append),
     ("stream", recording::stream),
     ("abandoned_stream", recording::abandoned_stream),
@@ -36,6 +36,7 @@ pub(crate) const ALL: [(&str, Scenario); 40] = [
     ("hold", holding::hold),
     ("hold_many_ranges", holding::hold_many_ranges),
     ("hold_and_sweep", holding::hold_and_sweep),
+    ("hold_amid_sweep", holding::hold_amid_sweep),
     ("hold_lapses", holding::hold_lapses),
     ("narrow", holding::narrow),
     ("release", holding::release),
@@ -59,6 +60,7 @@ pub(crate) const ALL: [(&str, Scenario); 40] = [
     ("full_at_append", trouble::full_at_append),
     ("full_at_seal", trouble::full_at_seal),
     ("full_at_ledger", trouble::full_at_ledger),
+    ("full_at_each_step", trouble::full_at_each_step),
     ("clock_steps", trouble::clock_steps),
     ("trusted_time", trouble::trusted_time),
 ];

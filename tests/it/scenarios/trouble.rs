@@ -61,6 +61,35 @@ pub(super) fn full_at_ledger(world: &mut World) -> Result<()> {
     world.sweep().map(drop)
 }
 
+/// What may be refused for want of room, and nothing else.
+fn unless_full<T>(outcome: Result<T>) -> Result<()> {
+    match outcome {
+        Err(error) if error.kind() != ErrorKind::Full => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// There is room for less or more of it: the disk is full at another step each time. To hold, to
+/// release and to sweep needs none.
+pub(super) fn full_at_each_step(world: &mut World) -> Result<()> {
+    world.open()?;
+    for step in 0..6 {
+        let first = 100 * step;
+        world.leave_room(u64::from(step) * (2 << 20));
+        unless_full(world.add("porch", first, 300_000))?;
+        unless_full(world.add("garage", first, 900_000))?;
+        let hold = world.hold("porch", minute(first))?;
+        unless_full(world.store().seal())?;
+        world.wait(LONG);
+        world.sweep()?;
+        unless_full(world.add("porch", first + 1, 30_000))?;
+        world.release(hold, ReleaseCause::Owner, Duration::ZERO)?;
+        world.sweep()?;
+    }
+    world.free_disk();
+    world.add("garage", 1_000, 30_000).map(drop)
+}
+
 /// A boot in 1970, and a step of years: nothing goes before its time.
 pub(super) fn clock_steps(world: &mut World) -> Result<()> {
     world.open()?;
