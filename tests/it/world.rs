@@ -292,7 +292,7 @@ impl World {
     /// The owner's own hold.
     pub(crate) fn hold(&mut self, name: &str, window: Window) -> Result<HoldId> {
         let hold = NewHold::new([camera(name)], window).cause(HoldCause::Keep);
-        self.place(name, window, hold)
+        self.place_over(name, vec![window], hold, Timestamp::MAX)
     }
 
     /// The owner's own hold, which ends by itself.
@@ -303,28 +303,28 @@ impl World {
         duration: Duration,
     ) -> Result<HoldId> {
         let hold = NewHold::new([camera(name)], window).cause(HoldCause::Keep);
-        let id = self.place(name, window, hold.for_duration(duration))?;
         let until = self.record().now.saturating_add(duration);
-        self.note(|promises| promises.holds.get_mut(&id).expect("it was placed").until = until);
-        Ok(id)
+        self.place_over(name, vec![window], hold.for_duration(duration), until)
     }
 
     /// A request of the police for what is recorded already.
     pub(crate) fn request(&mut self, name: &str, window: Window) -> Result<HoldId> {
         let hold = NewHold::new([camera(name)], window).cause(HoldCause::Request);
-        self.place(name, window, hold.reference("case 19-4471"))
+        let hold = hold.reference("case 19-4471");
+        self.place_over(name, vec![window], hold, Timestamp::MAX)
     }
 
-    fn place(&mut self, name: &str, window: Window, hold: NewHold) -> Result<HoldId> {
-        self.place_over(name, vec![window], hold)
-    }
-
-    /// Places `hold`, which covers `windows` of a camera.
-    fn place_over(&mut self, name: &str, windows: Vec<Window>, hold: NewHold) -> Result<HoldId> {
+    /// Places `hold`, which covers `windows` of a camera and may be over from `until` on.
+    fn place_over(
+        &mut self,
+        name: &str,
+        windows: Vec<Window>,
+        hold: NewHold,
+        until: Timestamp,
+    ) -> Result<HoldId> {
         let camera = camera(name);
-        self.ask(Asked::Hold { camera: camera.clone(), windows: windows.clone() });
+        self.ask(Asked::Hold { camera: camera.clone(), windows: windows.clone(), until });
         let receipt = self.store().place_hold(hold)?;
-        let until = Timestamp::MAX;
         let promised = PromisedHold { camera, windows, wider: None, until, released: false };
         self.answered(|promises| promises.holds.insert(receipt.id, promised));
         Ok(receipt.id)
@@ -336,7 +336,7 @@ impl World {
         for window in &windows[1..] {
             hold = hold.also(&camera(name), *window);
         }
-        self.place_over(name, windows, hold)
+        self.place_over(name, windows, hold, Timestamp::MAX)
     }
 
     /// A hold over many ranges, in which nothing was ever recorded: a long ledger entry.
