@@ -143,9 +143,9 @@ barriers! {
     /// Its name.
     ReserveNameSync: Sync in "src/store/space.rs",
     /// A footer that a killed process left in memory, before the seal is put on record.
-    FoundSealSync: Sync in "src/store/open.rs",
+    FoundSealSync: Sync in "src/log/resume.rs",
     /// Torn records that are wiped, and whole ones that a killed process left in memory.
-    WipeSync: Sync in "src/store/open.rs",
+    WipeSync: Sync in "src/log/resume.rs",
     /// That a segment is gone, before the drop is put on record.
     DropSync: Sync in "src/store/gate.rs",
     /// That the bytes of clips are gone, before the erasure is put on record.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 
 use super::Draft;
 use crate::barrier::Barrier;
@@ -140,6 +141,11 @@ impl Scan {
             clip,
         }));
         self.end_block = end_block.max(self.witnessed_block);
+    }
+
+    /// Where records are that count and of which nothing says that they are durable.
+    pub(super) fn unwitnessed(&self) -> Range<u64> {
+        u64::from(self.witnessed_block) * BLOCK_BYTES..u64::from(self.end_block) * BLOCK_BYTES
     }
 
     /// Whether records that count stand behind one that does not: wiped, it would leave a hole that

@@ -9,7 +9,8 @@
 //!    the others by a scan. What the scan found torn does not count, and is told.
 //! 4. What the ledger says is gone is taken off the catalog.
 //! 5. The newest open segment of each class is written to again, once what is torn in it is wiped,
-//!    so that no later scan can find it; the other open ones are sealed.
+//!    so that no later scan can find it; the other open ones are sealed. What nothing says is
+//!    durable is written again first.
 //! 6. Half-done drops are finished: held clips moved, files removed, bytes erased.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,10 +20,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::barrier::Barrier;
-use crate::format::BLOCK_BYTES;
 use crate::format::name::{self, SpareName};
 use crate::ledger::{Extent, Ledger, Replay};
-use crate::log::{FooterCache, Handles, Known, Leases, Opened, Scan, Segment, seal_segment};
+use crate::log::{
+    FooterCache, Handles, Known, Leases, Opened, Scan, Segment, seal_segment, sync_found_seal,
+    wipe_and_sync, write_tail_again,
+};
 use crate::retention::TrustedTime;
 use crate::sync::{Mutex, RwLock};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
@@ -402,7 +405,8 @@ impl Recovery<'_> {
                 let known =
                     history.sealed.contains_key(&segment.id) || segment.class == ClassId::EVIDENCE;
                 if let (Some(trailer), false) = (segment.trailer(), known) {
-                    unsynced.push((Arc::clone(segment), sealed_entry(segment, &trailer)));
+                    let sealed = sealed_entry(segment, &trailer);
+                    unsynced.push((Arc::clone(segment), trailer, sealed));
                 }
             }
             for (segment, class) in history.expected() {
@@ -413,13 +417,11 @@ impl Recovery<'_> {
                 }
             }
         }
-        for (segment, sealed) in unsynced {
+        for (segment, trailer, sealed) in unsynced {
             // A process that was killed while sealing may have left it in the page cache.
-            match Barrier::FoundSealSync.sync(|| segment.file.sync()) {
+            match sync_found_seal(&segment, &trailer) {
                 Ok(()) => inner.note(sealed),
-                Err(error) => {
-                    report.problems.push(Error::io("sync sealed segment", &segment.path, error));
-                }
+                Err(error) => report.problems.push(error),
             }
         }
         // That they are gone is durable: the folder was synced before it was looked at.
@@ -465,7 +467,9 @@ impl Recovery<'_> {
                 inner.appender(segment.class).resume(segment, scan.end_block, next_ordinal);
                 continue;
             }
-            match seal_segment(&segment, scan.end_block, inner.now()) {
+            let sealed = write_tail_again(&segment, &scan)
+                .and_then(|()| seal_segment(&segment, scan.end_block, inner.now()));
+            match sealed {
                 Ok(trailer) => inner.note(sealed_entry(&segment, &trailer)),
                 Err(error) => report.problems.push(error),
             }
@@ -568,19 +572,4 @@ fn is_out_of_files(error: &Error) -> bool {
     const CODES: [i32; 2] = [23, 24];
     let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     source.and_then(io::Error::raw_os_error).is_some_and(|code| CODES.contains(&code))
-}
-
-/// Overwrites the ends of records that do not count, so that they are never found again, and makes
-/// the others durable: a process that was killed may have left them in the page cache.
-fn wipe_and_sync(segment: &Arc<Segment>, scan: &Scan) -> Result<()> {
-    let zeros = [0; 4096];
-    let fail = |error| Error::io("wipe torn records", &segment.path, error);
-    for torn in &scan.torn {
-        let wipe = |block: u32| segment.file.write_at(u64::from(block) * BLOCK_BYTES, &[&zeros]);
-        wipe(torn.block).map_err(fail)?;
-        if torn.last_block != torn.block {
-            wipe(torn.last_block).map_err(fail)?;
-        }
-    }
-    Barrier::WipeSync.sync(|| segment.file.sync()).map_err(fail)
 }

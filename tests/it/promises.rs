@@ -67,6 +67,8 @@ pub(crate) enum Asked {
     Hold {
         camera: CameraId,
         windows: Vec<Window>,
+        /// From when on it may be over.
+        until: Timestamp,
     },
     Delete {
         clip: ClipId,
@@ -247,12 +249,20 @@ impl Promises {
             })?;
         }
         for (id, (of, shown)) in seen.holds.iter().filter(|(id, _)| !self.holds.contains_key(id)) {
-            let asked = self.asked.iter().any(|asked| {
-                matches!(asked, Asked::Hold { camera, windows } if of == camera && shown == windows)
-            });
+            let asked = self.asked_until(of, shown).is_some();
             require(asked, || format!("hold {id} is there, which nobody placed"))?;
         }
         Ok(())
+    }
+
+    /// From when on the hold in doubt over `windows` of `camera` may be over.
+    fn asked_until(&self, camera: &CameraId, windows: &[Window]) -> Option<Timestamp> {
+        self.asked.iter().find_map(|asked| match asked {
+            Asked::Hold { camera: of, windows: asked, until } if of == camera => {
+                (asked == windows).then_some(*until)
+            }
+            _ => None,
+        })
     }
 
     fn check_policy(&self, seen: &Seen) -> Result<(), Broken> {
@@ -290,7 +300,9 @@ impl Promises {
         settled.gone.extend(lost.copied());
         for (id, (camera, windows)) in &seen.holds {
             let known = self.holds.get(id);
-            let until = known.map_or(Timestamp::MAX, |known| known.until);
+            let until = known.map(|known| known.until);
+            let until = until.or_else(|| self.asked_until(camera, windows));
+            let until = until.unwrap_or(Timestamp::MAX);
             let released = known.is_some_and(|known| known.released);
             let (camera, windows) = (camera.clone(), windows.clone());
             let hold = PromisedHold { camera, windows, wider: None, until, released };

@@ -3,8 +3,8 @@
 use std::io::ErrorKind as IoKind;
 
 use clipkeep::vfs::Vfs;
-use clipkeep::vfs::sim::SimOp;
-use clipkeep::{ErrorKind, NewClip};
+use clipkeep::vfs::sim::{Fate, SimOp};
+use clipkeep::{ErrorKind, HoldCause, NewClip, NewHold};
 
 use crate::store_kit::{DAY, TestStore, camera, kind_of, marked, minutes};
 
@@ -205,5 +205,33 @@ fn a_failed_relocation_loses_nothing_at_any_step() {
             t.assert_gone(&free);
             assert_eq!(t.files_with("free"), [""; 0], "{op:?} {nth}");
         }
+    }
+}
+
+/// After a sync that failed, the system shows the new bytes to the next process as if they were on
+/// the disk: what that one finds must be on the disk before it records on behind it.
+#[test]
+fn what_a_killed_process_could_not_sync_is_no_damage_after_a_power_cut() {
+    let t = TestStore::new();
+    t.clip("door", 0, "synced");
+    t.disk.fail_from(SimOp::Sync, 1, IoKind::Other);
+    // From then on the ledger takes nothing, so that it does not say which segment is suspect.
+    let hold = NewHold::new([camera("door")], minutes(0, 1)).cause(HoldCause::Keep);
+    assert!(t.store.place_hold(hold).is_err());
+    let lost = NewClip::new(&camera("door"), minutes(1, 2));
+    assert!(t.store.append(lost, marked("unsynced", 30_000)).is_err());
+    // As it is at this moment, with nobody to close it; then a disk that works.
+    let killed = t.disk.fork(1);
+    let store = t.options.clone().vfs(killed.clone()).open("store").unwrap();
+    let later = NewClip::new(&camera("door"), minutes(2, 3));
+    store.append(later, marked("later", 30_000)).unwrap();
+    let disk = killed.crash_choosing(&mut |_| Fate::Drop);
+    drop(store);
+    let store = t.options.clone().vfs(disk).open("store").unwrap();
+    assert!(store.opening().problems.is_empty(), "{:?}", store.opening().problems);
+    let listed: Vec<_> = store.clips(&camera("door"), minutes(0, 3)).unwrap().collect();
+    assert!(listed.len() >= 2, "{listed:?}");
+    for clip in listed {
+        store.read(clip.id()).unwrap().to_vec().unwrap();
     }
 }

@@ -51,3 +51,10 @@ fn a_copy_that_was_cut_off_is_not_missed_once_it_is_removed() {
 fn a_clip_that_was_cut_off_is_not_shown_with_a_gap() {
     survives("long_clip/0/70:1420/5:kill");
 }
+
+/// The power failed while a hold of six hours was being placed, and it was found by the opening: it
+/// protects like one that was acknowledged, and ends when it was to end.
+#[test]
+fn a_hold_that_was_cut_off_and_found_ends_on_its_day() {
+    survives("hold_lapses/1011/61:12");
+}

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Budget, explore, number_from_environment, scenarios};
+use super::{Budget, explore, number_from_environment, scenarios, share};
 use crate::say::say;
 
-/// How many states of one scenario a seed looks at.
-const STATES_A_SEED: u64 = 4_000;
+/// How many states a seed looks at, in all scenarios: few enough that a run of half an hour comes
+/// to each of them several times.
+const STATES_A_SEED: u64 = 40_000;
 
 /// Without `CLIPKEEP_CRASH_MINUTES` a few seconds, so that this cannot rot.
 #[test]
@@ -20,15 +21,16 @@ fn ever_new_seeds_survive() {
     let until = began + length;
     let (distinct, checked, failed) =
         (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let known: Vec<_> = scenarios::ALL.iter().chain(&scenarios::DAMAGED).collect();
+    let count = super::scenarios();
     let work = || {
         while Instant::now() < until {
             // Each job is one scenario with one seed.
             let job = next.fetch_add(1, Ordering::SeqCst);
-            let known: Vec<_> = scenarios::ALL.iter().chain(&scenarios::DAMAGED).collect();
-            let count = u64::try_from(known.len()).expect("a few");
             let (name, scenario) = known[usize::try_from(job % count).expect("a few")];
             let seed = first + job / count;
-            let budget = Budget { states: STATES_A_SEED, seed, until: Some(until) };
+            let states = share(STATES_A_SEED, name);
+            let budget = Budget { states, seed, until: Some(until) };
             match explore(name, *scenario, budget) {
                 Ok(count) => {
                     distinct.fetch_add(count.distinct, Ordering::SeqCst);
@@ -55,8 +57,8 @@ fn ever_new_seeds_survive() {
         }
     });
     say(&format!(
-        "CRASH SIM: {} distinct states, {} openings checked, {} jobs from seed {first}, \
-         {} seconds, {}",
+        "CRASH SIM: {} distinct states, {} openings checked, {} jobs of {count} scenarios from \
+         seed {first}, {} seconds, {}",
         distinct.load(Ordering::SeqCst),
         checked.load(Ordering::SeqCst),
         next.load(Ordering::SeqCst),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use clipkeep::{ClipId, MissedReason, Result, Window};
+use clipkeep::{ClipId, MissedReason, Result, Timestamp, Window};
 
 use super::{World, camera};
 use crate::promises::Promises;
@@ -41,7 +41,7 @@ impl World {
         let before = self.promises();
         let gone = self.gone_in(&before, name, window);
         let hold = clipkeep::NewHold::new([camera(name)], window);
-        let receipt = self.place_over(name, vec![window], hold)?;
+        let receipt = self.place_over(name, vec![window], hold, Timestamp::MAX)?;
         for id in &gone {
             let clip = &before.clips[id];
             assert!(before.may_go(*id, clip), "clip {id} went before its time");

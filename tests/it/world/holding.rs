@@ -13,7 +13,7 @@ impl World {
     /// The owner's own hold.
     pub(crate) fn hold(&mut self, name: &str, window: Window) -> Result<HoldId> {
         let hold = NewHold::new([camera(name)], window).cause(HoldCause::Keep);
-        self.place(name, window, hold)
+        self.place(name, window, hold, Timestamp::MAX)
     }
 
     /// The owner's own hold, which ends by itself.
@@ -24,33 +24,37 @@ impl World {
         duration: Duration,
     ) -> Result<HoldId> {
         let hold = NewHold::new([camera(name)], window).cause(HoldCause::Keep);
-        let id = self.place(name, window, hold.for_duration(duration))?;
         let until = self.record().now.saturating_add(duration);
-        self.note(|promises| promises.holds.get_mut(&id).expect("it was placed").until = until);
-        Ok(id)
+        self.place(name, window, hold.for_duration(duration), until)
     }
 
     /// A request of the police for what is recorded already.
     pub(crate) fn request(&mut self, name: &str, window: Window) -> Result<HoldId> {
         let hold = NewHold::new([camera(name)], window).cause(HoldCause::Request);
-        self.place(name, window, hold.reference("case 19-4471"))
+        self.place(name, window, hold.reference("case 19-4471"), Timestamp::MAX)
     }
 
-    fn place(&mut self, name: &str, window: Window, hold: NewHold) -> Result<HoldId> {
-        self.place_over(name, vec![window], hold).map(|receipt| receipt.id)
+    fn place(
+        &mut self,
+        name: &str,
+        window: Window,
+        hold: NewHold,
+        until: Timestamp,
+    ) -> Result<HoldId> {
+        self.place_over(name, vec![window], hold, until).map(|receipt| receipt.id)
     }
 
-    /// Places `hold`, which covers `windows` of a camera.
+    /// Places `hold`, which covers `windows` of a camera and may be over from `until` on.
     pub(super) fn place_over(
         &mut self,
         name: &str,
         windows: Vec<Window>,
         hold: NewHold,
+        until: Timestamp,
     ) -> Result<HoldReceipt> {
         let camera = camera(name);
-        self.ask(Asked::Hold { camera: camera.clone(), windows: windows.clone() });
+        self.ask(Asked::Hold { camera: camera.clone(), windows: windows.clone(), until });
         let receipt = self.store().place_hold(hold)?;
-        let until = Timestamp::MAX;
         let promised = PromisedHold { camera, windows, wider: None, until, released: false };
         self.answered(|promises| promises.holds.insert(receipt.id, promised));
         Ok(receipt)
@@ -62,7 +66,7 @@ impl World {
         for window in &windows[1..] {
             hold = hold.also(&camera(name), *window);
         }
-        self.place_over(name, windows, hold).map(|receipt| receipt.id)
+        self.place_over(name, windows, hold, Timestamp::MAX).map(|receipt| receipt.id)
     }
 
     /// A hold over many ranges, in which nothing was ever recorded: a long ledger entry.
