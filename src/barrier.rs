@@ -61,7 +61,7 @@ barriers! {
     /// What stands in the head of a partition of the index is what was written there.
     IndexHeadCrc: Checksum in "src/format/partition.rs",
     /// The same of one of its pages.
-    IndexPageCrc: Checksum in "src/format/partition.rs",
+    IndexPageCrc: Checksum in "src/format/page.rs",
 
     /// The records of a group, before their writers are told.
     CommitSync: Sync in "src/log/appender.rs",

@@ -1,14 +1,16 @@
-//! Partitions of the index: head and pages.
+//! Partitions of the index: head, pages and summaries.
 //!
-//! Asserts that what is written is read back, that a head that is read has one spelling, and that
-//! neither a count of 4 G nor a lying length becomes an allocation.
+//! Asserts that what is written is read back, that a head that is read has one spelling, that a
+//! page whose checksum is right says what it says without a panic, and that neither a count of 4 G
+//! nor a lying length becomes an allocation.
 
 use std::collections::BTreeMap;
 
 use super::choices::Choices;
 use super::{BLOCK_LEN, KEY, STORE, index, memory, put};
 use crate::format::SegmentKey;
-use crate::format::partition::{self, Link, PAGE_PARTS, PagePart, PartitionHead, Row};
+use crate::format::page::{self, PAGE_PARTS, PAGE_SUMMARIES, Page, PagePart, Summary};
+use crate::format::partition::{self, Link, PartitionHead, Row};
 use crate::format::segment::{SegmentHeader, Trailer};
 use crate::types::{CameraId, ClassId, ClipId, SegmentId, Timestamp};
 
@@ -17,25 +19,29 @@ const MAGIC: &[u8; 8] = b"CLIPIDX\0";
 const BLOCKS: usize = 16;
 const COUNTS: usize = 20;
 const FORGED: u8 = 0;
+const FORGED_PAGE: u8 = 2;
 
 type Parts = BTreeMap<CameraId, Vec<PagePart>>;
 
-/// Input: how, then the counts and the tables of a head, padded to whole blocks; or the choices of
-/// a partition to write and of what is flipped in it.
+/// Input: how, then the counts and the tables of a head, padded to whole blocks; or what a page has
+/// behind its number; or the choices of a partition to write and of what is flipped in it.
 pub fn check(data: &[u8]) {
     let mut choices = Choices::new(data);
-    if choices.u8() & 1 == FORGED {
-        read(&forged(choices.rest()));
-        return;
+    match choices.u8() & 3 {
+        FORGED => return read(&forged(choices.rest())),
+        FORGED_PAGE => return read_page(&forged_page(choices.rest())),
+        _ => {}
     }
     let (rows, parts) = chosen(&mut choices);
-    let mut bytes = partition::encode(STORE, KEY.salt, rows.clone(), &parts);
+    let mut bytes = partition::encode(STORE, KEY.salt, rows.clone(), parts.clone());
     let head = PartitionHead::decode(&bytes).unwrap();
     assert_eq!(head.rows, rows, "written and read back");
-    assert_eq!(
-        pages(&bytes, &head).concat(),
-        parts.values().flatten().copied().collect::<Vec<_>>()
-    );
+    let all: Vec<PagePart> = parts.values().flatten().copied().collect();
+    let read_back = pages(&bytes, &head);
+    assert_eq!(read_back.concat(), all);
+    for (parts, summary) in read_back.iter().zip(summaries(&bytes, &head)) {
+        assert!(summary.is_none() || summary == Summary::of(parts), "{summary:?}");
+    }
     while !choices.is_empty() {
         let at = index(choices.u16()) % bytes.len();
         bytes[at] ^= choices.u8();
@@ -46,7 +52,7 @@ pub fn check(data: &[u8]) {
 fn forged(tables: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; (COUNTS + tables.len()).next_multiple_of(BLOCK_LEN)];
     put(&mut bytes, 0, MAGIC);
-    put(&mut bytes, 12, &1_u16.to_le_bytes());
+    put(&mut bytes, 12, &2_u16.to_le_bytes());
     let blocks = u32::try_from(bytes.len() / BLOCK_LEN).unwrap();
     put(&mut bytes, BLOCKS, &blocks.to_le_bytes());
     put(&mut bytes, COUNTS, tables);
@@ -62,6 +68,29 @@ fn read(bytes: &[u8]) {
     assert_eq!(head.encode(), bytes[..head_bytes(bytes)], "one value has one spelling");
     let read = pages(bytes, &head);
     assert!(read.iter().all(|parts| parts.len() <= PAGE_PARTS));
+    assert!(summaries(bytes, &head).len() <= PAGE_SUMMARIES * (bytes.len() / BLOCK_LEN));
+}
+
+/// Page 0 with this count and these fields, padded, and a right checksum.
+fn forged_page(fields: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; BLOCK_LEN];
+    put(&mut bytes, 8, &fields[..fields.len().min(BLOCK_LEN - 8)]);
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&KEY.salt);
+    crc.update(&bytes[4..]);
+    put(&mut bytes, 0, &crc.finalize().to_le_bytes());
+    bytes
+}
+
+/// Reads a page as one of parts and as one of summaries.
+fn read_page(bytes: &[u8]) {
+    if let Ok(page) = Page::decode(bytes, &KEY.salt, 0) {
+        let parts: Vec<PagePart> = (0..page.len()).filter_map(|at| page.part(at)?.ok()).collect();
+        let summary = Summary::of(&parts);
+        assert!(summary.is_none_or(|sum| usize::try_from(sum.clips).unwrap() == parts.len()));
+    }
+    let summaries = page::decode_summaries(bytes, &KEY.salt, 0).unwrap_or_default();
+    assert!(summaries.len() <= PAGE_SUMMARIES);
 }
 
 fn head_bytes(bytes: &[u8]) -> usize {
@@ -70,8 +99,20 @@ fn head_bytes(bytes: &[u8]) -> usize {
 
 /// The pages behind a head, as far as they can be read.
 fn pages(bytes: &[u8], head: &PartitionHead) -> Vec<Vec<PagePart>> {
-    let pages = (0..).zip(bytes[head_bytes(bytes)..].chunks(BLOCK_LEN));
-    pages.filter_map(|(n, page)| partition::decode_page(page, &head.salt, n).ok()).collect()
+    let pages = (0..head.firsts.len()).zip(bytes[head_bytes(bytes)..].chunks(BLOCK_LEN));
+    pages.filter_map(|(n, page)| parts_of(Page::decode(page, &head.salt, n).ok()?)).collect()
+}
+
+/// Its parts, if all can be read.
+fn parts_of(page: Page<'_>) -> Option<Vec<PagePart>> {
+    (0..page.len()).map(|at| page.part(at)?.ok()).collect()
+}
+
+/// The summaries behind the pages, as far as they can be read.
+fn summaries(bytes: &[u8], head: &PartitionHead) -> Vec<Option<Summary>> {
+    let blocks = bytes[head_bytes(bytes)..].chunks(BLOCK_LEN).enumerate().skip(head.firsts.len());
+    let read = blocks.filter_map(|(n, page)| page::decode_summaries(page, &head.salt, n).ok());
+    read.flatten().collect()
 }
 
 /// A partition that a writer can make.
@@ -79,11 +120,33 @@ fn chosen(choices: &mut Choices<'_>) -> (Vec<Row>, Parts) {
     let rows = (0..choices.below(4)).map(|n| row(choices, SegmentId(10 + 3 * n))).collect();
     let mut parts = Parts::new();
     for camera in 0..choices.below(4) {
-        let (count, step) = (1 + choices.below(400), 1 + i64::from(choices.u8()));
-        let starts = (0..i64::from(count)).map(|n| (n * step, u32::from(choices.u8())));
-        parts.insert(CameraId::new(&format!("c{camera}")).unwrap(), starts.collect());
+        let (count, step) = (1 + choices.below(120), 1 + i64::from(choices.u8()));
+        let chosen = (0..i64::from(count)).map(|n| part(choices, n * step));
+        parts.insert(CameraId::new(&format!("c{camera}")).unwrap(), chosen.collect());
     }
     (rows, parts)
+}
+
+fn part(choices: &mut Choices<'_>, start_us: i64) -> PagePart {
+    let (segment, flags) = (SegmentId(u32::from(choices.u8())), choices.u8());
+    let start = Timestamp::from_micros(start_us);
+    PagePart {
+        start,
+        segment,
+        class: ClassId(u16::from(flags >> 7)),
+        first: flags & 1 == 0,
+        last: flags & 2 == 0,
+        continued: flags & 4 != 0,
+        media: flags >> 3 & 3,
+        clip: ClipId::new(SegmentId(segment.0 + u32::from(flags & 64)), u32::from(choices.u8())),
+        end: Timestamp::from_micros(start_us + i64::from(choices.u8())),
+        received: Timestamp::from_micros(i64::from(choices.u8())),
+        end_offset: u64::from(choices.u8()),
+        uncertainty_us: u64::from(flags & 32),
+        sequence: 0,
+        fragments: 1,
+        digest: [flags; 32],
+    }
 }
 
 fn row(choices: &mut Choices<'_>, segment: SegmentId) -> Row {
@@ -128,4 +191,12 @@ pub(super) fn input(partition: &[u8]) -> Vec<u8> {
     let head = &partition[..head_bytes(partition)];
     let end = head.iter().rposition(|byte| *byte != 0).unwrap() + 1;
     [&[FORGED], &head[COUNTS..end]].concat()
+}
+
+/// The input that is block `block` of this partition, as page 0.
+#[cfg(test)]
+pub(super) fn page_input(partition: &[u8], block: usize) -> Vec<u8> {
+    let page = &partition[block * BLOCK_LEN..(block + 1) * BLOCK_LEN];
+    let end = page.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    [&[FORGED_PAGE], &page[8..end]].concat()
 }

@@ -99,6 +99,10 @@ fn partitions() -> Seeds {
         ("four-billion-parts", with(32, &u32::MAX.to_le_bytes())),
         ("links-that-are-not-there", with(72 + 168, &[9])),
         ("written", vec![1; 300]),
+        ("written-whole", [&[1, 0, 2, 60, 1][..], &[0; 600]].concat()),
+        ("page", partition::page_input(&sample_partition_bytes(), 1)),
+        ("page-of-summaries", partition::page_input(&sample_partition_bytes(), 3)),
+        ("four-billion-on-a-page", vec![2, 255, 255, 255, 255]),
         ("nothing", Vec::new()),
     ])
 }

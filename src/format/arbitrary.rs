@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use super::SegmentKey;
 use super::entry::{Decision, Entry, ExpiryReason, HoldPlaced, LedgerHeader};
 use super::footer::{Footer, Part, RecordRef};
-use super::partition::{self, Link, PagePart, Row};
+use super::page::PagePart;
+use super::partition::{self, Link, Row};
 use super::record::{RECORD_PAYLOAD_BYTES_MAX, RecordHeader, blocks, chunk_count};
 use super::segment::{SegmentHeader, Trailer};
 use super::slot::StoreSlot;
@@ -150,7 +151,29 @@ pub(crate) fn sample_trailer() -> Trailer {
     }
 }
 
-/// The rows of a partition, and its parts: 400 of one camera, so that it has two pages.
+/// A whole clip of a second in segment 42, `n` seconds after the first.
+pub(crate) fn sample_part(n: u32) -> PagePart {
+    let (segment, second) = (SegmentId(42), i64::from(n));
+    PagePart {
+        start: time(second),
+        segment,
+        class: ClassId(3),
+        first: true,
+        last: true,
+        continued: false,
+        media: 2,
+        clip: ClipId::new(segment, n),
+        end: time(second + 1),
+        received: time(second + 2),
+        end_offset: 70_000,
+        uncertainty_us: 250_000,
+        sequence: 0,
+        fragments: 2,
+        digest: [0xd1; 32],
+    }
+}
+
+/// The rows of a partition, and its parts: 45 of one camera, so that it has two pages.
 pub(crate) fn sample_partition() -> (Vec<Row>, BTreeMap<CameraId, Vec<PagePart>>) {
     let mut other = sample_trailer();
     other.header.key.segment = SegmentId(43);
@@ -171,14 +194,19 @@ pub(crate) fn sample_partition() -> (Vec<Row>, BTreeMap<CameraId, Vec<PagePart>>
         row(sample_trailer(), vec![link(9, true, false)]),
         row(other, vec![link(10, false, true), link(11, true, true)]),
     ];
-    let gate = (0..400).map(|n| (time(n).as_micros(), 42 + u32::from(n >= 200))).collect();
-    let yard = vec![(time(0).as_micros(), 42)];
+    let mut gate: Vec<PagePart> = (0..45).map(sample_part).collect();
+    // The last one goes on in the next segment.
+    let whole = sample_part(44);
+    gate[44] = PagePart { last: false, continued: true, ..whole };
+    let segment = SegmentId(43);
+    gate.push(PagePart { segment, first: false, start: whole.end, sequence: 2, ..whole });
+    let yard = vec![PagePart { class: ClassId(0), ..sample_part(100) }];
     (rows, BTreeMap::from([(camera("gate"), gate), (camera("yard"), yard)]))
 }
 
 pub(crate) fn sample_partition_bytes() -> Vec<u8> {
     let (rows, parts) = sample_partition();
-    partition::encode(STORE, KEY.salt, rows, &parts)
+    partition::encode(STORE, KEY.salt, rows, parts)
 }
 
 pub(crate) fn sample_ledger_header() -> LedgerHeader {

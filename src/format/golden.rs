@@ -88,12 +88,12 @@ fn footer_and_trailer_of_v1_are_read() {
 }
 
 #[test]
-fn partition_of_v1_is_read() {
+fn partition_of_index_version_2_is_read() {
     let bytes = golden("partition.idx", &sample_partition_bytes());
     let (rows, parts) = sample_partition();
     let head = PartitionHead::decode(&bytes).unwrap();
     assert_eq!(head.rows, rows);
-    assert_eq!(partition::encode(STORE, head.salt, rows, &parts), bytes);
+    assert_eq!(partition::encode(STORE, head.salt, rows, parts), bytes);
 }
 
 #[test]
@@ -196,7 +196,8 @@ fn examples_in_the_document_are_real_bytes() {
         ("record-tail", sample_record().ends(&[0xc0], &KEY, 9).tail().to_vec()),
         ("footer", sample_footer().encode(&KEY)),
         ("trailer", sample_trailer().encode(&KEY, LAST_BLOCK)),
-        ("partition-page", sample_partition_bytes()[2 * 4096..].to_vec()),
+        ("partition-page", sample_partition_bytes()[2 * 4096..3 * 4096].to_vec()),
+        ("partition-summaries", sample_partition_bytes()[3 * 4096..].to_vec()),
         ("ledger-header", sample_ledger_header().encode()),
         ("entry", entries[10].encode(&STORE)),
     ];

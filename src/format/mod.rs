@@ -16,6 +16,7 @@ mod golden;
 pub(crate) mod leaf;
 pub(crate) mod merkle;
 pub(crate) mod name;
+pub(crate) mod page;
 pub(crate) mod partition;
 mod payload;
 #[cfg(test)]

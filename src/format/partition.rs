@@ -1,7 +1,7 @@
-//! A partition of the index: which cameras have parts in a number of sealed segments, and when.
+//! A partition of the index: the parts in a number of sealed segments, by camera and time.
 //!
 //! ```text
-//! partition:  0 [ head: rows, links, cameras, firsts ] whole blocks [ page ][ page ] ...
+//! partition:  0 [ head: rows, links, cameras, firsts ] whole blocks [ page ] .. [ summaries ] ..
 //!
 //! head
 //!  0        8    12 14 16   20   24   28   32   36   40      56      72
@@ -14,7 +14,7 @@
 //! |-------:|-----:|---------|----------------------------------------------------------------|
 //! |      0 |    8 | magic   | `CLIPIDX\0`                                                    |
 //! |      8 |    4 | crc     | CRC32 of bytes 12 to the head's end, not salted                |
-//! |     12 |    2 | version | 1                                                              |
+//! |     12 |    2 | version | 2                                                              |
 //! |     14 |    2 |         | zero                                                           |
 //! |     16 |    4 | blocks  | length of the head in blocks of 4 KiB; the pages stand behind  |
 //! |     20 |    4 | rows    | how many rows; a row a segment, by segment                     |
@@ -26,7 +26,7 @@
 //! |     56 |   16 | salt    | random; what the CRCs of the pages are salted with             |
 //! |     72 |  176 | row     | each                                                           |
 //! |     .. |   20 | link    | each                                                           |
-//! |     .. |      | camera  | each: length u8, id, parts u32                                 |
+//! |     .. |      | camera  | each: length u8, id, parts u32, starts of its first and last   |
 //! |     .. |    8 | first   | each page: the start of its first part, µs since 1970          |
 //! |     .. |      |         | zeros to a multiple of 4 KiB                                   |
 //!
@@ -61,42 +61,24 @@
 //! |     16 |    4 | flags    | 1: its part here is not the first; 2: its last record here    |
 //! |        |      |          | asks for another one                                          |
 //!
-//! ```text
-//! page
-//!  0    4    8    12   16                        2736              4096
-//! +----+----+----+----+------------- ... -------+-------- ... ----+
-//! |crc |page|part| 0  | 340 starts              | 340 segments    |
-//! +----+----+----+----+------------- ... -------+-------- ... ----+
-//! ```
-//!
-//! | offset | size | page     | meaning                                                       |
-//! |-------:|-----:|----------|---------------------------------------------------------------|
-//! |      0 |    4 | crc      | CRC32 of the head's salt, then bytes 4..4096                  |
-//! |      4 |    4 | page     | its number, from 0                                            |
-//! |      8 |    4 | parts    | how many it has: 340, but for the last page                   |
-//! |     12 |    4 |          | zero                                                          |
-//! |     16 | 2720 | starts   | when each part starts, µs since 1970                          |
-//! |   2736 | 1360 | segments | the id of the segment in which it stands                      |
-//!
-//! Parts of one camera rise by (start, segment), each pair once. A reader may skip nothing. It must
+//! Parts of one camera rise by (start, segment, clip). A reader may skip nothing. It must
 //! reject another magic, a wrong CRC, another version, nonzero reserved bytes, tables that are not
 //! in order or do not fit their counts, and a row that no sealed segment can have. A partition is
-//! derived: whoever finds one damaged reads the footers instead.
+//! derived: whoever finds one damaged reads the footers instead. [`super::page`] has the pages.
 
 use std::collections::BTreeMap;
 
 use super::block::Magic;
 use super::bytes::{Reader, Writer, to_u32, to_usize};
+use super::page::{self, PAGE_BYTES, PAGE_PARTS, PAGE_SUMMARIES, PagePart, Summary};
 use super::segment::{SegmentHeader, Trailer};
-use super::{BLOCK_BYTES, Damage, SegmentKey, VERSION};
+use super::{BLOCK_BYTES, Damage, SegmentKey};
 use crate::barrier::Barrier;
 use crate::types::{CameraId, ClassId, ClipId, SegmentId, Timestamp};
 
-/// A page has at most this many parts.
-pub(crate) const PAGE_PARTS: usize = 340;
-/// The length of a page.
-pub(crate) const PAGE_BYTES: usize = 4096;
-
+/// The version that this build writes, and the only one that it reads: an older partition is made
+/// again from footers.
+const INDEX_VERSION: u16 = 2;
 const MAGIC: Magic = *b"CLIPIDX\0";
 const CRC_OFFSET: usize = 8;
 const BODY_OFFSET: usize = 12;
@@ -105,11 +87,6 @@ const LINK_BYTES: usize = 20;
 /// The most that a table can have, whatever a damaged count says.
 const HEAD_BLOCKS_MAX: u32 = 1 << 16;
 
-const _: () = assert!(PAGE_BYTES == 16 + PAGE_PARTS * 12);
-
-/// A part as a page has it: its start in µs, and the segment it stands in.
-pub(crate) type PagePart = (i64, u32);
-
 /// What stands before the pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PartitionHead {
@@ -117,10 +94,19 @@ pub(crate) struct PartitionHead {
     pub(crate) salt: [u8; 16],
     /// By segment.
     pub(crate) rows: Vec<Row>,
-    /// How many parts each camera has, by id.
-    pub(crate) cameras: Vec<(CameraId, u32)>,
+    /// By id.
+    pub(crate) cameras: Vec<CameraParts>,
     /// When the first part of each page starts, in µs.
     pub(crate) firsts: Vec<i64>,
+}
+
+/// How many parts a camera has, and when they start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CameraParts {
+    pub(crate) camera: CameraId,
+    pub(crate) parts: u32,
+    /// The start of its first part and that of its last, in µs.
+    pub(crate) starts: (i64, i64),
 }
 
 /// What opening a store needs to know of one sealed segment.
@@ -144,21 +130,36 @@ pub(crate) struct Link {
     pub(crate) continued: bool,
 }
 
-/// The bytes of a whole partition; `parts` of each camera rise.
+/// The bytes of a whole partition; `parts` of each camera rise, and none has none.
 pub(crate) fn encode(
     store: [u8; 16],
     salt: [u8; 16],
     rows: Vec<Row>,
-    parts: &BTreeMap<CameraId, Vec<PagePart>>,
+    parts: BTreeMap<CameraId, Vec<PagePart>>,
 ) -> Vec<u8> {
-    let cameras = parts.iter().map(|(camera, parts)| (camera.clone(), to_u32(parts.len())));
-    let cameras = cameras.collect();
-    let all: Vec<PagePart> = parts.values().flatten().copied().collect();
-    let firsts = all.iter().step_by(PAGE_PARTS).map(|(start, _)| *start).collect();
+    let (mut cameras, mut ends, mut end) = (Vec::new(), Vec::new(), 0);
+    for (camera, parts) in &parts {
+        let start_of = |part: Option<&PagePart>| part.map_or(0, |part| part.start.as_micros());
+        let starts = (start_of(parts.first()), start_of(parts.last()));
+        cameras.push(CameraParts { camera: camera.clone(), parts: to_u32(parts.len()), starts });
+        end += parts.len();
+        ends.push(end);
+    }
+    let all: Vec<PagePart> = parts.into_values().flatten().collect();
+    let firsts = all.iter().step_by(PAGE_PARTS).map(|part| part.start.as_micros()).collect();
     let head = PartitionHead { store, salt, rows, cameras, firsts };
     let mut bytes = head.encode();
+    let mut summaries = Vec::new();
     for (number, parts) in all.chunks(PAGE_PARTS).enumerate() {
-        bytes.extend(encode_page(&salt, to_u32(number), parts));
+        bytes.extend(page::encode_parts(&salt, number, parts));
+        let first = number * PAGE_PARTS;
+        let camera_of = |index| ends.partition_point(|end| *end <= index);
+        let is_of_one = camera_of(first) == camera_of(first + parts.len() - 1);
+        summaries.push(if is_of_one { Summary::of(parts) } else { None });
+    }
+    for (more, summaries_of_page) in summaries.chunks(PAGE_SUMMARIES).enumerate() {
+        let number = summaries.len() + more;
+        bytes.extend(page::encode_summaries(&salt, number, summaries_of_page));
     }
     bytes
 }
@@ -167,11 +168,11 @@ impl PartitionHead {
     /// The head's whole blocks.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let links = self.rows.iter().map(|row| row.links.len()).sum();
-        let parts = self.cameras.iter().map(|(_, parts)| *parts).sum();
+        let parts = self.cameras.iter().map(|camera| camera.parts).sum();
         let mut head = Writer::with_capacity(PAGE_BYTES);
         head.put_slice(&MAGIC);
         head.put_u32(0);
-        head.put_u16(VERSION);
+        head.put_u16(INDEX_VERSION);
         head.put_u16(0);
         head.put_u32(0);
         head.put_u32(to_u32(self.rows.len()));
@@ -183,10 +184,12 @@ impl PartitionHead {
         head.put_slice(&self.salt);
         self.rows.iter().for_each(|row| row.put(&mut head));
         self.rows.iter().flat_map(|row| &row.links).for_each(|link| link.put(&mut head));
-        for (camera, parts) in &self.cameras {
+        for CameraParts { camera, parts, starts } in &self.cameras {
             head.put_camera_len(camera);
             head.put_slice(camera.as_str().as_bytes());
             head.put_u32(*parts);
+            head.put_slice(&starts.0.to_le_bytes());
+            head.put_slice(&starts.1.to_le_bytes());
         }
         self.firsts.iter().for_each(|first| head.put_slice(&first.to_le_bytes()));
         head.pad_to(PAGE_BYTES);
@@ -221,7 +224,7 @@ impl PartitionHead {
             return Err(Damage::Checksum);
         }
         let version = fields.take_u16()?;
-        if version != VERSION {
+        if version != INDEX_VERSION {
             return Err(Damage::Version(version));
         }
         fields.take_zeros(2, "reserved")?;
@@ -250,10 +253,7 @@ impl PartitionHead {
             salt,
             rows,
             cameras: (0..cameras)
-                .map(|_| {
-                    let len = usize::from(fields.take_u8()?);
-                    Ok((fields.take_camera(len)?, fields.take_u32()?))
-                })
+                .map(|_| CameraParts::take(&mut fields))
                 .collect::<Result<_, _>>()?,
             firsts: (0..parts.div_ceil(PAGE_PARTS))
                 .map(|_| Ok(fields.take_timestamp("first")?.as_micros()))
@@ -271,13 +271,23 @@ impl PartitionHead {
         if !self.rows.is_sorted_by(|a, b| a.segment() < b.segment()) {
             return Err(Damage::Field("rows"));
         }
-        let named = self.cameras.is_sorted_by(|(a, _), (b, _)| a < b);
-        if !named || self.cameras.iter().any(|(_, parts)| *parts == 0) {
+        let named = self.cameras.is_sorted_by(|a, b| a.camera < b.camera);
+        let fits = |of: &CameraParts| of.parts > 0 && of.starts.0 <= of.starts.1;
+        if !named || !self.cameras.iter().all(fits) {
             return Err(Damage::Field("cameras"));
         }
-        let listed = self.cameras.iter().map(|(_, parts)| to_usize(*parts));
+        let listed = self.cameras.iter().map(|camera| to_usize(camera.parts));
         let sum = listed.fold(0_usize, usize::saturating_add);
         if sum == parts { Ok(()) } else { Err(Damage::Field("parts")) }
+    }
+}
+
+impl CameraParts {
+    fn take(fields: &mut Reader<'_>) -> Result<Self, Damage> {
+        let len = usize::from(fields.take_u8()?);
+        let (camera, parts) = (fields.take_camera(len)?, fields.take_u32()?);
+        let mut start = || fields.take_timestamp("starts").map(Timestamp::as_micros);
+        Ok(Self { camera, parts, starts: (start()?, start()?) })
     }
 }
 
@@ -371,66 +381,11 @@ impl Link {
     }
 }
 
-fn page_crc(salt: &[u8; 16], body: &[u8]) -> u32 {
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(salt);
-    crc.update(body);
-    crc.finalize()
-}
-
-fn encode_page(salt: &[u8; 16], number: u32, parts: &[PagePart]) -> Vec<u8> {
-    let mut page = Writer::with_capacity(PAGE_BYTES);
-    page.put_u32(0);
-    page.put_u32(number);
-    page.put_u32(to_u32(parts.len()));
-    page.put_u32(0);
-    let unused = PAGE_PARTS - parts.len();
-    for (start, _) in parts {
-        page.put_slice(&start.to_le_bytes());
-    }
-    page.put_zeros(unused * 8);
-    for (_, segment) in parts {
-        page.put_u32(*segment);
-    }
-    page.put_zeros(unused * 4);
-    let crc = page_crc(salt, &page.as_slice()[4..]);
-    page.patch_u32(0, crc);
-    page.finish()
-}
-
-/// The parts of page `number` of a partition with this salt.
-pub(crate) fn decode_page(
-    bytes: &[u8],
-    salt: &[u8; 16],
-    number: u32,
-) -> Result<Vec<PagePart>, Damage> {
-    let bytes = bytes.get(..PAGE_BYTES).ok_or(Damage::Short)?;
-    let mut fields = Reader::new(bytes);
-    let crc = fields.take_u32()?;
-    let body = bytes.get(4..).unwrap_or_default();
-    if !Barrier::IndexPageCrc.test(page_crc(salt, body) == crc) {
-        return Err(Damage::Checksum);
-    }
-    if fields.take_u32()? != number {
-        return Err(Damage::Field("page"));
-    }
-    let count = to_usize(fields.take_u32()?);
-    fields.take_zeros(4, "reserved")?;
-    let starts = fields.take_slice(PAGE_PARTS * 8)?;
-    let segments = fields.take_slice(PAGE_PARTS * 4)?;
-    let (starts, _) = starts.as_chunks::<8>();
-    let (segments, _) = segments.as_chunks::<4>();
-    let (Some(own_starts), Some(own)) = (starts.get(..count), segments.get(..count)) else {
-        return Err(Damage::Field("parts"));
-    };
-    let own_starts = own_starts.iter().map(|start| i64::from_le_bytes(*start));
-    Ok(own_starts.zip(own.iter().map(|segment| u32::from_le_bytes(*segment))).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::arbitrary::{STORE, sample_partition, sample_partition_bytes};
+    use crate::format::page::Page;
 
     /// The sample with `bytes` put at `offset` of its head and a right CRC.
     fn head_with(offset: usize, bytes: &[u8]) -> Result<PartitionHead, Damage> {
@@ -442,45 +397,35 @@ mod tests {
     }
 
     #[test]
-    fn head_and_pages_are_what_was_put_in() {
+    fn head_pages_and_summaries_are_what_was_put_in() {
         let (rows, parts) = sample_partition();
         let bytes = sample_partition_bytes();
         let head = PartitionHead::decode(&bytes).unwrap();
         assert_eq!((head.store, &head.rows), (STORE, &rows));
-        let counts: Vec<usize> = head.cameras.iter().map(|(_, parts)| to_usize(*parts)).collect();
-        assert_eq!(counts, parts.values().map(Vec::len).collect::<Vec<_>>());
-        let all: Vec<PagePart> = parts.values().flatten().copied().collect();
         let mut found = Vec::new();
-        for (number, page) in bytes[PAGE_BYTES..].chunks(PAGE_BYTES).enumerate() {
-            let parts = decode_page(page, &head.salt, to_u32(number)).unwrap();
-            assert_eq!(parts.first().map(|(start, _)| *start), head.firsts.get(number).copied());
+        let (pages, summaries) = bytes[PAGE_BYTES..].split_at(head.firsts.len() * PAGE_BYTES);
+        for (number, page) in pages.chunks(PAGE_BYTES).enumerate() {
+            let parts = Page::decode(page, &head.salt, number).unwrap().parts().unwrap();
+            assert_eq!(head.firsts[number], parts[0].start.as_micros());
             found.extend(parts);
         }
-        assert_eq!(found, all);
+        assert_eq!(found, parts.values().flatten().copied().collect::<Vec<_>>());
+        for (camera, parts) in head.cameras.iter().zip(parts.values()) {
+            let starts = (parts[0].start.as_micros(), parts[parts.len() - 1].start.as_micros());
+            assert_eq!((to_usize(camera.parts), camera.starts), (parts.len(), starts));
+        }
+        let summaries = page::decode_summaries(summaries, &head.salt, head.firsts.len()).unwrap();
+        assert_eq!(summaries.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(summaries[0], Summary::of(&found[..PAGE_PARTS]), "the other has two cameras");
     }
 
     #[test]
-    fn a_flipped_bit_of_head_or_page_is_found() {
-        let bytes = sample_partition_bytes();
-        let salt = PartitionHead::decode(&bytes).unwrap().salt;
+    fn a_flipped_bit_of_a_head_is_found() {
         for byte in 0..PAGE_BYTES {
-            let mut damaged = bytes.clone();
+            let mut damaged = sample_partition_bytes();
             damaged[byte] ^= 4;
             assert!(PartitionHead::decode(&damaged).is_err(), "head byte {byte}");
-            let mut page = bytes[PAGE_BYTES..2 * PAGE_BYTES].to_vec();
-            page[byte] ^= 4;
-            assert!(decode_page(&page, &salt, 0).is_err(), "page byte {byte}");
         }
-    }
-
-    #[test]
-    fn a_page_of_another_partition_or_place_is_rejected() {
-        let bytes = sample_partition_bytes();
-        let salt = PartitionHead::decode(&bytes).unwrap().salt;
-        let page = &bytes[PAGE_BYTES..];
-        assert_eq!(decode_page(page, &[7; 16], 0), Err(Damage::Checksum));
-        assert_eq!(decode_page(page, &salt, 1), Err(Damage::Field("page")));
-        assert_eq!(decode_page(&page[..PAGE_BYTES - 1], &salt, 0), Err(Damage::Short));
     }
 
     #[test]
@@ -495,7 +440,8 @@ mod tests {
 
     #[test]
     fn another_version_is_told_from_damage() {
-        assert_eq!(head_with(12, &[2, 0]), Err(Damage::Version(2)));
+        assert_eq!(head_with(12, &[1, 0]), Err(Damage::Version(1)));
+        assert_eq!(head_with(12, &[3, 0]), Err(Damage::Version(3)));
         assert_eq!(head_with(14, &[1]), Err(Damage::Field("reserved")));
         assert_eq!(PartitionHead::decode(&[]), Err(Damage::Short));
         assert_eq!(PartitionHead::decode(&[0; 4096]), Err(Damage::Magic));

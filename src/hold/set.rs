@@ -145,6 +145,11 @@ impl HoldSet {
         self.cameras.get(camera).is_some_and(|timeline| timeline.covers(window))
     }
 
+    /// Whether one hold, active or in its grace, covers everything in `window` of `camera`.
+    pub(crate) fn covers_all(&self, camera: &CameraId, window: &Window) -> bool {
+        self.cameras.get(camera).is_some_and(|timeline| timeline.contains(window))
+    }
+
     /// The holds, active or in their grace, that meet `window` of `camera`; sorted, each once.
     pub(crate) fn covering(&self, camera: &CameraId, window: &Window) -> Vec<HoldId> {
         let mut holds = Vec::new();

@@ -453,6 +453,9 @@ proptest! {
                 .map(|(id, _)| id)
                 .collect();
             prop_assert_eq!(ledger.set.covers(&camera, &window), !holds.is_empty());
+            let has_all = |(c, w): &(CameraId, Window)| *c == camera && w.contains(&window);
+            let one = model.iter().flatten().flatten().any(has_all);
+            prop_assert_eq!(ledger.set.covers_all(&camera, &window), one);
             prop_assert_eq!(ledger.set.covering(&camera, &window), holds.clone());
             prop_assert_eq!(replayed.covering(&camera, &window), holds);
         }

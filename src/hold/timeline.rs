@@ -8,6 +8,7 @@
 //! longest range is (a running maximum would walk everything behind one long hold).
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use crate::types::{HoldId, Timestamp, Window};
 
@@ -62,6 +63,14 @@ impl Timeline {
     /// Whether any range meets `window`.
     pub(crate) fn covers(&self, window: &Window) -> bool {
         self.visit(window, &mut |_| ControlFlow::Break(())).is_break()
+    }
+
+    /// Whether one range has all of `window` in it.
+    pub(crate) fn contains(&self, window: &Window) -> bool {
+        let prefix = self.ranges.partition_point(|r| r.start <= window.start());
+        let root = Node { index: 1, first: 0, width: self.leaves() };
+        let before_end = window.end().saturating_sub(Duration::from_micros(1));
+        self.descend(root, prefix, before_end, &mut |_| ControlFlow::Break(())).is_break()
     }
 
     /// Adds the hold of each range that meets `window`.

@@ -4,23 +4,27 @@
 //! files. It is derived from footers and records and never the truth: losing it costs a scan. It
 //! knows neither expiry nor holds.
 //!
-//! A part is a key (its start) and a value (the segment it stands in), kept apart, so that a search
-//! touches keys only: 12 bytes a part, in memory or in a file. Of a file only the start of each
-//! page and the camera directory are in memory. Callers see cameras, times and segment ids, never
-//! runs, slots or pages.
+//! In memory a part is a key (its start) and a value (the segment it stands in), kept apart, so
+//! that a search touches keys only: 12 bytes a part, and footers tell the rest. A file has all that
+//! a list of clips says of a part; of it only the start of each page and the camera directory are
+//! in memory. Callers see cameras, times and parts, never runs, slots or pages.
 
 mod partition;
 mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::format::page::{PagePart, Summary};
 use crate::types::{CameraId, Error, SegmentId, Timestamp};
 pub(crate) use partition::Partition;
 use timeline::Timeline;
 
-/// A lookup answers about so many parts at a time, so that its answer stays small.
+/// A lookup answers about so many parts in memory at a time, so that its answer stays small.
 const SLICE_PARTS: usize = 8192;
+/// And so many of each partition, of which it tells more.
+const SLICE_PAGE_PARTS: usize = 1024;
 /// What a camera's entry in the map takes beside its timeline: an estimate.
 const CAMERA_BYTES: usize = 128;
 /// What a segment takes that a partition answers for: an estimate.
@@ -34,6 +38,16 @@ const SERVED_BYTES: usize = 8;
 pub(crate) struct Timelines {
     cameras: BTreeMap<CameraId, Timeline>,
     partitions: BTreeMap<u32, Served>,
+    /// Where the partitions have parts of each camera, by the start of the first: with many of them
+    /// a lookup must not ask each.
+    stretches: BTreeMap<CameraId, Vec<Stretch>>,
+}
+
+/// The parts of a camera in one partition: the starts of the first and the last of them, in µs.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    starts: (i64, i64),
+    partition: u32,
 }
 
 /// A partition, and which of its segments it answers for: the others are gone.
@@ -46,12 +60,28 @@ struct Served {
 /// What a lookup found.
 #[derive(Debug, Default)]
 pub(crate) struct Slice {
-    /// The parts, by (start, segment).
-    pub(crate) parts: Vec<(Timestamp, SegmentId)>,
+    /// The parts of which only this is known, by (start, segment).
+    pub(crate) noted: Vec<(Timestamp, SegmentId)>,
+    /// The parts that partitions tell of, by (start, segment, clip).
+    pub(crate) told: Vec<PagePart>,
     /// Segments whose parts are not among them, because their partition cannot be read.
     pub(crate) unread: Vec<SegmentId>,
     /// Where to go on, if this is not all.
     pub(crate) next: Option<Timestamp>,
+}
+
+/// Pages of partitions for which their summaries stand, so that their parts are not asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Taken(BTreeMap<u32, Vec<Range<usize>>>);
+
+impl Taken {
+    fn of(&self, partition: u32) -> &[Range<usize>] {
+        self.0.get(&partition).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl Timelines {
@@ -83,46 +113,97 @@ impl Timelines {
         removed
     }
 
-    /// The parts of `camera` that start in `[from, to)`, or the first of them. The caller looks
-    /// back by the longest clip to find those that start earlier and reach into its window.
-    pub(crate) fn range(&self, camera: &CameraId, from: Timestamp, to: Timestamp) -> Slice {
-        let (from_us, to_us) = (from.as_micros(), to.as_micros());
+    /// The parts of `camera` that start in `starts` and are not on pages `taken`, or the first of
+    /// them. The caller looks back by the longest clip to find those that start earlier and reach
+    /// into its window.
+    pub(crate) fn range(
+        &self,
+        camera: &CameraId,
+        starts: Range<Timestamp>,
+        taken: &Taken,
+    ) -> Slice {
         let mut slice = Slice::default();
-        let mut next = None;
         if let Some(timeline) = self.cameras.get(camera) {
             let mut newest = i64::MIN;
-            for (start, segment) in timeline.range(from_us, to_us) {
-                if slice.parts.len() >= SLICE_PARTS && start != newest {
-                    next = Some(start);
+            for pair in timeline.range(starts.start.as_micros(), starts.end.as_micros()) {
+                if slice.noted.len() >= SLICE_PARTS && pair.0 != newest {
+                    slice.next = Some(Timestamp::from_micros(pair.0));
                     break;
                 }
-                newest = start;
-                slice.parts.push(part((start, segment)));
+                newest = pair.0;
+                slice.noted.push((Timestamp::from_micros(pair.0), SegmentId(pair.1)));
             }
         }
-        for Served { partition, segments } in self.partitions.values() {
-            let before = slice.parts.len();
-            let bounds = (from_us, to_us);
-            let more = partition.range(camera, bounds, SLICE_PARTS, |(start, segment)| {
-                if segments.contains(&SegmentId(segment)) {
-                    slice.parts.push(part((start, segment)));
+        for stretch in self.stretches_of(camera, &starts) {
+            // By the start of the first: a part behind `next` comes with the next slice.
+            let end = slice.next.unwrap_or(starts.end);
+            let served = self.partitions.get(&stretch.partition);
+            let Some(Served { partition, segments }) = served.filter(|_| stretch.begins(end))
+            else {
+                continue;
+            };
+            let (before, taken) = (slice.told.len(), taken.of(stretch.partition));
+            // Mostly the next one stands in the same segment.
+            let mut last = (SegmentId(0), false);
+            let within = starts.start..end;
+            let more = partition.range(camera, within, SLICE_PAGE_PARTS, taken, |part| {
+                if last.0 != part.segment || !last.1 {
+                    last = (part.segment, segments.contains(&part.segment));
                 }
+                slice.told.extend(Some(part).filter(|_| last.1));
             });
             if let Ok(more) = more {
-                next = next.into_iter().chain(more).min();
+                slice.next = more.or(slice.next);
             } else {
-                slice.parts.truncate(before);
+                slice.told.truncate(before);
                 slice.unread.extend(segments);
             }
         }
-        if !self.partitions.is_empty() {
-            slice.parts.sort_unstable();
+        if let Some(next) = slice.next {
+            slice.noted.retain(|(start, _)| *start < next);
+            slice.told.retain(|part| part.start < next);
         }
-        if let Some(next) = next.map(Timestamp::from_micros) {
-            slice.parts.retain(|(start, _)| *start < next);
-            slice.next = Some(next);
-        }
+        slice.told.sort_unstable_by_key(PagePart::key);
         slice
+    }
+
+    /// Finds the pages of `camera` with parts that start in `starts` for which their summaries may
+    /// stand, as `stands` says: hands those to `each` and answers the pages. A partition of which
+    /// anything needed is damaged has none.
+    pub(crate) fn take_pages(
+        &self,
+        camera: &CameraId,
+        starts: &Range<Timestamp>,
+        stands: impl Fn(&Summary) -> bool,
+        mut each: impl FnMut(&Summary),
+    ) -> Taken {
+        let mut taken = Taken::default();
+        for stretch in self.stretches_of(camera, starts) {
+            let Some(served) = self.partitions.get(&stretch.partition) else { continue };
+            if served.partition.problem().is_some() {
+                continue;
+            }
+            let found = served.partition.summarised(camera, starts, |summary| {
+                served.has_all(summary.segments) && stands(summary)
+            });
+            let Ok((pages, summaries)) = found else { continue };
+            if !pages.is_empty() {
+                taken.0.insert(stretch.partition, pages);
+                summaries.iter().for_each(&mut each);
+            }
+        }
+        taken
+    }
+
+    fn stretches_of(
+        &self,
+        camera: &CameraId,
+        starts: &Range<Timestamp>,
+    ) -> impl Iterator<Item = Stretch> {
+        let all = self.stretches.get(camera).map_or(&[][..], Vec::as_slice);
+        let (from, end) = (starts.start.as_micros(), starts.end);
+        let begun = all.iter().take_while(move |stretch| stretch.begins(end));
+        begun.filter(move |stretch| stretch.starts.1 >= from).copied()
     }
 
     /// Whether `camera` has a part, or had one in a partition that is still there.
@@ -143,11 +224,20 @@ impl Timelines {
         partition: Arc<Partition>,
         segments: BTreeSet<SegmentId>,
     ) {
+        for (camera, span) in partition.spans() {
+            let stretches = self.stretches.entry(camera.clone()).or_default();
+            stretches.push(Stretch { starts: span.starts, partition: partition.number });
+            stretches.sort_unstable_by_key(|stretch| stretch.starts);
+        }
         self.partitions.insert(partition.number, Served { partition, segments });
     }
 
     /// Takes a partition off: answers which segments it answered for.
     pub(crate) fn remove_partition(&mut self, number: u32) -> BTreeSet<SegmentId> {
+        self.stretches.retain(|_, stretches| {
+            stretches.retain(|stretch| stretch.partition != number);
+            !stretches.is_empty()
+        });
         self.partitions.remove(&number).map_or_else(BTreeSet::new, |served| served.segments)
     }
 
@@ -192,7 +282,11 @@ impl Timelines {
         let served = self
             .partitions()
             .map(|(partition, segments)| partition.bytes() + segments.len() * SERVED_BYTES);
-        timelines + self.cameras.len() * CAMERA_BYTES + served.sum::<usize>()
+        let stretches = self.stretches.values().map(|of| of.len() * size_of::<Stretch>());
+        timelines
+            + (self.cameras.len() + self.stretches.len()) * CAMERA_BYTES
+            + served.sum::<usize>()
+            + stretches.sum::<usize>()
     }
 
     /// Panics where an invariant does not hold: for tests.
@@ -205,14 +299,31 @@ impl Timelines {
     }
 }
 
-fn part((start_us, segment): (i64, u32)) -> (Timestamp, SegmentId) {
-    (Timestamp::from_micros(start_us), SegmentId(segment))
+impl Stretch {
+    /// Whether its first part starts before `end`.
+    const fn begins(&self, end: Timestamp) -> bool {
+        self.starts.0 < end.as_micros()
+    }
+}
+
+impl Served {
+    /// Whether it answers for each segment of its partition from the lower to the higher one.
+    fn has_all(&self, (low, high): (SegmentId, SegmentId)) -> bool {
+        let made_for = &self.partition.segments;
+        if made_for.len() == self.segments.len() {
+            return true;
+        }
+        let place = |bound| made_for.partition_point(|id| *id < bound);
+        low <= high && self.segments.range(low..=high).count() == place(high.next()) - place(low)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::arbitrary::{sample_part, sample_partition};
     use crate::format::partition::encode;
+    use crate::types::ClipId;
     use crate::vfs::Vfs as _;
     use crate::vfs::sim::SimVfs;
 
@@ -224,6 +335,18 @@ mod tests {
         Timestamp::from_micros(us)
     }
 
+    fn range(timelines: &Timelines, camera: &CameraId, from: i64, to: i64) -> Slice {
+        timelines.range(camera, at(from)..at(to), &Taken::default())
+    }
+
+    /// Where the parts of a slice are, whoever tells of them.
+    fn places(slice: Slice) -> Vec<(Timestamp, SegmentId)> {
+        let told = slice.told.iter().map(|part| (part.start, part.segment));
+        let mut places: Vec<_> = slice.noted.into_iter().chain(told).collect();
+        places.sort_unstable();
+        places
+    }
+
     #[test]
     fn a_range_is_half_open_and_of_one_camera() {
         let mut timelines = Timelines::default();
@@ -232,10 +355,10 @@ mod tests {
             timelines.insert(&door, at(us), SegmentId(1));
         }
         timelines.insert(&yard, at(20), SegmentId(2));
-        let found = timelines.range(&door, at(10), at(30)).parts;
-        assert_eq!(found, [(at(10), SegmentId(1)), (at(20), SegmentId(1))]);
-        assert_eq!(timelines.range(&door, at(30), at(10)).parts, [], "inverted");
-        assert_eq!(timelines.range(&camera("none"), at(0), at(99)).parts, []);
+        let found = |camera, from, to| places(range(&timelines, camera, from, to));
+        assert_eq!(found(&door, 10, 30), [(at(10), SegmentId(1)), (at(20), SegmentId(1))]);
+        assert_eq!(found(&door, 30, 10), [], "inverted");
+        assert_eq!(found(&camera("none"), 0, 99), []);
         assert_eq!(timelines.cameras().into_iter().collect::<Vec<_>>(), [&door, &yard]);
     }
 
@@ -256,10 +379,10 @@ mod tests {
     fn whole(timelines: &Timelines, camera: &CameraId) -> (Vec<(Timestamp, SegmentId)>, usize) {
         let (mut parts, mut slices, mut from) = (Vec::new(), 0, Some(Timestamp::MIN));
         while let Some(begin) = from {
-            let slice = timelines.range(camera, begin, Timestamp::MAX);
+            let slice = timelines.range(camera, begin..Timestamp::MAX, &Taken::default());
             assert!(slice.unread.is_empty());
-            parts.extend(slice.parts);
             (slices, from) = (slices + 1, slice.next);
+            parts.extend(places(slice));
         }
         (parts, slices)
     }
@@ -281,11 +404,21 @@ mod tests {
 
     /// A partition of these parts on a disk of its own.
     fn partition(disk: &SimVfs, number: u32, parts: &[(&str, i64, u32)]) -> Arc<Partition> {
-        let mut by_camera: BTreeMap<CameraId, Vec<(i64, u32)>> = BTreeMap::new();
+        let mut by_camera: BTreeMap<CameraId, Vec<PagePart>> = BTreeMap::new();
         for (id, start, segment) in parts {
-            by_camera.entry(camera(id)).or_default().push((*start, *segment));
+            let (start, end, segment) = (at(*start), at(*start + 1), SegmentId(*segment));
+            let clip = ClipId::new(segment, 0);
+            let part = PagePart { start, segment, clip, end, ..sample_part(0) };
+            by_camera.entry(camera(id)).or_default().push(part);
         }
-        let bytes = encode([7; 16], [9; 16], Vec::new(), &by_camera);
+        let ids: BTreeSet<SegmentId> =
+            by_camera.values().flatten().map(|part| part.segment).collect();
+        let (mut rows, sample) = (Vec::new(), sample_partition().0.remove(0));
+        for id in ids {
+            rows.push(sample.clone());
+            rows.last_mut().unwrap().trailer.header.key.segment = id;
+        }
+        let bytes = encode([7; 16], [9; 16], rows, by_camera);
         let name = crate::format::name::partition(number);
         disk.create_dir(crate::format::name::INDEX).unwrap();
         let file = disk.create(&name, u64::try_from(bytes.len()).unwrap()).unwrap();
@@ -321,7 +454,7 @@ mod tests {
         for (from, to) in [(0, 1), (339, 341), (1990, 2010), (2999, 3001), (8999, 9600)] {
             let within = |(start, _): &&(Timestamp, SegmentId)| (at(from)..at(to)).contains(start);
             let part = expected.iter().filter(within).copied().collect::<Vec<_>>();
-            assert_eq!(timelines.range(&door, at(from), at(to)).parts, part, "{from}..{to}");
+            assert_eq!(places(range(&timelines, &door, from, to)), part, "{from}..{to}");
         }
         let yards = whole(&timelines, &yard).0;
         assert_eq!(yards.len(), 1500);
@@ -339,16 +472,47 @@ mod tests {
         let served = partition(&disk, 1, &parts);
         timelines.add_partition(Arc::clone(&served), [1, 2].map(SegmentId).into());
         timelines.insert(&camera("door"), at(7), SegmentId(3));
-        let page = u64::try_from(crate::format::partition::PAGE_BYTES).unwrap();
-        let file = disk.open(&crate::format::name::partition(1), true).unwrap();
-        file.write_at(2 * page + 100, &[&[0x55]]).unwrap();
-        let slice = timelines.range(&camera("door"), at(0), at(300));
-        assert_eq!((slice.parts.len(), slice.unread.len()), (301, 0), "another page");
-        assert!(served.problem().is_none());
-        let slice = timelines.range(&camera("door"), at(0), at(400));
-        assert_eq!(slice.parts, [(at(7), SegmentId(3))]);
+        damage_page(&disk, 9);
+        let slice = range(&timelines, &camera("door"), 0, 300);
+        assert_eq!((slice.noted.len(), slice.told.len(), slice.unread.len()), (1, 300, 0));
+        assert!(served.problem().is_none(), "another page");
+        let slice = range(&timelines, &camera("door"), 0, 400);
         assert_eq!(slice.unread, [SegmentId(1), SegmentId(2)]);
+        assert_eq!(places(slice), [(at(7), SegmentId(3))]);
         assert!(served.problem().is_some());
+    }
+
+    /// Damages a page of partition 1; the head has one block.
+    fn damage_page(disk: &SimVfs, number: u64) {
+        let file = disk.open(&crate::format::name::partition(1), true).unwrap();
+        file.write_at((1 + number) * 4096 + 100, &[&[0x55]]).unwrap();
+    }
+
+    /// How many clips the summaries of taken pages stand for, and how many are told one by one.
+    fn counted(timelines: &Timelines, from: i64, to: i64, segment: u32) -> (u32, usize) {
+        let (door, mut clips) = (camera("door"), 0);
+        let stands = |sum: &Summary| sum.segments.0 >= SegmentId(segment);
+        let starts = at(from)..at(to);
+        let taken = timelines.take_pages(&door, &starts, stands, |sum| clips += sum.clips);
+        (clips, timelines.range(&door, starts, &taken).told.len())
+    }
+
+    #[test]
+    fn a_summary_stands_for_its_page_or_each_clip_is_told() {
+        let disk = SimVfs::new(1);
+        let mut timelines = Timelines::default();
+        // 21 pages of one camera and the first clips of the next one's; segments of 100 clips.
+        let door = (0..900_u32).map(|n| ("door", n.into(), 1 + n / 100));
+        let parts: Vec<_> = door.chain([("yard", 0, 1)]).collect();
+        let served = partition(&disk, 1, &parts);
+        timelines.add_partition(Arc::clone(&served), (1..10).map(SegmentId).collect());
+        assert_eq!(counted(&timelines, 0, 900, 1), (21 * 42, 18), "the last page has two cameras");
+        assert_eq!(counted(&timelines, 0, 900, 5), (420, 480), "as the caller says");
+        assert_eq!(counted(&timelines, 420, 425, 1), (42, 0), "whole pages");
+        damage_page(&disk, 21);
+        assert_eq!(counted(&timelines, 0, 900, 1), (0, 0), "some clips cannot be told");
+        assert!(served.problem().is_some());
+        assert_eq!(counted(&timelines, 0, 420, 1), (0, 420), "nothing is counted twice");
     }
 
     #[test]

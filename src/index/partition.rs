@@ -1,20 +1,26 @@
 //! A partition file of the index, open for lookups.
 //!
 //! Owns the file and, of what is in it, the camera directory and the first start of each page: 8
-//! bytes for 340 parts. Pages are read and checked when a lookup needs them. Immutable: which of
-//! its segments still count is what [`super::Timelines`] knows.
+//! bytes for 42 parts. Pages are read and checked when a lookup needs them, those that stand
+//! together in one read. Immutable: which of its segments still count is what
+//! [`super::Timelines`] knows.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::format::partition::{self, PAGE_BYTES, PAGE_PARTS, PagePart, PartitionHead, Row};
+use crate::format::page::{self, PAGE_BYTES, PAGE_PARTS, PAGE_SUMMARIES, Page, PagePart, Summary};
+use crate::format::partition::{PartitionHead, Row};
 use crate::format::{BLOCK_BYTES, Damage, name};
 use crate::sync::Mutex;
-use crate::types::{CameraId, Error, Result};
+use crate::types::{CameraId, Error, Result, SegmentId, Timestamp};
 use crate::vfs::{Vfs, VfsFile};
 
 use super::CAMERA_BYTES;
+
+/// So many pages are read at once, at most.
+const READ_PAGES_MAX: usize = 25;
 
 /// An open partition.
 #[derive(Debug)]
@@ -22,8 +28,8 @@ pub(crate) struct Partition {
     pub(crate) number: u32,
     /// The length of its file.
     pub(crate) file_bytes: u64,
-    /// How many segments it was made for.
-    pub(crate) rows: usize,
+    /// The segments that it was made for.
+    pub(crate) segments: Vec<SegmentId>,
     /// How many parts its pages have.
     pub(crate) parts: u32,
     path: PathBuf,
@@ -35,11 +41,19 @@ pub(crate) struct Partition {
     problem: Mutex<Option<Error>>,
 }
 
-/// The parts of one camera: the number of the first, and how many there are.
+/// The parts of one camera: the number of the first, how many there are, and when the first and the
+/// last of them start, in µs.
 #[derive(Clone, Copy, Debug)]
-struct Span {
+pub(super) struct Span {
     first: usize,
     parts: usize,
+    pub(super) starts: (i64, i64),
+}
+
+impl Span {
+    const fn end(&self) -> usize {
+        self.first.saturating_add(self.parts)
+    }
 }
 
 impl Partition {
@@ -74,15 +88,15 @@ impl Partition {
         }
         let mut first = 0;
         let mut cameras = BTreeMap::new();
-        for (camera, parts) in head.cameras {
-            let parts = usize::try_from(parts).unwrap_or(usize::MAX);
-            cameras.insert(camera, Span { first, parts });
+        for of in head.cameras {
+            let parts = usize::try_from(of.parts).unwrap_or(usize::MAX);
+            cameras.insert(of.camera, Span { first, parts, starts: of.starts });
             first = first.saturating_add(parts);
         }
         let opened = Self {
             number,
             file_bytes,
-            rows: head.rows.len(),
+            segments: head.rows.iter().map(Row::segment).collect(),
             parts: u32::try_from(first).unwrap_or(u32::MAX),
             path,
             file,
@@ -110,13 +124,18 @@ impl Partition {
         self.cameras.keys()
     }
 
+    /// The same, with where their parts are.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (&CameraId, &Span)> {
+        self.cameras.iter()
+    }
+
     /// Whether `camera` has parts here.
     pub(super) fn knows(&self, camera: &CameraId) -> bool {
         self.cameras.contains_key(camera)
     }
 
-    /// Hands the parts of `camera` with `from_us <= start < to_us` to `each`, in order. After
-    /// `parts_max` of them it ends at the next start, and answers that.
+    /// Hands the parts of `camera` that start in `starts` to `each`, in order, without those on the
+    /// pages `taken`. After `parts_max` of them it ends at the next start, and answers that.
     ///
     /// # Errors
     ///
@@ -124,41 +143,81 @@ impl Partition {
     pub(crate) fn range(
         &self,
         camera: &CameraId,
-        (from_us, to_us): (i64, i64),
+        starts: Range<Timestamp>,
         parts_max: usize,
+        taken: &[Range<usize>],
         mut each: impl FnMut(PagePart),
-    ) -> Result<Option<i64>> {
-        let Some(span) = self.cameras.get(camera).filter(|span| span.parts > 0) else {
-            return Ok(None);
-        };
-        let end = span.first.saturating_add(span.parts);
-        let (low, high) = (span.first / PAGE_PARTS, (end - 1) / PAGE_PARTS);
-        // Every page behind the first one begins with a part of this camera.
-        let later = self.firsts.get(low + 1..=high).unwrap_or_default();
-        let begin = low + later.partition_point(|first| *first < from_us);
-        let (mut found, mut newest) = (0, i64::MIN);
-        for number in begin..=high {
-            if number > low && self.firsts.get(number).is_some_and(|first| *first >= to_us) {
-                break;
+    ) -> Result<Option<Timestamp>> {
+        let Some(span) = self.cameras.get(camera) else { return Ok(None) };
+        let Range { start: mut number, end } = self.pages_of(span, &starts);
+        let (mut found, mut newest) = (0, Timestamp::MIN);
+        while number < end {
+            if let Some(run) = taken.iter().find(|run| run.contains(&number)) {
+                number = run.end;
+                continue;
             }
-            let page = self.page(number)?;
-            let base = number * PAGE_PARTS;
-            let own = span.first.saturating_sub(base)..end.saturating_sub(base).min(page.len());
-            for (start, segment) in page.get(own).unwrap_or_default().iter().copied() {
-                if start >= to_us {
-                    return Ok(None);
+            let next_taken = taken.iter().map(|run| run.start).find(|start| *start > number);
+            let to = end.min(number + READ_PAGES_MAX).min(next_taken.unwrap_or(end));
+            let bytes = self.read(number..to)?;
+            for (number, bytes) in (number..).zip(bytes.chunks_exact(PAGE_BYTES)) {
+                let page = self.decoded(number, Page::decode(bytes, &self.salt, number))?;
+                let base = number * PAGE_PARTS;
+                let low = span.first.saturating_sub(base);
+                let high = span.end().saturating_sub(base).min(page.len());
+                for index in page.position(low, high, starts.start)..high {
+                    let Some(part) = page.part(index) else { break };
+                    let part = self.decoded(number, part)?;
+                    if part.start >= starts.end {
+                        return Ok(None);
+                    }
+                    if found >= parts_max && part.start != newest {
+                        return Ok(Some(part.start));
+                    }
+                    (found, newest) = (found + 1, part.start);
+                    each(part);
                 }
-                if start < from_us {
-                    continue;
-                }
-                if found >= parts_max && start != newest {
-                    return Ok(Some(start));
-                }
-                (found, newest) = (found + 1, start);
-                each((start, segment));
             }
+            number = to;
         }
         Ok(None)
+    }
+
+    /// The pages of `camera` for which their summaries may stand, as `stands` says, of those that
+    /// have parts that start in `starts`; with the summaries. The other ones of them can be read.
+    ///
+    /// # Errors
+    ///
+    /// When a page, or one of summaries, cannot be read or is damaged.
+    pub(super) fn summarised(
+        &self,
+        camera: &CameraId,
+        starts: &Range<Timestamp>,
+        mut stands: impl FnMut(&Summary) -> bool,
+    ) -> Result<(Vec<Range<usize>>, Vec<Summary>)> {
+        let (mut taken, mut summaries) = (Vec::<Range<usize>>::new(), Vec::new());
+        let Some(span) = self.cameras.get(camera) else { return Ok((taken, summaries)) };
+        let pages = self.pages_of(span, starts);
+        // Those that another camera has parts on have no summary; the last page may be its own.
+        let own = span.first.div_ceil(PAGE_PARTS)..span.end().div_ceil(PAGE_PARTS);
+        let own = pages.start.max(own.start)..pages.end.min(own.end);
+        self.each_summary(own, |page, summary| {
+            if !stands(summary) {
+                return;
+            }
+            summaries.push(*summary);
+            match taken.last_mut() {
+                Some(run) if run.end == page => run.end = page + 1,
+                _ => taken.push(page..page + 1),
+            }
+        })?;
+        let behind = taken.iter().map(|run| run.end);
+        let gaps_from = std::iter::once(pages.start).chain(behind).take(taken.len());
+        let gaps_to = taken.iter().map(|run| run.start);
+        let last = taken.last().map(|run| run.end..pages.end);
+        for gap in gaps_from.zip(gaps_to).map(|(from, to)| from..to).chain(last) {
+            self.check(gap)?;
+        }
+        Ok((taken, summaries))
     }
 
     /// What was found wrong with it, if anything was.
@@ -168,18 +227,86 @@ impl Partition {
 
     /// About how many bytes of memory this takes.
     pub(super) fn bytes(&self) -> usize {
-        self.firsts.capacity() * size_of::<i64>() + self.cameras.len() * CAMERA_BYTES
+        self.firsts.capacity() * size_of::<i64>()
+            + self.segments.capacity() * size_of::<SegmentId>()
+            + self.cameras.len() * CAMERA_BYTES
     }
 
-    fn page(&self, number: usize) -> Result<Vec<PagePart>> {
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let offset = self.head_bytes + u64::from(number) * BLOCK_BYTES;
-        let fail = || Error::corrupt("read index partition").at(&self.path).at_offset(offset);
-        let mut page = [0; PAGE_BYTES];
-        let read = self.file.read_at(offset, &mut page).map_err(|error| fail().caused_by(error));
-        let decode = || partition::decode_page(&page, &self.salt, number);
-        let parts = read.and_then(|()| decode().map_err(|damage| fail().caused_by(damage)));
-        parts.inspect_err(|error| self.note_problem(error))
+    /// The pages on which parts of a camera stand that start in `starts`, and at most one more.
+    fn pages_of(&self, span: &Span, starts: &Range<Timestamp>) -> Range<usize> {
+        let (from_us, to_us) = (starts.start.as_micros(), starts.end.as_micros());
+        if span.parts == 0 || span.starts.1 < from_us || span.starts.0 >= to_us {
+            return 0..0;
+        }
+        let (low, high) = (span.first / PAGE_PARTS, (span.end() - 1) / PAGE_PARTS);
+        // Every page behind the first one begins with a part of this camera.
+        let later = self.firsts.get(low + 1..=high).unwrap_or_default();
+        let begin = later.partition_point(|first| *first < from_us);
+        let end = 1 + later.partition_point(|first| *first < to_us);
+        low + begin..low + end
+    }
+
+    /// Hands the summary of each of `pages` that has one to `each`.
+    fn each_summary(
+        &self,
+        pages: Range<usize>,
+        mut each: impl FnMut(usize, &Summary),
+    ) -> Result<()> {
+        let (mut number, end) = (pages.start / PAGE_SUMMARIES, pages.end.div_ceil(PAGE_SUMMARIES));
+        let behind = self.firsts.len();
+        while number < end && !pages.is_empty() {
+            let to = end.min(number + READ_PAGES_MAX);
+            let bytes = self.read(behind + number..behind + to)?;
+            for (number, bytes) in (number..).zip(bytes.chunks_exact(PAGE_BYTES)) {
+                let decoded = page::decode_summaries(bytes, &self.salt, behind + number);
+                let summaries = self.decoded(behind + number, decoded)?;
+                for (page, summary) in (number * PAGE_SUMMARIES..).zip(&summaries) {
+                    if let (true, Some(summary)) = (pages.contains(&page), summary) {
+                        each(page, summary);
+                    }
+                }
+            }
+            number = to;
+        }
+        Ok(())
+    }
+
+    /// Whether these pages can be read.
+    fn check(&self, pages: Range<usize>) -> Result<()> {
+        for from in pages.clone().step_by(READ_PAGES_MAX) {
+            let bytes = self.read(from..pages.end.min(from + READ_PAGES_MAX))?;
+            for (number, bytes) in (from..).zip(bytes.chunks_exact(PAGE_BYTES)) {
+                self.decoded(number, Page::decode(bytes, &self.salt, number))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, pages: Range<usize>) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; pages.len() * PAGE_BYTES];
+        let read = self.file.read_at(self.offset_of(pages.start), &mut bytes);
+        let read = read.map_err(|error| self.fail(pages.start).caused_by(error));
+        read.map(|()| bytes).inspect_err(|error| self.note_problem(error))
+    }
+
+    /// What was decoded of page `number`.
+    #[inline]
+    fn decoded<T>(&self, number: usize, decoded: std::result::Result<T, Damage>) -> Result<T> {
+        decoded.map_err(|damage| {
+            let error = self.fail(number).caused_by(damage);
+            self.note_problem(&error);
+            error
+        })
+    }
+
+    fn offset_of(&self, number: usize) -> u64 {
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        self.head_bytes.saturating_add(number.saturating_mul(BLOCK_BYTES))
+    }
+
+    fn fail(&self, number: usize) -> Error {
+        let offset = self.offset_of(number);
+        Error::corrupt("read index partition").at(&self.path).at_offset(offset)
     }
 
     fn note_problem(&self, error: &Error) {

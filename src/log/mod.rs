@@ -29,7 +29,8 @@ pub(crate) use seal::{give_back_unused, seal_copy, seal_segment};
 pub(crate) use segment::{FooterCache, Opened, Segment};
 
 use crate::format::footer::Part;
-use crate::types::CameraId;
+use crate::format::page::PagePart;
+use crate::types::{CameraId, SegmentId};
 
 /// A part of a clip, as found in a segment.
 #[derive(Clone, Debug)]
@@ -41,4 +42,28 @@ pub(crate) struct FoundPart {
     pub(crate) end_offset: u64,
     /// How many of its records have bytes of the clip: the last one may only end it.
     pub(crate) fragments: u32,
+}
+
+impl FoundPart {
+    /// What the index keeps of it, and a list of clips says; it stands in `segment`.
+    pub(crate) const fn on_page(&self, segment: SegmentId) -> PagePart {
+        let part = &self.part;
+        PagePart {
+            start: part.start,
+            segment,
+            class: part.class,
+            first: part.first,
+            last: part.last,
+            continued: part.continued,
+            media: part.media,
+            clip: part.clip,
+            end: part.end,
+            received: part.received,
+            end_offset: self.end_offset,
+            uncertainty_us: part.uncertainty_us,
+            sequence: part.sequence,
+            fragments: self.fragments,
+            digest: part.digest,
+        }
+    }
 }

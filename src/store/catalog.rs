@@ -1,20 +1,16 @@
 //! What can be found: the segments that exist, the timelines over them, and which clips are gone.
 //!
 //! Rebuilt at opening from the index, footers, scans and the ledger. Decides nothing: it
-//! follows what [`super::history`] says.
+//! follows what [`super::history`] says. [`super::lookup`] finds clips in it by camera and window.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::barrier::Barrier;
-use crate::index::{Slice, Timelines};
+use crate::index::Timelines;
 use crate::log::{FooterCache, FoundPart, Published, Segment};
-use crate::types::{
-    CameraId, ClassId, Clip, ClipId, ClipState, Error, ErrorKind, Media, Result, SegmentId,
-    Timestamp, Window,
-};
+use crate::types::{ClassId, Clip, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 
 use super::options::CLIP_DURATION_LIMIT;
 
@@ -43,6 +39,8 @@ pub(super) struct Catalog {
     pub(super) missing: BTreeSet<SegmentId>,
     /// Segments in which opening found something damaged, which it must tell again.
     pub(super) damaged: BTreeSet<SegmentId>,
+    /// The segments in which clips have parts that began in another one, by that.
+    tails: BTreeMap<SegmentId, BTreeSet<SegmentId>>,
     /// Clips that are being recorded.
     pub(super) recording: BTreeSet<ClipId>,
     /// No clip is longer: how far a lookup looks back.
@@ -84,6 +82,7 @@ impl Catalog {
             unopened: BTreeSet::new(),
             missing: BTreeSet::new(),
             damaged: BTreeSet::new(),
+            tails: BTreeMap::new(),
             recording: BTreeSet::new(),
             reach,
             uncertainty: Duration::ZERO,
@@ -113,7 +112,21 @@ impl Catalog {
             self.reach = self.reach.max(part.end.since(part.start));
             self.uncertainty = self.uncertainty.max(Duration::from_micros(part.uncertainty_us));
             self.note_received(part.clip, part.received);
+            self.note_tail(part.clip, segment);
         }
+    }
+
+    /// Notes that a part of `clip` stands in `segment`, if it began in another one.
+    pub(super) fn note_tail(&mut self, clip: ClipId, segment: SegmentId) {
+        if clip.home != segment {
+            self.tails.entry(clip.home).or_default().insert(segment);
+        }
+    }
+
+    /// The segments that have parts of clips which began in `home`, which is not one of them.
+    pub(super) fn tails_of(&self, home: SegmentId) -> impl Iterator<Item = &Shelved> {
+        let segments = self.tails.get(&home).into_iter().flatten();
+        segments.filter_map(|id| self.segments.get(id))
     }
 
     /// Makes lookups reach back over the clips whose tails are among `parts`: they may be longer
@@ -137,6 +150,7 @@ impl Catalog {
         if let Some(start) = record.new_part {
             self.timelines.insert(&record.camera, start, segment);
         }
+        self.note_tail(record.clip, segment);
         if record.first {
             self.recording.insert(record.clip);
         }
@@ -158,7 +172,12 @@ impl Catalog {
                 self.timelines.remove(&found.camera, found.part.start, segment);
             }
         }
-        self.segments.remove(&segment);
+        let removed = self.segments.remove(&segment);
+        self.tails.remove(&segment);
+        if removed.is_some_and(|shelved| shelved.segment.class == ClassId::EVIDENCE) {
+            // What began long ago is copied there: nothing else would take it off.
+            self.tails.retain(|_, segments| !segments.remove(&segment) || !segments.is_empty());
+        }
         self.spared.remove(&segment);
         self.to_erase.remove(&segment);
         self.unopened.remove(&segment);
@@ -214,157 +233,6 @@ impl Catalog {
     pub(super) fn erase_later(&mut self, gone: &Located) {
         for (segment, _) in &gone.parts {
             self.to_erase.entry(segment.id).or_default().insert(gone.clip.id);
-        }
-    }
-
-    /// The readable clips of `camera` that overlap `window`, by start and id.
-    pub(super) fn clips(
-        &self,
-        footers: &FooterCache,
-        camera: &CameraId,
-        window: Window,
-    ) -> Result<Vec<Located>> {
-        let mut problems = Vec::new();
-        let mut located = Vec::new();
-        self.each_clip(footers, camera, window, &mut problems, |clip| located.push(clip));
-        problems.into_iter().next().map_or(Ok(located), Err)
-    }
-
-    /// Hands the same to `each`, one at a time, as far as footers can be read; `problems` gets why
-    /// for the others.
-    pub(super) fn each_clip(
-        &self,
-        footers: &FooterCache,
-        camera: &CameraId,
-        window: Window,
-        problems: &mut Vec<Error>,
-        mut each: impl FnMut(Located),
-    ) {
-        let mut begin = Some(window.start().saturating_sub(self.reach));
-        while let Some(from) = begin {
-            let (parts, next) = self.parts_in(footers, camera, from..window.end(), problems);
-            begin = next;
-            let mut entries = parts.into_iter().peekable();
-            while let Some((first, segment)) = entries.next() {
-                // Mostly the next ones stand in the same segment: its footer is searched once.
-                let same = || entries.next_if(|(_, next)| *next == segment);
-                let last = std::iter::from_fn(same).last().map_or(first, |(start, _)| start);
-                let Some(shelved) = self.segments.get(&segment) else { continue };
-                let parts = match shelved.segment.parts_in(footers, camera, first..=last) {
-                    Ok(parts) => parts,
-                    Err(error) => {
-                        problems.push(error);
-                        continue;
-                    }
-                };
-                for found in parts {
-                    if !found.part.first || !self.is_live(found.part.clip, &shelved.segment) {
-                        continue;
-                    }
-                    match self.locate(footers, &shelved.segment, &found) {
-                        Ok(clip) if clip.clip.window.meets(&window) => each(clip),
-                        Ok(_) => {}
-                        Err(error) => problems.push(error),
-                    }
-                }
-            }
-        }
-    }
-
-    /// Where the parts of `camera` stand that start in `starts`, or the first of them, and where to
-    /// go on. What a damaged partition does not tell, footers do.
-    fn parts_in(
-        &self,
-        footers: &FooterCache,
-        camera: &CameraId,
-        starts: Range<Timestamp>,
-        problems: &mut Vec<Error>,
-    ) -> (Vec<(Timestamp, SegmentId)>, Option<Timestamp>) {
-        let Slice { mut parts, unread, next } =
-            self.timelines.range(camera, starts.start, starts.end);
-        if unread.is_empty() {
-            return (parts, next);
-        }
-        let last = next.unwrap_or(starts.end).saturating_sub(Duration::from_micros(1));
-        for id in unread {
-            let Some(shelved) = self.segments.get(&id) else { continue };
-            match shelved.segment.parts_in(footers, camera, starts.start..=last) {
-                Ok(found) => parts.extend(found.iter().map(|found| (found.part.start, id))),
-                Err(error) => problems.push(error),
-            }
-        }
-        parts.sort_unstable();
-        parts.dedup();
-        (parts, next)
-    }
-
-    /// The clip that begins with the live part `first` in `segment`.
-    pub(super) fn locate(
-        &self,
-        footers: &FooterCache,
-        segment: &Arc<Segment>,
-        first: &FoundPart,
-    ) -> Result<Located> {
-        let id = first.part.clip;
-        let camera = first.camera.clone();
-        let whole = first.part.last;
-        let start = first.part.start;
-        let mut parts = vec![(Arc::clone(segment), first.clone())];
-        if !whole {
-            let to = start.saturating_add(self.reach).saturating_add(Duration::from_micros(1));
-            let (mut behind, mut begin, mut problems) = (Vec::new(), Some(start), Vec::new());
-            while let Some(from) = begin {
-                let (found, next) = self.parts_in(footers, &camera, from..to, &mut problems);
-                behind.extend(found);
-                begin = next;
-            }
-            if let Some(error) = problems.into_iter().next() {
-                return Err(error);
-            }
-            for (start, segment) in behind {
-                let Some(shelved) = self.segments.get(&segment) else { continue };
-                if !self.is_live(id, &shelved.segment) {
-                    continue;
-                }
-                for found in shelved.segment.parts_in(footers, &camera, start..=start)? {
-                    if found.part.clip == id && !found.part.first {
-                        parts.push((Arc::clone(&shelved.segment), found));
-                    }
-                }
-            }
-            parts.sort_by_key(|(_, found)| found.part.sequence);
-        }
-        Ok(Located { clip: self.describe(first, &parts), parts })
-    }
-
-    /// The clip made of `parts`, the first of which is `first`.
-    fn describe(&self, first: &FoundPart, parts: &[(Arc<Segment>, FoundPart)]) -> Clip {
-        let last = parts.last().map_or(first, |(_, last)| last);
-        let found = || parts.iter().map(|(_, found)| &found.part);
-        let start = first.part.start;
-        let end = found().map(|part| part.end).max().unwrap_or(start);
-        // A clip cut off inside its first fragment covers at least an instant.
-        let end = end.max(start.saturating_add(Duration::from_micros(1)));
-        let window = Window::new(start, end).unwrap_or_else(|_| Window::last_instant());
-        let state = if found().any(|part| part.last) {
-            ClipState::Complete
-        } else if self.recording.contains(&first.part.clip) {
-            ClipState::Recording
-        } else {
-            ClipState::Truncated
-        };
-        Clip {
-            id: first.part.clip,
-            camera: first.camera.clone(),
-            window,
-            received: found().map(|part| part.received).max().unwrap_or_default(),
-            len: last.end_offset,
-            media: Media::from_code(first.part.media),
-            state,
-            digest: last.part.digest,
-            uncertainty: Duration::from_micros(first.part.uncertainty_us),
-            class: first.part.class,
-            fragments: parts.iter().map(|(_, found)| found.fragments).sum(),
         }
     }
 

@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use crate::format::footer::Part;
 use crate::format::name;
-use crate::format::partition::{self, Link, PagePart, Row};
+use crate::format::page::PagePart;
+use crate::format::partition::{self, Link, Row};
 use crate::index::Partition;
 use crate::log::{FoundPart, Segment};
 use crate::types::{CameraId, ClassId, Error, Result, SegmentId, Timestamp};
@@ -33,8 +34,9 @@ use super::history::History;
 const FOLD_MIN: usize = 4;
 /// At most so many segments at once: of a store that has no index yet.
 const FOLD_MAX: usize = 64;
-/// No partition of more parts is made from others: what is being folded is in memory.
-const PARTS_MAX: u64 = 1 << 20;
+/// No partition of more parts is made from others: what is being folded is in memory, 200 bytes a
+/// part.
+const PARTS_MAX: u64 = 1 << 18;
 /// The index never takes the last room: the ledger and held clips need it more.
 const LEFT_BYTES: u64 = 8 << 20;
 /// A sweep makes at most so many partitions.
@@ -112,8 +114,8 @@ impl Inner {
             match self.row_of(segment, *file_bytes) {
                 Ok((row, parts)) => {
                     for found in parts {
-                        let parts = folded.parts.entry(found.camera).or_default();
-                        parts.push((found.part.start.as_micros(), segment.id.0));
+                        let part = found.on_page(segment.id);
+                        folded.parts.entry(found.camera).or_default().push(part);
                     }
                     folded.rows.push(row);
                 }
@@ -187,9 +189,9 @@ impl Inner {
             rows.retain(|row| segments.contains(&row.segment()));
             folded.rows.extend(rows);
             for camera in partition.cameras() {
-                let mut parts = Vec::new();
-                partition.range(camera, (i64::MIN, i64::MAX), usize::MAX, |part| {
-                    parts.extend(Some(part).filter(|(_, id)| segments.contains(&SegmentId(*id))));
+                let (mut parts, all) = (Vec::new(), Timestamp::MIN..Timestamp::MAX);
+                partition.range(camera, all, usize::MAX, &[], |part| {
+                    parts.extend(Some(part).filter(|part| segments.contains(&part.segment)));
                 })?;
                 if !parts.is_empty() {
                     folded.parts.entry(camera.clone()).or_default().extend(parts);
@@ -214,14 +216,14 @@ impl Inner {
     fn write_partition(&self, folded: &mut Folded) -> Result<Option<Arc<Partition>>> {
         folded.rows.sort_unstable_by_key(Row::segment);
         for parts in folded.parts.values_mut() {
-            parts.sort_unstable();
-            parts.dedup();
+            parts.sort_unstable_by_key(PagePart::key);
         }
         let fail = |error| self.io("write index partition", name::INDEX, error);
         let mut salt = [0; 16];
         self.vfs.random(&mut salt).map_err(fail)?;
         let rows = std::mem::take(&mut folded.rows);
-        let bytes = partition::encode(self.uuid, salt, rows, &folded.parts);
+        let parts = std::mem::take(&mut folded.parts);
+        let bytes = partition::encode(self.uuid, salt, rows, parts);
         let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let space = self.space_view(len)?;
         let wanted = space.floor_bytes.saturating_add(len).saturating_add(LEFT_BYTES);
@@ -320,7 +322,7 @@ fn next_merge(catalog: &Catalog) -> Option<Vec<Served>> {
     let mut sizes: BTreeMap<u32, Vec<Served>> = BTreeMap::new();
     for (partition, segments) in catalog.timelines.partitions() {
         let served = (Arc::clone(partition), segments.clone());
-        if segments.len() * 2 < partition.rows {
+        if segments.len() * 2 < partition.segments.len() {
             return Some(vec![served]);
         }
         sizes.entry(size_of_partition(segments.len())).or_default().push(served);

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::format::entry::{Decision, HoldPlaced};
+use crate::format::page::Summary;
 use crate::hold::{Hold, HoldState, NewHold, Release, ReleaseOutcome};
 use crate::types::{CameraId, Clip, ClipId, Error, ErrorKind, HoldId, Result, Timestamp, Window};
 
-use super::catalog::{Catalog, Located};
+use super::catalog::Catalog;
+use super::lookup::Found;
+use super::receipt::Survey;
 use super::{Explanation, HoldReceipt, Inner, Store};
 
 impl Store {
@@ -41,13 +44,14 @@ impl Store {
         for (camera, _) in &placed.scope {
             inner.check_camera(camera)?;
         }
-        let newly_pinned_bytes = inner.check_budget(&placed)?;
+        // One look at what it covers serves both: nothing of it goes while the ledger is in hand.
+        let survey = inner.check_budget(&placed)?;
         let id = placed.hold;
         // Otherwise all holds that there ever were would be copied to add this one.
         drop(set);
         inner.decide_locked(&mut ledger, vec![Decision::HoldPlaced(Box::new(placed))])?;
         let hold = inner.hold(id)?;
-        Ok(HoldReceipt { newly_pinned_bytes, ..inner.receipt(&hold) })
+        Ok(inner.receipt_of(&hold, survey))
     }
 
     /// The hold `id`, also after it ended.
@@ -187,20 +191,15 @@ impl Inner {
         Ok(HoldReceipt { placed_before: true, ..self.receipt(before) })
     }
 
-    /// Refuses a hold that would cover more than the budgets allow. Answers the bytes that it would
-    /// cover and that no hold covers yet, as far as they are known: without a budget, what cannot
-    /// be read is no reason not to protect it.
-    pub(super) fn check_budget(&self, placed: &HoldPlaced) -> Result<u64> {
-        let set = self.history.read().holds.clone();
+    /// Refuses a hold that would cover more than the budgets allow. Answers what it would cover, as
+    /// far as that is known: without a budget, what cannot be read is no reason not to protect it.
+    pub(super) fn check_budget(&self, placed: &HoldPlaced) -> Result<Survey> {
+        let history = self.history.read();
         // One look at the catalog for all sums, so that a clip has one length in them.
         let catalog = self.catalog.read();
-        let mut problems = Vec::new();
-        let mut newly = 0_u64;
-        self.each_covered(&catalog, &placed.scope, &mut problems, |clip| {
-            if !set.covers(&clip.camera, &clip.possible_window()) {
-                newly = newly.saturating_add(clip.len);
-            }
-        });
+        let set = &history.holds;
+        let survey = self.survey(&history, &catalog, &placed.scope, set);
+        let mut problems = survey.uncounted.clone();
         let protecting = || set.iter().filter(|hold| hold.protects());
         let mut bytes_of = |holds: &[&Hold]| -> BTreeMap<ClipId, u64> {
             let mut lens = BTreeMap::new();
@@ -213,7 +212,7 @@ impl Inner {
         };
         let all = self.options.hold_budget.map(|budget| {
             let held: u64 = bytes_of(&protecting().collect::<Vec<_>>()).values().sum();
-            (budget, held, newly, "all holds".to_owned())
+            (budget, held, survey.newly_pinned_bytes, "all holds".to_owned())
         });
         let agency = self.options.agency_hold_budget.filter(|_| !placed.agency.is_empty());
         let agency = agency.map(|budget| {
@@ -233,34 +232,56 @@ impl Inner {
             }
             refuse_above(budget, held, more, &whose)?;
         }
-        Ok(newly)
+        Ok(survey)
     }
 
     /// Hands each readable clip that a hold with this scope covers to `each`, once; `problems` gets
     /// why others cannot be told. One at a time, because a hold may cover millions.
-    pub(super) fn each_covered(
+    fn each_covered(
         &self,
         catalog: &Catalog,
         scope: &[(CameraId, Window)],
         problems: &mut Vec<Error>,
         mut each: impl FnMut(Clip),
     ) {
+        let never = |_: &CameraId, _: &Summary| false;
+        self.each_found(catalog, scope, problems, never, |found| {
+            if let Found::Clip(clip) = found {
+                each(clip);
+            }
+        });
+    }
+
+    /// The same, except that where `stands` says so `each` gets the summary of a page in place of
+    /// its clips.
+    pub(super) fn each_found(
+        &self,
+        catalog: &Catalog,
+        scope: &[(CameraId, Window)],
+        problems: &mut Vec<Error>,
+        stands: impl Fn(&CameraId, &Summary) -> bool,
+        mut each: impl FnMut(Found<'_>),
+    ) {
         for (index, (camera, window)) in scope.iter().enumerate() {
             let around = window.widened(catalog.uncertainty);
-            let before = || scope.iter().take(index).filter(|(other, _)| other == camera);
-            catalog.each_clip(
-                &self.footers,
-                camera,
-                around,
-                problems,
-                |Located { clip, .. }| {
+            // Two windows of one camera may both meet a clip.
+            let is_new = |possible: &Window| {
+                let before = scope.iter().take(index).filter(|(other, _)| other == camera);
+                before.into_iter().all(|(_, other)| !possible.meets(other))
+            };
+            let is_whole = |sum: &Summary| {
+                window.contains(&sum.window) && is_new(&sum.window) && stands(camera, sum)
+            };
+            let within = (camera, around);
+            catalog.each_found(&self.footers, within, problems, is_whole, |found| match &found {
+                Found::Page(..) => each(found),
+                Found::Clip(clip) => {
                     let possible = clip.possible_window();
-                    // Two windows of one camera may both meet it.
-                    if possible.meets(window) && !before().any(|(_, other)| possible.meets(other)) {
-                        each(clip);
+                    if possible.meets(window) && is_new(&possible) {
+                        each(found);
                     }
-                },
-            );
+                }
+            });
         }
     }
 }

@@ -78,7 +78,7 @@ impl Inner {
         if history.missing_is_due(id, newest) > now {
             return Ok(None);
         }
-        for shelved in catalog.segments.values() {
+        for shelved in catalog.tails_of(id) {
             for tail in self.tails_of(id, &shelved.segment)? {
                 newest = newest.max(tail.part.received);
                 let needed = catalog.is_needed(tail.part.clip, &shelved.segment);

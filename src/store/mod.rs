@@ -21,6 +21,7 @@ mod history;
 mod holds;
 mod host;
 mod inspect;
+mod lookup;
 mod missing;
 mod open;
 mod options;

@@ -201,7 +201,7 @@ impl Recovery<'_> {
                 self.known_of(id),
                 self.writable,
             ) {
-                Ok(opened) => unsealed.extend(self.take_in(opened, unfinished, report)?),
+                Ok(opened) => unsealed.extend(self.take_in(opened, rows, unfinished, report)?),
                 Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
                 // It says nothing of the segment, and would be said of all that follow.
                 Err(error) if is_out_of_files(&error) => return Err(error),
@@ -230,6 +230,7 @@ impl Recovery<'_> {
     fn take_in(
         &self,
         opened: Opened,
+        rows: &mut FoundRows,
         unfinished: &mut Unfinished,
         report: &mut OpenReport,
     ) -> Result<Option<Unsealed>> {
@@ -243,7 +244,7 @@ impl Recovery<'_> {
         if let Some(error) = no_footer {
             self.tell_of_footer(segment.id, error, report);
         }
-        self.shelve(&segment, unfinished, report)?;
+        self.shelve(&segment, rows, unfinished, report)?;
         let Some(scan) = scan else { return Ok(None) };
         let mut torn: BTreeMap<ClipId, u32> = BTreeMap::new();
         // A copy that was cut off is removed as a whole: its clips are where they were.
@@ -264,12 +265,14 @@ impl Recovery<'_> {
     fn shelve(
         &self,
         segment: &Arc<Segment>,
+        rows: &mut FoundRows,
         unfinished: &mut Unfinished,
         report: &mut OpenReport,
     ) -> Result<()> {
         let inner = self.inner;
         let file_bytes = inner.room_of(segment);
         let mut parts = segment.parts(&inner.footers)?;
+        rows.note_parts(segment.id, &parts);
         if let Some(trailer) = segment.trailer() {
             inner.footers.keep(segment, trailer.footer_bytes);
             let known = inner.history.read().sealed.get(&segment.id).copied();
@@ -380,8 +383,7 @@ impl Recovery<'_> {
         catalog.spared.extend(spared);
         let segments: Vec<Arc<Segment>> =
             catalog.segments.values().map(|shelved| Arc::clone(&shelved.segment)).collect();
-        let may_have = |segment: &&Arc<Segment>| rows.may_have(segment.id, &history.gone);
-        for segment in segments.iter().filter(|_| !history.gone.is_empty()).filter(may_have) {
+        for segment in segments.iter().filter(|one| rows.may_have_gone(one.id, &history)) {
             for found in segment.parts(&inner.footers)? {
                 let clip = found.part.clip;
                 if history.gone.contains(&clip) && !history.erased.contains(&(segment.id, clip)) {

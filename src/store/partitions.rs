@@ -14,7 +14,7 @@ use crate::barrier::Barrier;
 use crate::format::name;
 use crate::format::partition::Row;
 use crate::index::Partition;
-use crate::log::Segment;
+use crate::log::{FoundPart, Segment};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
 
 use super::history::History;
@@ -31,7 +31,7 @@ pub(super) struct FoundRows {
     damaged: Vec<u32>,
     /// The segments that were taken from each partition.
     taken: BTreeMap<u32, BTreeSet<SegmentId>>,
-    /// The clips in segments that were taken which have parts elsewhere.
+    /// The clips in each segment that began elsewhere, or have parts elsewhere.
     linked: BTreeMap<SegmentId, Vec<ClipId>>,
     /// Since the store was closed nobody can have given files more room than they had then.
     same_boot: bool,
@@ -94,6 +94,9 @@ impl FoundRows {
         catalog.uncertainty = catalog.uncertainty.max(Duration::from_micros(uncertainty_us));
         for link in &links {
             catalog.note_received(link.clip, link.received);
+            if link.tail {
+                catalog.note_tail(link.clip, id);
+            }
         }
         catalog.set_folded(id, true);
         drop(catalog);
@@ -102,11 +105,19 @@ impl FoundRows {
         true
     }
 
-    /// Whether a part of one of `gone` may be in a segment.
-    pub(super) fn may_have(&self, segment: SegmentId, gone: &BTreeSet<ClipId>) -> bool {
+    /// Notes what is in a segment that was not taken from a row.
+    pub(super) fn note_parts(&mut self, segment: SegmentId, parts: &[FoundPart]) {
+        let clips = parts.iter().map(|found| found.part.clip);
+        self.linked.insert(segment, clips.filter(|clip| clip.home != segment).collect());
+    }
+
+    /// Whether bytes of a clip that is gone may be in a segment.
+    pub(super) fn may_have_gone(&self, segment: SegmentId, history: &History) -> bool {
         let Some(linked) = self.linked.get(&segment) else { return true };
         let own = ClipId::new(segment, 0)..=ClipId::new(segment, u32::MAX);
-        gone.range(own).next().is_some() || linked.iter().any(|clip| gone.contains(clip))
+        let linked = linked.iter().filter(|clip| history.gone.contains(clip));
+        let mut gone = history.gone.range(own).chain(linked);
+        gone.any(|clip| !history.erased.contains(&(segment, *clip)))
     }
 
     /// Puts the partitions of which something was taken into the catalog, and removes the others.

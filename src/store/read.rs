@@ -27,8 +27,7 @@ impl Store {
     /// `Corrupt` or `Io` when a segment's footer cannot be read.
     pub fn clips(&self, camera: &CameraId, window: Window) -> Result<Clips> {
         let inner = &self.inner;
-        let located = inner.catalog.read().clips(&inner.footers, camera, window)?;
-        let clips: Vec<Clip> = located.into_iter().map(|located| located.clip).collect();
+        let clips = inner.catalog.read().clips(&inner.footers, camera, window)?;
         Ok(Clips(clips.into_iter()))
     }
 

@@ -2,30 +2,76 @@
 
 use std::collections::BTreeMap;
 
-use crate::hold::Hold;
-use crate::types::{CameraId, Clip, Timestamp, Window};
+use crate::format::page::Summary;
+use crate::hold::{Hold, HoldSet};
+use crate::types::{CameraId, Error, Timestamp, Window};
 
+use super::catalog::Catalog;
 use super::history::History;
+use super::lookup::Found;
 use super::{HoldReceipt, Inner, MissedRange, MissedReason};
 
+/// What a scope covers at one moment.
+#[derive(Debug)]
+pub(super) struct Survey {
+    at: Timestamp,
+    covered: Covered,
+    /// Bytes of it that no hold covers.
+    pub(super) newly_pinned_bytes: u64,
+    /// Why others cannot be told.
+    pub(super) uncounted: Vec<Error>,
+}
+
 impl Inner {
+    /// What `scope` covers now, beside what `holds` cover.
+    pub(super) fn survey(
+        &self,
+        history: &History,
+        catalog: &Catalog,
+        scope: &[(CameraId, Window)],
+        holds: &HoldSet,
+    ) -> Survey {
+        let mut uncounted = Vec::new();
+        let (mut covered, mut newly_pinned_bytes) = (Covered::default(), 0_u64);
+        // The clips of a page are all held, or none of them is, or they are looked at one by one.
+        let stands = |camera: &CameraId, sum: &Summary| {
+            holds.covers_all(camera, &sum.window) || !holds.covers(camera, &sum.window)
+        };
+        self.each_found(catalog, scope, &mut uncounted, stands, |found| {
+            let (camera, sum) = match &found {
+                Found::Page(camera, sum) => (*camera, Sum::of_page(sum, history)),
+                Found::Clip(clip) => {
+                    let due = history.retention_of(clip.class).due(clip.received);
+                    let window = clip.possible_window();
+                    (&clip.camera, Sum { clips: 1, bytes: clip.len, due, window })
+                }
+            };
+            if !holds.covers(camera, &sum.window) {
+                newly_pinned_bytes = newly_pinned_bytes.saturating_add(sum.bytes);
+            }
+            covered.add(camera, &sum);
+        });
+        Survey { at: self.now(), covered, newly_pinned_bytes, uncounted }
+    }
+
     /// What `hold` covers at this moment. Never fails: the hold is in force, whatever can be
     /// counted.
     pub(super) fn receipt(&self, hold: &Hold) -> HoldReceipt {
-        let mut uncounted = Vec::new();
-        let mut covered = Covered::default();
-        let now = self.now();
+        let (history, catalog) = (self.history.read(), self.catalog.read());
+        let survey = self.survey(&history, &catalog, hold.scope(), &history.holds);
+        drop((history, catalog));
+        // What it covers was pinned when it was placed.
+        self.receipt_of(hold, Survey { newly_pinned_bytes: 0, ..survey })
+    }
+
+    /// The receipt of `hold`, of whose scope this is the survey.
+    pub(super) fn receipt_of(&self, hold: &Hold, survey: Survey) -> HoldReceipt {
+        let Survey { at, covered, newly_pinned_bytes, uncounted } = survey;
         let history = self.history.read();
-        let catalog = self.catalog.read();
-        self.each_covered(&catalog, hold.scope(), &mut uncounted, |clip| {
-            let due = history.retention_of(clip.class).due(clip.received);
-            covered.add(&clip, due);
-        });
-        drop(catalog);
         let mut missed = Vec::new();
         for (camera, window) in hold.scope() {
             for gap in gaps(*window, &covered.windows_of(camera)) {
-                explain_gap(&history, camera, gap, now, &mut missed);
+                explain_gap(&history, camera, gap, at, &mut missed);
             }
         }
         if !uncounted.is_empty() {
@@ -40,12 +86,28 @@ impl Inner {
             deadline: hold.deadline(),
             clips: covered.clips,
             bytes: covered.bytes,
-            newly_pinned_bytes: 0,
+            newly_pinned_bytes,
             missed,
             kept_anyway_until: covered.first_due,
             placed_before: false,
             uncounted,
         }
+    }
+}
+
+/// A clip, or several that follow one another without a gap.
+struct Sum {
+    clips: u64,
+    bytes: u64,
+    /// When the own time of the first of them is over.
+    due: Timestamp,
+    window: Window,
+}
+
+impl Sum {
+    fn of_page(sum: &Summary, history: &History) -> Self {
+        let due = history.retention_of(sum.class).due(sum.received);
+        Self { clips: sum.clips.into(), bytes: sum.bytes, due, window: sum.window }
     }
 }
 
@@ -60,14 +122,13 @@ struct Covered {
 }
 
 impl Covered {
-    /// Adds a clip whose own time is over at `due`.
-    fn add(&mut self, clip: &Clip, due: Timestamp) {
-        self.clips += 1;
-        self.bytes = self.bytes.saturating_add(clip.len);
-        self.first_due = Some(self.first_due.map_or(due, |first| first.min(due)));
-        let window = clip.possible_window();
-        let Some(windows) = self.windows.get_mut(&clip.camera) else {
-            self.windows.insert(clip.camera.clone(), vec![window]);
+    fn add(&mut self, camera: &CameraId, sum: &Sum) {
+        self.clips += sum.clips;
+        self.bytes = self.bytes.saturating_add(sum.bytes);
+        self.first_due = Some(self.first_due.map_or(sum.due, |first| first.min(sum.due)));
+        let window = sum.window;
+        let Some(windows) = self.windows.get_mut(camera) else {
+            self.windows.insert(camera.clone(), vec![window]);
             return;
         };
         match windows.last_mut() {

@@ -24,7 +24,10 @@ struct Bench {
 
 impl Bench {
     fn new(clip_bytes: usize, durability: Durability) -> Self {
-        let street = Street::new(1, 8, clip_bytes);
+        Self::of(Street::new(1, 8, clip_bytes), durability)
+    }
+
+    fn of(street: Street, durability: Durability) -> Self {
         let (clock, disk) = (ManualClock::at(street.begin()), SimVfs::new(1));
         let counting = Counting::over(disk.clone());
         let store = options(&clock, &counting).durability(durability).open("sim").unwrap();
@@ -206,6 +209,61 @@ fn opening_reads_what_describes_the_segments_and_none_of_the_clips() {
     // Header, trailer and footer of each, and two copies of the ledger as they are allocated.
     assert!(cost.reads <= 16 + 3 * segments, "{cost:?}");
     assert!(cost.bytes_read <= (4 << 20) + 16 * 1024 * segments, "{cost:?}");
+}
+
+/// A store whose segments, all of them sealed, are folded, and opened anew: no footer is known.
+fn folded(segments: u64) -> Bench {
+    let street = Street::new(1, 8, 20_000).lasting(Duration::from_mins(1));
+    let bench = Bench::of(street, Durability::Buffered);
+    for number in 0..segments {
+        bench.record(8 + 400 * number, 400);
+        bench.store.seal().unwrap();
+    }
+    bench.store.sweep().unwrap();
+    let Bench { street, clock, disk, counting, store } = bench;
+    store.close().unwrap();
+    drop(counting);
+    let counting = Counting::over(disk.clone());
+    let store = options(&clock, &counting).open("sim").unwrap();
+    Bench { street, clock, disk, counting, store }
+}
+
+#[test]
+fn a_lookup_over_folded_segments_reads_pages_in_one_go_and_no_footer() {
+    let bench = folded(8);
+    let camera = &bench.street.cameras()[3];
+    let clips: Vec<_> = bench.store.clips(camera, bench.all()).unwrap().collect();
+    assert_eq!(clips.len(), 401);
+    let window = Window::new(clips[200].window().start(), clips[259].window().end()).unwrap();
+    let cost = bench.cost_of(|bench| {
+        assert_eq!(bench.store.clips(camera, window).unwrap().count(), 60);
+    });
+    println!("60 clips out of {} in folded segments: {cost:?}", clips.len());
+    assert_eq!((cost.opens, cost.reads, cost.bytes_populated), (0, 1, 0));
+    // 42 parts a page, the page before, and what a clip may be longer.
+    assert!(cost.bytes_read <= 6 * 4096, "{cost:?}");
+}
+
+#[test]
+fn a_hold_over_folded_segments_reads_summaries_and_no_footer() {
+    let costs = [8, 16].map(|segments| {
+        let bench = folded(segments);
+        let cameras = bench.street.cameras().to_vec();
+        let clips = 8 + 400 * segments;
+        let cost = bench.cost_of(|bench| {
+            let hold = NewHold::new(cameras, bench.all());
+            assert_eq!(bench.store.place_hold(hold).unwrap().clips, clips);
+        });
+        println!("a hold over {clips} clips in folded segments: {cost:?}");
+        cost
+    });
+    for cost in costs {
+        assert_eq!((cost.opens, cost.writes, cost.syncs, cost.bytes_populated), (0, 2, 2, 0));
+        // Of each of 8 cameras: one page of summaries, and the pages at both ends of its own ones,
+        // which others have parts on too.
+        assert!(cost.reads <= 8 * 5, "{cost:?}");
+        assert!(cost.bytes_read <= 8 * 5 * 4096, "{cost:?}");
+    }
 }
 
 /// What opening asks of a disk with so many sealed segments that a sweep or closing has folded.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clipkeep::vfs::Vfs;
 use clipkeep::vfs::sim::SimVfs;
-use clipkeep::{Clip, ErrorKind, NewClip, NewHold, Stats, Store};
+use clipkeep::{Clip, ErrorKind, HoldReceipt, NewClip, NewHold, Stats, Store, Window};
 
 use crate::store_kit::{DAY, MINUTE, TestStore, at, camera, marked, minutes};
 
@@ -145,6 +145,102 @@ fn a_damaged_head_costs_the_reading_of_footers() {
     assert!(t.store.opening().repairs.is_empty());
     assert_eq!(partitions(&t.disk).len(), 1);
     assert_there(&t, &clips);
+}
+
+#[test]
+fn a_partition_of_an_older_version_is_refused_and_made_again() {
+    let t = TestStore::new();
+    let clips = add(&t, 0, 6);
+    t.sweep();
+    let t = reopened(t, |disk| {
+        let path = &partitions(disk)[0];
+        let mut head = disk.contents(path).unwrap();
+        head.truncate(4096 * usize::from(head[16]));
+        head[12] = 1;
+        let crc = crc32fast::hash(&head[12..]);
+        head[8..12].copy_from_slice(&crc.to_le_bytes());
+        disk.open(path, true).unwrap().write_at(0, &[&head]).unwrap();
+    });
+    let repairs = t.store.opening().repairs;
+    assert!(repairs.len() == 1 && repairs[0].contains("index"), "{repairs:?}");
+    assert!(partitions(&t.disk).is_empty());
+    assert_there(&t, &clips);
+    let t = t.reopen();
+    assert!(t.store.opening().repairs.is_empty());
+    assert_eq!(partitions(&t.disk).len(), 1);
+    assert_there(&t, &clips);
+}
+
+/// Footage without a gap, twenty clips a segment, enough for pages of one camera alone; two of its
+/// clips are gone, some are held, one has its end in the next segment.
+fn street(t: &TestStore) {
+    let clip = |name, minute, len| {
+        let window = Window::starting(at(minute), MINUTE).unwrap();
+        t.store.append(NewClip::new(&camera(name), window), marked("clip", len)).unwrap()
+    };
+    let mut clips = Vec::new();
+    for minute in 0..220 {
+        let len = if minute == 150 { 5_000_000 } else { 9000 + usize::try_from(minute).unwrap() };
+        clips.push(clip("door", minute, len));
+        clip("yard", 2 * minute, 9000);
+        if minute % 20 == 19 {
+            t.store.seal().unwrap();
+        }
+    }
+    t.store.delete_clip(clips[100].id(), "owner", "no more").unwrap();
+    t.keep("door", minutes(30, 40));
+    t.keep("door", minutes(170, 300));
+}
+
+/// The receipts of holds on a camera, and on many windows of it.
+fn receipts(t: &TestStore) -> Vec<HoldReceipt> {
+    let holds = [
+        NewHold::new([camera("door"), camera("yard")], minutes(0, 440)),
+        NewHold::new([camera("door")], minutes(45, 199)),
+        NewHold::new([camera("door")], minutes(10, 90)).also(&camera("door"), minutes(80, 130)),
+    ];
+    holds.map(|hold| t.store.place_hold(hold.actor("owner")).unwrap()).into()
+}
+
+#[test]
+fn a_receipt_by_summaries_is_the_receipt_by_clips() {
+    let [by_index, by_footers] = [false, true].map(|without| {
+        let t = TestStore::new();
+        street(&t);
+        let t = t.reopen();
+        assert_eq!(partitions(&t.disk).len(), 1);
+        let t = if without { reopened(t, remove_index) } else { t.reopen() };
+        let placed = receipts(&t);
+        let again: Vec<_> = t.store.holds().iter().map(|hold| hold.id()).collect();
+        let again = again.into_iter().map(|id| t.store.hold_receipt(id).unwrap());
+        format!("{placed:#?} {:#?}", again.collect::<Vec<_>>())
+    });
+    assert_eq!(by_index, by_footers);
+}
+
+#[test]
+fn a_damaged_summary_makes_a_receipt_count_clip_by_clip() {
+    let t = TestStore::new();
+    street(&t);
+    let t = t.reopen();
+    let path = partitions(&t.disk).remove(0);
+    let whole = |t: &TestStore| {
+        let id = t.keep("door", minutes(0, 440));
+        let receipt = t.store.hold_receipt(id).unwrap();
+        t.release_keep(id);
+        assert!(receipt.uncounted.is_empty(), "{:?}", receipt.uncounted);
+        (receipt.clips, receipt.bytes, format!("{:?}", receipt.missed))
+    };
+    let before = whole(&t);
+    let len = u64::try_from(t.disk.contents(&path).unwrap().len()).unwrap();
+    t.disk.bad_sector(&path, len - PAGE..len);
+    assert_eq!(whole(&t), before);
+    assert_eq!(t.store.problems().len(), 1, "{:?}", t.store.problems());
+    t.sweep();
+    assert_eq!(whole(&t), before);
+    let t = t.reopen();
+    assert_eq!(whole(&t), before);
+    assert!(t.store.problems().is_empty(), "{:?}", t.store.problems());
 }
 
 #[test]

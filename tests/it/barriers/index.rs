@@ -44,7 +44,7 @@ fn partition_of(disk: &SimVfs) -> Vec<u8> {
 fn flipped_bit_in_a_head(seed: u64) {
     let (t, clips) = folded(seed, 10);
     let t = reopen(t, |disk| {
-        assert_eq!(partition_of(disk).len(), 2 * PAGE);
+        assert_eq!(partition_of(disk).len(), 3 * PAGE);
         flip(disk, PARTITION, ROWS + NEWEST_RECEIVED + 6);
     });
     t.pass(11 * DAY);
@@ -56,7 +56,7 @@ fn flipped_bit_in_a_head(seed: u64) {
 fn flipped_bit_in_a_page(seed: u64) {
     let (t, clips) = folded(seed, 10);
     let t = reopen(t, |disk| {
-        assert_eq!(partition_of(disk).len(), 2 * PAGE);
+        assert_eq!(partition_of(disk).len(), 3 * PAGE);
         flip(disk, PARTITION, PAGE + 16 + 5);
     });
     assert_eq!(t.listed(&camera("door")).len(), clips.len());
