@@ -197,12 +197,11 @@ impl Archive {
         for (name, Added { member, bytes, .. }) in self.members {
             before.extend(local(&name, &member));
             directory.add(&name, &member);
-            match bytes {
-                Some(bytes) => before.extend(bytes),
-                None => {
-                    pieces.push(ArchivePiece::Bytes(std::mem::take(&mut before)));
-                    pieces.push(ArchivePiece::Elsewhere { name, len: u64::from(member.len) });
-                }
+            if let Some(bytes) = bytes {
+                before.extend(bytes);
+            } else {
+                pieces.push(ArchivePiece::Bytes(std::mem::take(&mut before)));
+                pieces.push(ArchivePiece::Elsewhere { name, len: u64::from(member.len) });
             }
         }
         before.extend(directory.end());

@@ -241,8 +241,8 @@ impl BundleReader {
         let inside = self.at - piece.begin;
         let left = usize::try_from(piece.len - inside).unwrap_or(usize::MAX);
         // Up to the end of a chunk as the store has them: half a chunk costs as much as a whole.
-        let begun = usize::try_from(inside).unwrap_or(usize::MAX) % COPY_BYTES;
-        let len = left.min(buf.len()).min(COPY_BYTES - begun);
+        let into_chunk = usize::try_from(inside).unwrap_or(usize::MAX) % COPY_BYTES;
+        let len = left.min(buf.len()).min(COPY_BYTES - into_chunk);
         let part = buf.get_mut(..len).unwrap_or_default();
         match &piece.content {
             Content::Bytes(bytes) => {
