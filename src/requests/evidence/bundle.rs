@@ -139,8 +139,8 @@ impl Bundle {
 }
 
 impl Desk {
-    /// Whether `agency` may go on fetching `bundle`, which was made for it in request `id`: the same
-    /// is shared with it now, whatever was decided about others since.
+    /// Whether `agency` may go on fetching `bundle`, which was made for it in request `id`: the
+    /// same is shared with it now, whatever was decided about others since.
     ///
     /// # Errors
     ///
