@@ -25,7 +25,7 @@ pub(super) struct Args {
 /// What can be done with agencies.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everybody who is or was a partner, since when, and how often they asked: public
+    /// Everybody who is or was a partner, since when, how often they asked, how that ended: public
     List {
         #[command(flatten)]
         store: StoreArgs,
@@ -114,12 +114,26 @@ fn list(desk: &Desk, out: &mut Out) -> anyhow::Result<()> {
             partner.agency.0.to_string(),
             out.time(partner.joined.0),
             partner.requests.to_string(),
+            partner.rejected.to_string(),
+            partner.withdrawn.to_string(),
+            partner.closed.to_string(),
+            partner.shared.to_string(),
             if partner.suspended { "suspended".to_owned() } else { String::new() },
         ]
     };
     let rows: Vec<_> = partners.iter().map(row).collect();
     if !rows.is_empty() {
-        out.table(&["AGENCY", "PARTNER SINCE", "REQUESTS", ""], &[2], rows)?;
+        let names = [
+            "AGENCY",
+            "PARTNER SINCE",
+            "REQUESTS",
+            "REJECTED",
+            "WITHDRAWN",
+            "CLOSED",
+            "SHARED",
+            "",
+        ];
+        out.table(&names, &[2, 3, 4, 5, 6], rows)?;
     }
     let count = u64::try_from(partners.len())?;
     out.line(if count == 1 { "1 agency".to_owned() } else { format!("{count} agencies") })

@@ -14,8 +14,6 @@ use super::output::Out;
 use super::size;
 use super::store_args::Dir;
 use super::when::When;
-#[cfg(feature = "requests")]
-use crate::media::ClipFacts;
 use crate::media::{ClipBytes, Export, ExportClip, Format};
 use crate::types::{Error, ErrorKind};
 use crate::{CameraId, Clip, ClipId, ClipReader, Result, Store, Timestamp, Window};
@@ -207,41 +205,6 @@ pub(super) fn plan_export(
     Export::plan(&parts, window, format)
 }
 
-/// Cuts `part` out of a clip, as an MP4 of its own: whole pictures, at the next key pictures.
-#[cfg(feature = "requests")]
-pub(super) fn cut(
-    clip: &ClipReader,
-    part: Window,
-) -> std::result::Result<Vec<u8>, crate::requests::evidence::TrimError> {
-    let (start, name) = (clip.clip().window().start(), clip.clip().id().to_string());
-    let parts = [ExportClip::new(start, name, Arc::new(Stored(clip.clone())))];
-    let export = Export::plan(&parts, Some(part), Format::Mp4)?;
-    let mut bytes = Vec::new();
-    export.write_to(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// What evidence bundles need to know of MP4.
-#[cfg(feature = "requests")]
-#[derive(Debug)]
-pub(super) struct Mp4;
-
-#[cfg(feature = "requests")]
-impl crate::requests::evidence::Footage for Mp4 {
-    fn cut(
-        &self,
-        clip: &ClipReader,
-        part: Window,
-    ) -> std::result::Result<Vec<u8>, crate::requests::evidence::TrimError> {
-        cut(clip, part)
-    }
-
-    fn codecs(&self, clip: &ClipReader) -> Option<String> {
-        let facts = ClipFacts::read(&Stored(clip.clone())).ok()?;
-        Some(facts.init().codecs()).filter(|codecs| !codecs.is_empty())
-    }
-}
-
 /// A stored clip, as the export reads it.
 #[derive(Debug)]
 struct Stored(ClipReader);
@@ -298,28 +261,4 @@ fn nothing_there(store: &Store, camera: &CameraId, window: Window) -> Error {
     };
     let message = format!("no clip of camera {camera} in {window}; {known}");
     Error::new(ErrorKind::NotFound, message)
-}
-
-#[cfg(all(test, feature = "requests"))]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::requests::evidence::Footage as _;
-    use crate::vfs::sim::SimVfs;
-    use crate::{Media, NewClip};
-
-    #[test]
-    fn the_codec_of_a_clip_is_what_its_bytes_say_and_else_unsaid() {
-        let store = Store::options().segment_bytes(4 << 20).vfs(SimVfs::new(1)).open("s").unwrap();
-        let camera: CameraId = "front".parse().unwrap();
-        let window = Window::starting(Timestamp::EPOCH, Duration::from_secs(10)).unwrap();
-        let clip = |bytes: &'static [u8]| {
-            let new = NewClip::new(&camera, window).media(Media::FragmentedMp4);
-            store.read_copied(store.append(new, bytes).unwrap().id()).unwrap()
-        };
-        let codecs = Mp4.codecs(&clip(include_bytes!("demo/front-door.mp4")));
-        assert!(codecs.as_ref().is_some_and(|codecs| codecs.starts_with("avc1.")), "{codecs:?}");
-        assert_eq!(Mp4.codecs(&clip(b"no video at all")), None);
-    }
 }

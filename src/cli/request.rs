@@ -11,11 +11,11 @@ use super::agency::desk;
 use super::audit;
 use super::exit::Exit;
 use super::files;
-use super::get::Mp4;
 use super::output::Out;
 use super::store_args::StoreArgs;
 use super::when::{Span as Duration, When};
 use crate::evidence::VerifyingKey;
+use crate::requests::evidence::Mp4;
 use crate::requests::{
     AgencyId, AgencyView, AskedView, Chosen, HouseholdId, RequestId, Span, Submission, Text,
 };

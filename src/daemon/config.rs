@@ -91,6 +91,17 @@ pub(super) struct Ingest {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestSettings {
+    pub(super) window_minutes_min: u32,
+    pub(super) window_minutes_max: u32,
+    pub(super) reach_days: u32,
+    pub(super) area_m2_min: u64,
+    pub(super) area_m2_max: u64,
+    pub(super) per_incident: u32,
+    pub(super) day_budget: u64,
+    pub(super) screening_hours: u32,
+    pub(super) answering_days: u32,
+    pub(super) fetching_days: u32,
+    pub(super) undo_hours: u32,
     pub(super) answer_ms: u64,
     pub(super) page_url: String,
     pub(super) smtp_url: Secret,

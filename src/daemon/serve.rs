@@ -97,6 +97,9 @@ async fn run(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
     if tokio::time::timeout(bound, stop(&app, &handle, serving, bound)).await.is_err() {
         tracing::warn!("the stop took too long: what is still open ends at its last fragment");
     }
+    if let Err(problem) = desk::note(&app).await {
+        tracing::warn!(code = problem.code(), "who looked last is in this log alone");
+    }
     close(store).await
 }
 

@@ -76,10 +76,69 @@ struct Member {
     crc: u32,
 }
 
-/// An archive to be written.
+/// Takes in the bytes of a member once, so that the archive knows what to write of it before it
+/// has it: its header, with its length and checksum, stands in front of its bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Measure {
+    len: u64,
+    crc: crc32fast::Hasher,
+    sha: Sha256,
+}
+
+impl Measure {
+    /// How many bytes it took in.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it took in none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl Write for Measure {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.crc.update(bytes);
+        self.sha.update(bytes);
+        self.len = self.len.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A member of an archive to be written.
+#[derive(Clone, Debug)]
+struct Added {
+    member: Member,
+    sha256: Hash,
+    /// None for one whose bytes are elsewhere.
+    bytes: Option<Vec<u8>>,
+}
+
+/// A stretch of an archive: the whole file is one behind the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ArchivePiece {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// The bytes of the member of this name, which are elsewhere.
+    Elsewhere {
+        /// Its name.
+        name: String,
+        /// How many they are.
+        len: u64,
+    },
+}
+
+/// An archive to be written. Large members need not be in memory.
 #[derive(Debug, Default)]
 pub struct Archive {
-    members: BTreeMap<String, Vec<u8>>,
+    members: BTreeMap<String, Added>,
 }
 
 impl Archive {
@@ -89,39 +148,82 @@ impl Archive {
     ///
     /// `Refused` for a bad or used name, too many members, or more than 4 GiB in all.
     pub fn add(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), ArchiveError> {
+        let mut measure = Measure::default();
+        measure.write_all(&bytes)?;
+        self.put(name, measure, Some(bytes))
+    }
+
+    /// Adds a member whose bytes are elsewhere, and were measured.
+    ///
+    /// # Errors
+    ///
+    /// As [`Archive::add`].
+    pub fn add_elsewhere(&mut self, name: &str, measured: Measure) -> Result<(), ArchiveError> {
+        self.put(name, measured, None)
+    }
+
+    fn put(
+        &mut self,
+        name: &str,
+        measured: Measure,
+        bytes: Option<Vec<u8>>,
+    ) -> Result<(), ArchiveError> {
         check_name(name).map_err(ArchiveError::Refused)?;
         let used = self.members.contains_key(name) || self.members.len() >= MEMBERS_MAX;
-        let total: usize = self.members.values().map(Vec::len).sum();
-        if used || u32::try_from(total + bytes.len() + (MEMBERS_MAX << 9)).is_err() {
+        let total = self.members.values().map(|added| u64::from(added.member.len)).sum::<u64>();
+        let headers = u64::try_from(MEMBERS_MAX << 9).unwrap_or(u64::MAX);
+        let total = total.saturating_add(measured.len).saturating_add(headers);
+        let len = u32::try_from(measured.len).ok().filter(|_| u32::try_from(total).is_ok());
+        let Some(len) = len.filter(|_| !used) else {
             return Err(ArchiveError::Refused(format!("member {name}: twice, or above 4 GiB")));
-        }
-        self.members.insert(name.to_owned(), bytes);
+        };
+        let member = Member { len, crc: measured.crc.finalize() };
+        let added = Added { member, sha256: measured.sha.finalize().into(), bytes };
+        self.members.insert(name.to_owned(), added);
         Ok(())
     }
 
     /// The SHA-256 of every member so far, by name.
     #[must_use]
     pub fn hashes(&self) -> BTreeMap<String, Hash> {
-        let hash =
-            |(name, bytes): (&String, &Vec<u8>)| (name.clone(), Sha256::digest(bytes).into());
-        self.members.iter().map(hash).collect()
+        self.members.iter().map(|(name, added)| (name.clone(), added.sha256)).collect()
     }
 
-    /// Writes it. The same members give the same bytes.
+    /// The file, piece by piece. The same members give the same bytes.
+    #[must_use]
+    pub fn into_pieces(self) -> Vec<ArchivePiece> {
+        let (mut pieces, mut before) = (Vec::new(), Vec::new());
+        let mut directory = Directory::default();
+        for (name, Added { member, bytes, .. }) in self.members {
+            before.extend(local(&name, &member));
+            directory.add(&name, &member);
+            if let Some(bytes) = bytes {
+                before.extend(bytes);
+            } else {
+                pieces.push(ArchivePiece::Bytes(std::mem::take(&mut before)));
+                pieces.push(ArchivePiece::Elsewhere { name, len: u64::from(member.len) });
+            }
+        }
+        before.extend(directory.end());
+        pieces.push(ArchivePiece::Bytes(before));
+        pieces
+    }
+
+    /// Writes an archive all of whose members are in memory.
     ///
     /// # Errors
     ///
-    /// `Io`.
-    pub fn write_to(&self, to: &mut dyn Write) -> Result<(), ArchiveError> {
-        let mut directory = Directory::default();
-        for (name, bytes) in &self.members {
-            let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            let member = Member { len, crc: crc32fast::hash(bytes) };
-            to.write_all(&local(name, &member))?;
-            to.write_all(bytes)?;
-            directory.add(name, &member);
+    /// `Refused` when the bytes of a member are elsewhere; `Io`.
+    pub fn write_to(self, to: &mut dyn Write) -> Result<(), ArchiveError> {
+        for piece in self.into_pieces() {
+            match piece {
+                ArchivePiece::Bytes(bytes) => to.write_all(&bytes)?,
+                ArchivePiece::Elsewhere { name, .. } => {
+                    return Err(ArchiveError::Refused(format!("member {name}: it is elsewhere")));
+                }
+            }
         }
-        Ok(to.write_all(&directory.end())?)
+        Ok(())
     }
 }
 
@@ -222,7 +324,7 @@ impl<R: Read> ArchiveReader<R> {
     ///
     /// # Errors
     ///
-    /// `CutOff`; `Altered` for anything that [`Archive::write_to`] would not have written.
+    /// `CutOff`; `Altered` for anything that [`Archive`] would not have written.
     pub fn next_member(&mut self, keep: u32) -> Result<Option<ArchiveMember>, ArchiveError> {
         let mut head = [0; LOCAL_BYTES];
         let (mark, rest) = head.split_at_mut(4);
@@ -349,6 +451,42 @@ mod tests {
         ];
         assert_eq!(members, expected, "more than asked for is only hashed");
         assert_eq!(sample(), sample());
+    }
+
+    #[test]
+    fn a_member_that_is_elsewhere_gives_the_same_bytes() {
+        let mut archive = Archive::default();
+        archive.add("manifest.json", b"{}".to_vec()).unwrap();
+        archive.add("empty", Vec::new()).unwrap();
+        let mut measured = Measure::default();
+        measured.write_all(b"moving ").unwrap();
+        measured.write_all(b"pictures").unwrap();
+        assert_eq!(measured.len(), 15);
+        archive.add_elsewhere("clips/1.mp4", measured).unwrap();
+        let mut bytes = Vec::new();
+        for piece in archive.into_pieces() {
+            match piece {
+                ArchivePiece::Bytes(piece) => bytes.extend(piece),
+                ArchivePiece::Elsewhere { name, len } => {
+                    assert_eq!((name.as_str(), len), ("clips/1.mp4", 15));
+                    bytes.extend(b"moving pictures");
+                }
+            }
+        }
+        assert_eq!(bytes, sample());
+        let mut archive = Archive::default();
+        archive.add_elsewhere("clips/1.mp4", Measure::default()).unwrap();
+        assert!(matches!(archive.write_to(&mut Vec::new()), Err(ArchiveError::Refused(_))));
+    }
+
+    #[test]
+    fn more_than_four_gibibytes_are_refused_before_anything_is_written() {
+        let mut archive = Archive::default();
+        let large = Measure { len: 3 << 30, ..Measure::default() };
+        archive.add_elsewhere("clips/1.mp4", large.clone()).unwrap();
+        assert!(matches!(archive.add_elsewhere("2", large), Err(ArchiveError::Refused(_))));
+        let endless = Measure { len: u64::MAX, ..Measure::default() };
+        assert!(matches!(archive.add_elsewhere("3", endless), Err(ArchiveError::Refused(_))));
     }
 
     #[test]

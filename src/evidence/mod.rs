@@ -10,7 +10,7 @@ mod checkpoint;
 mod key;
 mod tree;
 
-pub use archive::{Archive, ArchiveError, ArchiveMember, ArchiveReader};
+pub use archive::{Archive, ArchiveError, ArchiveMember, ArchivePiece, ArchiveReader, Measure};
 pub use checkpoint::{Checkpoint, Cosignature, NoteError};
 pub use key::{SigningKey, VerifyingKey};
 pub use tree::{Hash, Tree, leaf_hash, verify_consistency, verify_inclusion};

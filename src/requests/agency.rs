@@ -421,14 +421,9 @@ pub(super) fn withdraw(
 /// The households that may be asked, with those of their cameras that lie in `area`. Who opted out
 /// is left out before anything is compared.
 fn matching(inside: &Inside, area: &Area) -> Vec<(HouseholdId, Vec<CameraId>)> {
-    let may_ask = |id: &HouseholdId| {
-        inside.state.households.get(id).is_some_and(|household| !household.opted_out)
-    };
-    let asked = inside.places.iter().filter(|(id, _)| may_ask(id)).map(|(id, cameras)| {
-        let inside = cameras.iter().filter(|(_, place)| area.contains(*place));
-        (*id, inside.map(|(camera, _)| camera.clone()).collect::<Vec<_>>())
-    });
-    asked.filter(|(_, cameras)| !cameras.is_empty()).collect()
+    inside.places.inside(area, |id| {
+        inside.state.households.get(&id).is_some_and(|household| !household.opted_out)
+    })
 }
 
 /// What became of the provisional hold of a request.

@@ -41,10 +41,21 @@ pub enum Area {
     },
 }
 
+/// What an area lies within, in degrees.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Bounds {
+    pub(super) south: f64,
+    pub(super) north: f64,
+    /// From the west to the east: two of them across the date line.
+    pub(super) stretches: Vec<(f64, f64)>,
+}
+
 /// A polygon has at most this many corners.
 const CORNERS_MAX: usize = 100;
 const LAT_MAX: f64 = 85.0;
 const LON_MAX: f64 = 180.0;
+/// Less than the radius of the earth, so that bounds come out a little too wide.
+const EARTH_RADIUS_M: f64 = 6_350_000.0;
 
 impl Place {
     pub(super) fn check(&self) -> Result<(), Refusal> {
@@ -100,6 +111,46 @@ impl Area {
             Self::Polygon { corners } => ring(corners).contains(&place.point()),
         }
     }
+
+    /// What it lies within: no place outside of that is in it.
+    pub(super) fn bounds(&self) -> Bounds {
+        match self {
+            Self::Circle { center, radius_m } => around(*center, *radius_m),
+            Self::Polygon { corners } => {
+                let (south, north) = least_and_most(corners, |corner| corner.lat);
+                Bounds { south, north, stretches: vec![least_and_most(corners, |one| one.lon)] }
+            }
+        }
+    }
+}
+
+/// What a circle lies within.
+fn around(center: Place, radius_m: f64) -> Bounds {
+    // As an angle at the middle of the earth, with a metre for the rounding of small ones.
+    let angle = (radius_m + 1.0) / EARTH_RADIUS_M;
+    let (south, north) = (center.lat - angle.to_degrees(), center.lat + angle.to_degrees());
+    let (width, parallel) = (angle.sin(), center.lat.to_radians().cos());
+    let has_a_pole = south <= -90.0 || north >= 90.0 || width >= parallel;
+    if has_a_pole {
+        return Bounds { south, north, stretches: vec![(-LON_MAX, LON_MAX)] };
+    }
+    // Where a meridian touches the circle, which is nearer to the pole than its middle is.
+    let half = (width / parallel).asin().to_degrees();
+    let (west, east) = (center.lon - half, center.lon + half);
+    // The date line has two names, so that a circle which touches it is on both sides.
+    let stretches = if west <= -LON_MAX {
+        vec![(west + 2.0 * LON_MAX, LON_MAX), (-LON_MAX, east)]
+    } else if east >= LON_MAX {
+        vec![(west, LON_MAX), (-LON_MAX, east - 2.0 * LON_MAX)]
+    } else {
+        vec![(west, east)]
+    };
+    Bounds { south, north, stretches }
+}
+
+fn least_and_most(corners: &[Place], of: fn(&Place) -> f64) -> (f64, f64) {
+    let least = corners.iter().map(of).fold(f64::INFINITY, f64::min);
+    (least, corners.iter().map(of).fold(f64::NEG_INFINITY, f64::max))
 }
 
 fn ring(corners: &[Place]) -> Polygon {
@@ -113,8 +164,7 @@ fn check_ring(corners: &[Place]) -> Result<(), Refusal> {
         let message = format!("polygon of {} corners: want 3 to {CORNERS_MAX}", corners.len());
         return Err(Refusal::Invalid(message));
     }
-    let east = corners.iter().map(|corner| corner.lon).fold(f64::NEG_INFINITY, f64::max);
-    let west = corners.iter().map(|corner| corner.lon).fold(f64::INFINITY, f64::min);
+    let (west, east) = least_and_most(corners, |corner| corner.lon);
     if east - west > LON_MAX {
         let message = "polygon: it crosses the date line, ask for each side";
         return Err(Refusal::Invalid(message.to_owned()));

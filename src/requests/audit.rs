@@ -2,7 +2,7 @@
 //!
 //! A home is told all that concerns its cameras. An agency is told what it did itself, and of
 //! residents only what its view of the request shows anyway. The operator is told everything but
-//! which clips. Footage that a resident looked at is in the daemon's log, not here.
+//! which clips.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ const LINES_MAX: usize = 1_000;
 pub struct AuditLine {
     /// When, by trusted time.
     pub at: Text<Timestamp>,
-    /// Who: `operator`, `resident`, an agency, `time`, or the actor that the ledger names.
+    /// Who: `operator`, `resident`, an agency, a token, `time`, or the actor that the ledger names.
     pub who: String,
     /// What, in words.
     pub what: String,
@@ -52,7 +52,7 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// `Store` when the ledger cannot be read.
+    /// `Store` when the ledger cannot be read, or who looked cannot be noted in it.
     pub fn audit_of_household(&self, id: HouseholdId) -> Result<Vec<AuditLine>, Refusal> {
         self.audit_where(|known| known.homes.contains(&id).then_some(known.line))
     }
@@ -82,6 +82,7 @@ impl Desk {
         &self,
         may_know: impl Fn(Known) -> Option<AuditLine>,
     ) -> Result<Vec<AuditLine>, Refusal> {
+        self.note_looks()?;
         let mut entries = Vec::new();
         self.store.ledger_entries(0, |entry| entries.push(entry.bytes))?;
         let (mut reader, mut lines) = (Reader::default(), Vec::new());
@@ -190,6 +191,11 @@ impl Reader {
                 let agency = asking.agency.as_str();
                 let what = "asks for video, which is held while it is screened".to_owned();
                 Some(known(at, agency, what).request(request.0).of(asking.asked.clone()))
+            }
+            Event::Looked { household, who, agency, clips } => {
+                let known = known(at, &who, "looked at footage".to_owned()).home(household.0);
+                let known = known.clips(clips.into_iter().map(|clip| clip.0));
+                Some(Known { agency: agency.map(|agency| agency.0), ..known })
             }
             other => self.course(at, &other).or_else(|| self.answer(at, &other)),
         }

@@ -3,18 +3,18 @@
 //! Owns the state and its changes. What the agency, the resident and the operator may do is in
 //! files of their own, all of them methods of [`Desk`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::store::{Store, Transaction};
 use crate::sync::Mutex;
 use crate::{
-    CameraId, ClipId, Error, ErrorKind, Hold, HoldCause, HoldId, HoldState, Release, ReleaseCause,
-    Timestamp,
+    ClipId, Error, ErrorKind, Hold, HoldCause, HoldId, HoldState, Release, ReleaseCause, Timestamp,
 };
 
-use super::area::Place;
 use super::event::{Event, NOTE_KIND};
+use super::looks::Looks;
 use super::operator::Profile;
+use super::places::Places;
 use super::private::{Key, Records};
 use super::state::{Answer, Stage, State};
 use super::text::Text;
@@ -28,6 +28,9 @@ pub struct Desk {
     pub(super) key: Key,
     /// Taken before anything of the store is.
     pub(super) inside: Mutex<Inside>,
+    /// Apart, because who looks must not wait for what is being decided. Never held while anything
+    /// else is taken.
+    pub(super) looks: Mutex<Looks>,
 }
 
 /// What is under the desk's lock.
@@ -35,7 +38,7 @@ pub struct Desk {
 pub(super) struct Inside {
     pub(super) state: State,
     /// Where cameras are, roughly: from the private records.
-    pub(super) places: BTreeMap<HouseholdId, Vec<(CameraId, Place)>>,
+    pub(super) places: Places,
 }
 
 /// A change that is being decided: the store's transaction, and what to note in it.
@@ -75,8 +78,10 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// `Store` when the ledger or a private record cannot be read, or a note is of a later version.
+    /// `Invalid` for rules that [`Rules::check`] refuses; `Store` when the ledger or a private
+    /// record cannot be read, or a note is of a later version.
     pub fn open(store: Store, rules: Rules) -> Result<Self, Refusal> {
+        rules.check()?;
         let mut state = State::default();
         let mut wrong = None;
         store.notes(0, |note| {
@@ -97,13 +102,13 @@ impl Desk {
         let records = Records::open(store.vfs())?;
         records.sweep(|name| is_named(&state, name))?;
         let key = records.key()?;
-        let mut places = BTreeMap::new();
+        let mut places = Places::default();
         for (id, household) in state.households.iter().filter(|(_, home)| !home.left) {
             let profile: Profile = records.read(&id.to_string(), household.profile)?;
             places.insert(*id, profile.places());
         }
         let inside = Mutex::new(Inside { state, places });
-        let desk = Self { store, rules, key, inside };
+        let desk = Self { store, rules, key, inside, looks: Mutex::default() };
         desk.resume_erasing()?;
         desk.withdraw_suspended()?;
         desk.settle()?;

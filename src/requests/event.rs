@@ -124,6 +124,14 @@ pub enum Event {
     },
     /// The resident took it out again.
     PostWithdrawn { post: Text<PostId> },
+    /// Somebody looked at footage of this household that a request or a post is about: noted once
+    /// for each viewer, clip and day. `who` is the id of a token or the name of an agency.
+    Looked {
+        household: Text<HouseholdId>,
+        who: String,
+        agency: Option<Text<AgencyId>>,
+        clips: Vec<Text<ClipId>>,
+    },
 }
 
 /// A household with those of its cameras that lie in a request's area.

@@ -42,7 +42,10 @@ impl Profile {
     }
 }
 
-/// A partner department, as everybody may know it.
+/// A partner department, as everybody may know it: what it knows of its requests itself, and only
+/// once they have ended. How many homes were asked, and how many of them said no or nothing, is
+/// told of no department: it chooses what it asks about, so that any number over its requests could
+/// be one over the one home that it wants to know of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Partner {
@@ -54,6 +57,14 @@ pub struct Partner {
     pub suspended: bool,
     /// How many requests it made.
     pub requests: u64,
+    /// How many of them were rejected in screening, or not screened in time.
+    pub rejected: u64,
+    /// How many of them it took back, or were taken back for it when it was suspended.
+    pub withdrawn: u64,
+    /// How many of them came to their deadline.
+    pub closed: u64,
+    /// In how many of these something was shared with it.
+    pub shared: u64,
 }
 
 /// A request that waits for screening, as the operator sees it: the agency's words, and how many
@@ -164,6 +175,10 @@ impl Desk {
                 joined: Text(agency.joined),
                 suspended: agency.suspended,
                 requests: agency.requests,
+                rejected: agency.ended.rejected,
+                withdrawn: agency.ended.withdrawn,
+                closed: agency.ended.closed,
+                shared: agency.ended.shared,
             })
             .collect()
     }

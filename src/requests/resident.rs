@@ -280,7 +280,7 @@ impl Desk {
             }
             change.note(Event::HouseholdLeft { household: Text(household) })
         })?;
-        self.inside.lock().places.remove(&household);
+        self.inside.lock().places.remove(household);
         // If this is cut off, the next opening does it.
         Ok(Records::open(self.store.vfs())?.destroy(&household.to_string())?)
     }

@@ -60,6 +60,49 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// Checks that these rules do not contradict themselves, and ask of no hold what it cannot do.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, with what is wrong.
+    pub fn check(&self) -> Result<(), Refusal> {
+        const DAY: Duration = Duration::from_hours(24);
+        let cost = Self::most(self.area_m2.1, self.window.1);
+        let wanted = [
+            (
+                MINUTE <= self.window.0 && self.window.0 <= self.window.1 && self.window.1 <= DAY,
+                "window: want a minute to a day, the shortest not above the longest",
+            ),
+            (self.window.1 <= self.reach, "reach: want at least the longest window"),
+            (
+                0 < self.area_m2.0 && self.area_m2.0 <= self.area_m2.1,
+                "area: want more than 0 square metres, the smallest not above the largest",
+            ),
+            (self.per_incident > 0, "requests an incident: want at least 1"),
+            (
+                cost <= self.incident_budget && cost <= self.agency_day_budget,
+                "budgets: want room for one request of the largest area and the longest window",
+            ),
+            (
+                MINUTE <= self.screening && self.screening <= DAY,
+                "screening: want a minute to 24 hours, for which a provisional hold keeps",
+            ),
+            (
+                MINUTE <= self.answering && self.answering <= 30 * DAY,
+                "answering: want a minute to 30 days, for which a hold of a request keeps",
+            ),
+            (
+                MINUTE <= self.fetching && self.fetching <= 30 * DAY,
+                "fetching: want a minute to 30 days, for which a hold on shared clips keeps",
+            ),
+            (self.undo <= DAY, "undo: want at most 24 hours, for which what was denied is kept"),
+        ];
+        match wanted.iter().find(|(is_so, _)| !is_so) {
+            Some((_, why)) => Err(Refusal::Invalid(format!("rules of requests: {why}"))),
+            None => Ok(()),
+        }
+    }
+
     /// Checks a request's window against trusted time `now`.
     ///
     /// # Errors
@@ -109,7 +152,11 @@ impl Rules {
     /// What a request counts against the budgets: square metres x begun minutes.
     #[must_use]
     pub fn cost(square_metres: u64, window: Window) -> u64 {
-        square_metres.saturating_mul(window.duration().as_secs().div_ceil(60))
+        Self::most(square_metres, window.duration())
+    }
+
+    fn most(square_metres: u64, length: Duration) -> u64 {
+        square_metres.saturating_mul(length.as_secs().div_ceil(60))
     }
 }
 
@@ -140,6 +187,31 @@ mod tests {
         let ok = |size| rules.check_area(size).is_ok();
         assert!(ok(64_749) && ok(1_294_994));
         assert!(!ok(64_748) && !ok(1_294_995) && !ok(0));
+    }
+
+    #[test]
+    fn rules_that_no_hold_can_keep_are_refused_and_say_why() {
+        const DAY: Duration = Duration::from_hours(24);
+        assert!(Rules::default().check().is_ok());
+        let bad = |change: fn(&mut Rules), about: &str| {
+            let mut rules = Rules::default();
+            change(&mut rules);
+            let refusal = rules.check().unwrap_err().to_string();
+            assert!(refusal.contains(about), "{refusal}");
+        };
+        bad(|rules| rules.window.0 = Duration::ZERO, "window");
+        bad(|rules| rules.window = (2 * MINUTE, MINUTE), "window");
+        bad(|rules| rules.window.1 = 2 * DAY, "window");
+        bad(|rules| rules.reach = MINUTE, "reach");
+        bad(|rules| rules.area_m2 = (0, 1), "area");
+        bad(|rules| rules.area_m2 = (2, 1), "area");
+        bad(|rules| rules.per_incident = 0, "incident");
+        bad(|rules| rules.incident_budget -= 1, "budgets");
+        bad(|rules| rules.agency_day_budget = 1, "budgets");
+        bad(|rules| rules.screening = 25 * MINUTE * 60, "screening");
+        bad(|rules| rules.answering = 31 * DAY, "answering");
+        bad(|rules| rules.fetching = 31 * DAY, "fetching");
+        bad(|rules| rules.undo = 2 * DAY, "undo");
     }
 
     #[test]

@@ -61,6 +61,17 @@ pub(super) struct Agency {
     pub(super) contact: Commitment,
     pub(super) suspended: bool,
     pub(super) requests: u64,
+    pub(super) ended: Ended,
+}
+
+/// How an agency's requests ended: what it knows itself, and nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) rejected: u64,
+    pub(super) withdrawn: u64,
+    pub(super) closed: u64,
+    /// Those of the closed ones in which something was shared then.
+    pub(super) shared: u64,
 }
 
 /// A home with its cameras.
@@ -245,7 +256,8 @@ impl State {
         match event {
             Event::AgencyJoined { agency, contact } => {
                 let (joined, partner_by) = (at, position);
-                let new = Agency { joined, partner_by, contact, suspended: false, requests: 0 };
+                let (suspended, requests, ended) = (false, 0, Ended::default());
+                let new = Agency { joined, partner_by, contact, suspended, requests, ended };
                 self.agencies.insert(agency.0, new);
             }
             Event::AgencySuspended { agency } => {
@@ -360,6 +372,9 @@ impl State {
             asked.answer = over;
         }
         request.stage = stage.clone();
+        if let Some(agency) = self.agencies.get_mut(&request.agency) {
+            agency.ended.count(request);
+        }
         self.note_running(id);
     }
 
@@ -412,6 +427,24 @@ impl State {
         if let Some(next) = self.requests.get(&id).and_then(Request::next_due) {
             self.running.insert(id, next);
             self.due.insert((next, id));
+        }
+    }
+}
+
+impl Ended {
+    /// Counts a request that has just ended.
+    fn count(&mut self, request: &Request) {
+        match request.stage {
+            Stage::Rejected => self.rejected += 1,
+            Stage::Withdrawn => self.withdrawn += 1,
+            Stage::Closed => {
+                self.closed += 1;
+                let shares = |asked: &Asked| {
+                    matches!(asked.answer, Answer::Accepted { .. } | Answer::Disclosed { .. })
+                };
+                self.shared += u64::from(request.asked.values().any(shares));
+            }
+            Stage::Screening { .. } | Stage::Open { .. } => {}
         }
     }
 }

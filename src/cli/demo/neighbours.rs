@@ -10,8 +10,7 @@ use std::time::Duration;
 use super::scenario::CAMERAS;
 use super::story::Story;
 use crate::cli::files;
-use crate::cli::get::Mp4;
-use crate::requests::evidence::{check, check_certificate};
+use crate::requests::evidence::{Mp4, check, check_certificate};
 use crate::requests::{
     AgencyId, Area, Chosen, Desk, HouseholdId, NewHousehold, Place, RequestId, Rules, Submission,
     Text,

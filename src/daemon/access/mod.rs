@@ -215,6 +215,11 @@ impl Caller {
         &self.name
     }
 
+    /// The agency that the token is of, if it is one's.
+    pub(super) fn agency(&self) -> Option<&AgencyId> {
+        self.agency.as_ref()
+    }
+
     /// Whether it has this role, or tokens are switched off.
     pub(super) fn is(&self, role: Role) -> bool {
         self.role.is_none_or(|own| own == role)

@@ -32,6 +32,14 @@ struct PartnerShape {
     suspended: bool,
     /// How many requests it made.
     requests: u64,
+    /// How many of them were rejected in screening, or not screened in time.
+    rejected: u64,
+    /// How many of them were taken back.
+    withdrawn: u64,
+    /// How many of them came to their deadline.
+    closed: u64,
+    /// In how many of these something was shared.
+    shared: u64,
 }
 
 /// Everybody who is or was a partner.
@@ -40,7 +48,7 @@ struct Partners {
     agencies: Vec<PartnerShape>,
 }
 
-/// The departments that may ask, since when, and how often they asked
+/// The departments that may ask, since when, how often they asked, and how that ended
 #[utoipa::path(get, path = "/v1/agencies", tag = "requests",
     responses((status = 200, body = Partners), (status = "5XX", body = Problem)))]
 async fn partners(State(app): State<App>) -> Result<Json<Partners>, Problem> {
@@ -50,6 +58,10 @@ async fn partners(State(app): State<App>) -> Result<Json<Partners>, Problem> {
         joined: partner.joined.0.to_string(),
         suspended: partner.suspended,
         requests: partner.requests,
+        rejected: partner.rejected,
+        withdrawn: partner.withdrawn,
+        closed: partner.closed,
+        shared: partner.shared,
     };
     Ok(Json(Partners { agencies: partners.into_iter().map(shape).collect() }))
 }

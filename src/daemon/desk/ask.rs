@@ -3,29 +3,46 @@
 //! Every answer is paced, and a failure of the store is one answer whatever failed: neither says
 //! what there is.
 
-use axum::Json;
-use axum::body::Body;
+use std::sync::Arc;
+
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::header::RANGE;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::ClipId;
+use crate::requests::evidence::{Bundle, Mp4};
 use crate::requests::{AgencyId, AgencyView, Desk, Refusal, RequestId};
 
 use super::super::app::App;
 use super::super::extract::{self, JsonBody, Named};
 use super::super::problem::Problem;
-use super::super::watch;
+use super::super::watch::{self, Cache};
 use super::pace::paced;
 use super::shape::{Asking, Stretch};
 use super::{decide, look};
 
+/// The most memory of bundles that are kept: some 30 with a hundred clips each.
+const BEGUN_BYTES_MAX: usize = 16 << 20;
+
+/// Bundles that somebody began to fetch, without their footage: what broke off goes on in the same
+/// one, although every decision on the hub would give the next one another checkpoint.
+#[derive(Clone, Debug)]
+struct Begun(Arc<Cache<[u8; 32], Bundle>>);
+
+impl Begun {
+    fn key(agency: &AgencyId, id: RequestId) -> [u8; 32] {
+        *blake3::hash(format!("{agency} {id}").as_bytes()).as_bytes()
+    }
+}
+
 pub(super) fn routes() -> OpenApiRouter<App> {
+    let begun = Begun(Arc::new(Cache::new(BEGUN_BYTES_MAX)));
     OpenApiRouter::new()
         .routes(routes!(submit, list))
         .routes(routes!(show))
@@ -33,6 +50,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(renew))
         .routes(routes!(bundle))
         .routes(routes!(acknowledge))
+        .layer(Extension(begun))
 }
 
 /// A request as its agency sees it: the same bytes whatever there is.
@@ -89,6 +107,10 @@ struct RequestList {
 fn told(refusal: Refusal) -> Problem {
     let Refusal::Store(error) = refusal else { return refusal.into() };
     tracing::error!(error = ?error, "a request could not be dealt with");
+    not_now()
+}
+
+fn not_now() -> Problem {
     Problem::unavailable("not now: the operator is told", 60)
 }
 
@@ -184,31 +206,48 @@ async fn renew(
 /// Fetch what was shared
 ///
 /// One zip file with the proofs of it: `clipkeep verify FILE` checks it without the store. 409
-/// `over` when nothing is shared.
+/// `over` when nothing is shared. What broke off goes on by `Range`, best with `If-Range`, as long
+/// as the same is shared and the daemon was not restarted.
 #[utoipa::path(get, path = "/v1/agencies/{agency}/requests/{request}/bundle", tag = "requests",
     params(("agency" = String, Path, description = "Who asked"),
         ("request" = String, Path, description = "Its id, like r7")),
     responses((status = 200, description = "The bundle", content_type = "application/zip"),
+        (status = 206, description = "The range"),
+        (status = 304, description = "The client has it"),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 async fn bundle(
     State(app): State<App>,
+    Extension(begun): Extension<Begun>,
     Named(agency): Named<AgencyId>,
     Named(id): Named<RequestId>,
+    method: Method,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let bytes = decide(&app, move |desk| {
-        let mut bytes = Vec::new();
-        desk.bundle(&agency, id, &watch::Mp4, &mut bytes).map_err(told)?;
-        desk.hand_over(&agency, id).map_err(told)?;
-        Ok(bytes)
+    let key = Begun::key(&agency, id);
+    let kept = begun.0.find(key).filter(|_| headers.contains_key(RANGE));
+    let is_handed_over = method == Method::GET;
+    let bundle = decide(&app, move |desk| {
+        if let Some(kept) = kept
+            && desk.may_go_on(&agency, id, &kept).map_err(told)?
+        {
+            return Ok(Bundle::clone(&kept));
+        }
+        let bundle = desk.open_bundle(&agency, id, &Mp4).map_err(told)?;
+        if is_handed_over {
+            desk.hand_over(&agency, id).map_err(told)?;
+            begun.0.keep(key, bundle.clone(), bundle.memory_bytes());
+        }
+        Ok(bundle)
     });
-    let bytes = paced(&app, bytes).await?;
-    let named = format!("attachment; filename=\"evidence-{id}.zip\"");
-    let headers = [
-        (CONTENT_TYPE, "application/zip"),
-        (CONTENT_DISPOSITION, named.as_str()),
-        (CACHE_CONTROL, "private, no-store"),
-    ];
-    Ok((headers, Body::from(bytes)).into_response())
+    let bundle = paced(&app, bundle).await?;
+    let name = format!("evidence-{id}.zip");
+    watch::send_bundle(&app, &method, &headers, &name, &bundle).await.map_err(|problem| {
+        if problem.code() == "precondition-failed" {
+            return problem;
+        }
+        tracing::error!(code = problem.code(), "a bundle cannot be read");
+        not_now()
+    })
 }
 
 /// The clips that an agency has.

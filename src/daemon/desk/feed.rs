@@ -17,7 +17,7 @@ use super::super::app::App;
 use super::super::extract::{JsonBody, Named};
 use super::super::problem::Problem;
 use super::super::watch;
-use super::{decide, look, own};
+use super::{decide, look, looked, own};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -64,12 +64,14 @@ async fn feed(State(app): State<App>) -> Result<Json<Feed>, Problem> {
         (status = "5XX", body = Problem)))]
 async fn media(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Named(id): Named<PostId>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let clip = look(&app, move |desk| Ok(desk.posted(id)?)).await?;
     let reader = app.read(move |store| store.read(clip)).await?;
+    looked(&app, &caller, &method, std::slice::from_ref(reader.clip()))?;
     watch::send_clip(&app, &method, &headers, id.to_string(), reader).await
 }
 

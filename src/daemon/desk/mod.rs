@@ -8,8 +8,10 @@ mod agency;
 mod answer;
 mod ask;
 mod audit;
+mod bounds;
 mod feed;
 mod household;
+mod looks;
 mod outbox;
 mod pace;
 mod page;
@@ -21,12 +23,13 @@ use std::time::Duration;
 
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::requests::{Desk, Home, HouseholdId, Refusal, Rules};
+use crate::requests::{Desk, Home, HouseholdId, Refusal};
 
 use super::access::Caller;
 use super::app::App;
 use super::problem::Problem;
 
+pub(super) use looks::{looked, note};
 pub(super) use outbox::check;
 
 /// How often it is looked whether time has ended something.
@@ -87,9 +90,9 @@ fn own(desk: &Desk, caller: &Caller, id: HouseholdId) -> Result<Home, Problem> {
     Ok(home)
 }
 
-/// Opens the desk as soon as the store is open, and from then on ends what time has ended, and
-/// tells residents that they are asked. Cameras and those who look do not wait for it, and what
-/// time ends does not wait for a mail server.
+/// Opens the desk as soon as the store is open, and from then on ends what time has ended, notes
+/// who looked, and tells residents that they are asked. Cameras and those who look do not wait for
+/// it, and what time ends does not wait for a mail server.
 pub(super) async fn tend(app: App) {
     let ending = every(TEND_EVERY, || end(&app));
     let telling = every(TELL_EVERY, || outbox::deliver(&app));
@@ -113,14 +116,16 @@ async fn every<F: Future<Output = Result<(), Problem>>>(time: Duration, work: im
     }
 }
 
-/// Ends what time has ended.
+/// Ends what time has ended, and notes who looked.
 async fn end(app: &App) -> Result<(), Problem> {
     if app.desk().is_err() {
         let store = app.store()?;
-        let opened = app.pool().write(move || Desk::open(store, Rules::default())).await??;
+        let rules = bounds::rules(&app.config().requests)?;
+        let opened = app.pool().write(move || Desk::open(store, rules)).await??;
         app.open_desk(opened);
     }
-    decide(app, |desk| Ok(desk.settle()?)).await
+    decide(app, |desk| Ok(desk.settle()?)).await?;
+    note(app).await
 }
 
 #[cfg(test)]

@@ -73,6 +73,7 @@ pub(in crate::daemon) fn check(settings: &RequestSettings) -> crate::Result<()> 
             .parse::<Mailbox>()
             .map_err(|_error| wrong("smtp_from", "want the address that mail comes from"))?;
     }
+    super::bounds::rules(settings)?;
     let webhook = &settings.notice_webhook;
     if !(webhook.is_empty() || webhook.starts_with("https://") || webhook.starts_with("http://")) {
         return Err(wrong("notice_webhook", "want a URL"));

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 /// Values by key, the least recently used of which goes when there is no room.
 #[derive(Debug)]
-pub(super) struct Cache<K, V> {
+pub(in crate::daemon) struct Cache<K, V> {
     bytes_max: usize,
     kept: Mutex<Kept<K, V>>,
 }
@@ -32,13 +32,13 @@ struct Entry<V> {
 
 impl<K: Ord + Copy, V> Cache<K, V> {
     /// An empty cache of at most `bytes_max` bytes.
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub(in crate::daemon) fn new(bytes_max: usize) -> Self {
         let kept = Kept { values: BTreeMap::new(), used: BTreeMap::new(), uses: 0, bytes: 0 };
         Self { bytes_max, kept: Mutex::new(kept) }
     }
 
     /// The value of `key`.
-    pub(super) fn find(&self, key: K) -> Option<Arc<V>> {
+    pub(in crate::daemon) fn find(&self, key: K) -> Option<Arc<V>> {
         let mut kept = self.kept.lock();
         let used = kept.next_use();
         let entry = kept.values.get_mut(&key)?;
@@ -50,7 +50,7 @@ impl<K: Ord + Copy, V> Cache<K, V> {
     }
 
     /// Keeps `value`, which takes `bytes`, unless it alone is larger than the bound.
-    pub(super) fn keep(&self, key: K, value: V, bytes: usize) -> Arc<V> {
+    pub(in crate::daemon) fn keep(&self, key: K, value: V, bytes: usize) -> Arc<V> {
         let value = Arc::new(value);
         if bytes > self.bytes_max {
             return value;

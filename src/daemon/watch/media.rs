@@ -1,16 +1,21 @@
 //! The bytes of one clip, as they were received.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::extract::State;
+use axum::http::header::CONTENT_DISPOSITION;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::requests::evidence::{Bundle, Mp4};
 use crate::{ClipId, ClipReader, Media};
 
 use super::super::access::Caller;
 use super::super::app::App;
+use super::super::desk;
 use super::super::extract::Named;
 use super::super::problem::Problem;
 use super::answer::{Content, answer};
@@ -39,6 +44,7 @@ async fn media(
     let reader = app.read(move |store| store.read(id)).await?;
     let camera = reader.clip().camera().clone();
     caller.must_see(&camera)?;
+    desk::looked(&app, &caller, &method, std::slice::from_ref(reader.clip()))?;
     send_clip(&app, &method, &headers, format!("{camera}_{id}"), reader).await
 }
 
@@ -59,6 +65,25 @@ pub(in crate::daemon) async fn send_clip(
         file_name: Some(format!("{name}.{extension}")),
         more: Vec::new(),
         source: Source::Clip(Box::new(reader)),
+    };
+    answer(app, method, headers, content).await
+}
+
+/// Answers with a bundle of evidence, or a range of it, under the file's `name`.
+pub(in crate::daemon) async fn send_bundle(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    name: &str,
+    bundle: &Bundle,
+) -> Result<Response, Problem> {
+    let content = Content {
+        len: bundle.len(),
+        digest: *bundle.digest(),
+        media_type: "application/zip",
+        file_name: None,
+        more: vec![(CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""))],
+        source: Source::Bundle(bundle.reader(Arc::new(Mp4))),
     };
     answer(app, method, headers, content).await
 }

@@ -27,11 +27,10 @@ use crate::ClipId;
 use crate::media::{ClipIndex, ExportPlan};
 
 use super::app::App;
-use cache::Cache;
+pub(super) use cache::Cache;
 
-pub(super) use media::send_clip;
+pub(super) use media::{send_bundle, send_clip};
 pub(super) use page::page;
-pub(super) use window::Mp4;
 
 /// The most memory of the plans that are kept: some forty of an hour each.
 const PLANS_BYTES_MAX: usize = 64 << 20;

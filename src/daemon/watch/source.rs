@@ -6,6 +6,7 @@
 //! that it cannot pin footage for ever.
 
 use std::fmt;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,10 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
+use parking_lot::Mutex;
 
 use crate::media::{ExportPart, ExportPlan};
+use crate::requests::evidence::BundleReader;
 use crate::{Clip, ClipReader, Error, Result as StoreResult, Store};
 
 use super::super::app::App;
@@ -22,6 +25,8 @@ use super::super::problem::Problem;
 
 /// How much is read in one call of the store.
 const BATCH_BYTES: u64 = 1 << 20;
+/// How much of a bundle is one chunk.
+const CHUNK_BYTES: u64 = 64 << 10;
 /// How many chunks, of 64 KiB at most, wait for the socket.
 const CHUNKS_WAITING_MAX: usize = 16;
 
@@ -39,6 +44,8 @@ pub(super) enum Source {
         /// The clips that the plan is of, in its order.
         clips: Vec<Clip>,
     },
+    /// What residents shared: its clips are opened one after the other, and stay held meanwhile.
+    Bundle(BundleReader),
 }
 
 /// The same with everything open that is needed for one range.
@@ -46,6 +53,7 @@ enum Open {
     Memory(Bytes),
     Clip(Box<ClipReader>),
     Window { plan: Arc<ExportPlan>, clips: Vec<Option<ClipReader>> },
+    Bundle(Mutex<BundleReader>),
 }
 
 impl Source {
@@ -54,6 +62,7 @@ impl Source {
         match self {
             Self::Memory(bytes) => Ok(Open::Memory(bytes)),
             Self::Clip(reader) => Ok(Open::Clip(reader)),
+            Self::Bundle(reader) => Ok(Open::Bundle(Mutex::new(reader))),
             Self::Window { plan, clips } => {
                 let mut open: Vec<Option<ClipReader>> = clips.iter().map(|_| None).collect();
                 for part in plan.parts(range)? {
@@ -74,6 +83,7 @@ impl Open {
         match self {
             Self::Memory(bytes) => Ok(vec![slice(bytes, range)]),
             Self::Clip(reader) => reader.chunks(range)?.collect(),
+            Self::Bundle(reader) => read_some(&mut reader.lock(), range),
             Self::Window { plan, clips } => {
                 let mut chunks = Vec::new();
                 for part in plan.parts(range)? {
@@ -92,6 +102,24 @@ impl Open {
             }
         }
     }
+}
+
+/// The bytes of `range` of a bundle, in chunks as large as those of the store.
+fn read_some(reader: &mut BundleReader, range: Range<u64>) -> StoreResult<Vec<Bytes>> {
+    let failed = |error: std::io::Error| Error::corrupt("read a bundle").caused_by(error);
+    reader.seek(SeekFrom::Start(range.start)).map_err(failed)?;
+    let (mut left, mut chunks) = (range.end - range.start, Vec::new());
+    while left > 0 {
+        let mut chunk = Vec::new();
+        let read = reader.by_ref().take(left.min(CHUNK_BYTES)).read_to_end(&mut chunk);
+        read.map_err(failed)?;
+        if chunk.is_empty() {
+            return Err(Error::corrupt("read a bundle: it ended before its end"));
+        }
+        left = left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        chunks.push(Bytes::from(chunk));
+    }
+    Ok(chunks)
 }
 
 fn not_open() -> Error {

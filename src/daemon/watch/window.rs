@@ -15,13 +15,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::media::{ClipBytes, ClipFacts, DecoderChange, Export, ExportClip, ExportPlan, Format};
-use crate::requests::evidence::{Footage, TrimError};
+use crate::media::{ClipBytes, DecoderChange, Export, ExportClip, ExportPlan, Format};
 use crate::types::{Error, ErrorKind};
 use crate::{CameraId, Clip, ClipReader, Result as StoreResult, Store, Window};
 
 use super::super::access::Caller;
 use super::super::app::App;
+use super::super::desk;
 use super::super::extract::{Named, Params};
 use super::super::problem::Problem;
 use super::Watch;
@@ -85,6 +85,7 @@ async fn window_mp4(
     let of = camera.clone();
     let clips = app.read(move |store| clips(store, &of, window)).await?;
     let plan = plan(&app, &watch, &clips, window, format).await?;
+    desk::looked(&app, &caller, &method, &clips)?;
     let covered = plan.covered();
     let content = Content {
         len: plan.len(),
@@ -195,32 +196,6 @@ pub(super) struct Stored {
 impl Stored {
     pub(super) fn open(store: &Store, clip: &Clip) -> StoreResult<Self> {
         Ok(Self { reader: store.read(clip.id())?, len: clip.len() })
-    }
-}
-
-/// What evidence bundles need to know of MP4.
-#[derive(Debug)]
-pub(in crate::daemon) struct Mp4;
-
-impl Footage for Mp4 {
-    fn cut(&self, reader: &ClipReader, part: Window) -> Result<Vec<u8>, TrimError> {
-        let (start, name) = (reader.clip().window().start(), reader.clip().id().to_string());
-        let whole = ExportClip::new(start, name, Arc::new(Stored::of(reader)));
-        let export = Export::plan(&[whole], Some(part), Format::Mp4)?;
-        let mut bytes = Vec::new();
-        export.write_to(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn codecs(&self, reader: &ClipReader) -> Option<String> {
-        let facts = ClipFacts::read(&Stored::of(reader)).ok()?;
-        Some(facts.init().codecs()).filter(|codecs| !codecs.is_empty())
-    }
-}
-
-impl Stored {
-    fn of(reader: &ClipReader) -> Self {
-        Self { reader: reader.clone(), len: reader.clip().len() }
     }
 }
 

@@ -1,18 +1,21 @@
 //! Making a bundle: from what residents shared, and from nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error;
 use std::io::Write;
 
-use crate::evidence::{Archive, ArchiveError};
+use sha2::{Digest as _, Sha256};
+
+use crate::evidence::{Archive, ArchiveError, Measure};
 use crate::format::entry::{Decision, Entry};
-use crate::{ClipId, ClipReader, HoldCause, HoldId, SegmentId, Window};
+use crate::{ClipId, HoldCause, HoldId, SegmentId};
 
 use crate::requests::event::{Event, NOTE_KIND};
 use crate::requests::private::Records;
-use crate::requests::text::{Span, Text};
+use crate::requests::text::Text;
 use crate::requests::{AgencyId, Desk, Refusal, RequestId, Shared};
 
+use super::bundle::{Bundle, Open, cannot_write};
+use super::footage::Footage;
 use super::log::Log;
 use super::manifest::{
     BEFORE, Base64, CHECKPOINT, CLIPS, ClockSource, ENTRIES, Entries, Envelope, FORMAT, Hex,
@@ -21,42 +24,13 @@ use super::manifest::{
 };
 use super::story::Story;
 
-/// Why a part could not be cut.
-pub type TrimError = Box<dyn error::Error + Send + Sync>;
-
-/// What knows the media that clips are made of. A function that cuts is enough; then no codec is
-/// stated.
-pub trait Footage {
-    /// Cuts a window out of a clip, as one file of its own.
-    ///
-    /// # Errors
-    ///
-    /// When that cannot be done.
-    fn cut(&self, clip: &ClipReader, part: Window) -> Result<Vec<u8>, TrimError>;
-
-    /// The codecs of a clip, as in the `codecs` parameter of RFC 6381; `None` where its bytes do
-    /// not say.
-    fn codecs(&self, _clip: &ClipReader) -> Option<String> {
-        None
-    }
-}
-
-impl<F: Fn(&ClipReader, Window) -> Result<Vec<u8>, TrimError>> Footage for F {
-    fn cut(&self, clip: &ClipReader, part: Window) -> Result<Vec<u8>, TrimError> {
-        self(clip, part)
-    }
-}
-
 impl Desk {
-    /// Writes the bundle of what is shared with `agency` in request `id` now: one zip file. The
-    /// same state of the ledger gives the same bytes. Says what is provided, and nothing of what
-    /// is not.
+    /// Writes the bundle of what is shared with `agency` in request `id` now: see
+    /// [`Desk::open_bundle`].
     ///
     /// # Errors
     ///
-    /// `NotPartner`, also while suspended; `Unknown`; `Over` when nothing is shared; `Store` when a
-    /// clip or the ledger cannot be read; `Invalid` when it would be above 4 GiB, or a part cannot
-    /// be cut.
+    /// As [`Desk::open_bundle`] and [`Bundle::write_to`].
     pub fn bundle(
         &self,
         agency: &AgencyId,
@@ -64,6 +38,26 @@ impl Desk {
         footage: &dyn Footage,
         to: &mut dyn Write,
     ) -> Result<(), Refusal> {
+        self.open_bundle(agency, id, footage)?.write_to(footage, to)
+    }
+
+    /// The bundle of what is shared with `agency` in request `id` now: one zip file. The same state
+    /// of the ledger gives the same bytes. Says what is provided, and nothing of what is not.
+    ///
+    /// All footage of it is read once for its checksums, and again when its bytes are wanted: none
+    /// of it is kept in memory.
+    ///
+    /// # Errors
+    ///
+    /// `NotPartner`, also while suspended; `Unknown`; `Over` when nothing is shared; `Store` when a
+    /// clip or the ledger cannot be read; `Invalid` when it would be above 4 GiB, or a part cannot
+    /// be cut.
+    pub fn open_bundle(
+        &self,
+        agency: &AgencyId,
+        id: RequestId,
+        footage: &dyn Footage,
+    ) -> Result<Bundle, Refusal> {
         let view = self.agency_view(agency, id)?;
         crate::requests::agency::partner(&self.inside.lock().state, agency)?;
         if view.shared.is_empty() {
@@ -73,9 +67,11 @@ impl Desk {
         self.store.seal()?;
         let mut archive = Archive::default();
         let (mut provided, mut proofs) = (Vec::new(), Vec::new());
+        let mut elsewhere = BTreeMap::new();
         for shared in &view.shared {
-            let (clip, bytes) = self.member(shared, footage)?;
-            archive.add(&clip.file, bytes).map_err(refused)?;
+            let (clip, measured) = self.member(shared, footage)?;
+            archive.add_elsewhere(&clip.file, measured).map_err(refused)?;
+            elsewhere.insert(clip.file.clone(), shared.clone());
             proofs.push(self.prove_clip(shared.clip.0)?);
             provided.push(clip);
         }
@@ -119,26 +115,25 @@ impl Desk {
         archive.add(MANIFEST, to_json(&envelope)?).map_err(refused)?;
         let hashes = archive.hashes();
         let text = sums(hashes.iter().map(|(name, hash)| (name, *hash)));
+        // It has the hash of every other member.
+        let digest = Sha256::digest(&text).into();
         archive.add(SUMS, text.into_bytes()).map_err(refused)?;
-        archive.write_to(to).map_err(refused)
+        let named = |name: &str| elsewhere.get(name).cloned();
+        let bundle = Bundle::new(self.store.clone(), archive.into_pieces(), digest, named);
+        bundle.ok_or_else(|| Refusal::Invalid("bundle: above all bounds".to_owned()))
     }
 
-    /// A shared clip as the manifest has it, and its member: the original, or what was cut out.
+    /// A shared clip as the manifest has it, and what the archive must know of its member: the
+    /// original, or what was cut out.
     fn member(
         &self,
         shared: &Shared,
         footage: &dyn Footage,
-    ) -> Result<(Provided, Vec<u8>), Refusal> {
+    ) -> Result<(Provided, Measure), Refusal> {
+        let folder = if shared.part.is_some() { "derived" } else { "clips" };
+        let mut measured = Measure::default();
+        Open::of(&self.store, shared, footage)?.write_to(&mut measured)?;
         let reader = self.store.read_copied(shared.clip.0)?;
-        let (folder, bytes) = match shared.part.map(Span::window) {
-            None => ("clips", reader.to_vec()?),
-            Some(part) => {
-                let cut = footage.cut(&reader, part).map_err(|error| {
-                    Refusal::Invalid(format!("cut {part} out of clip {}: {error}", shared.clip.0))
-                })?;
-                ("derived", cut)
-            }
-        };
         let clip = reader.clip();
         let extension = match clip.media().name() {
             "mp4" | "fragmented-mp4" => "mp4",
@@ -161,7 +156,7 @@ impl Desk {
             uncertainty_us: u64::try_from(clip.uncertainty().as_micros()).unwrap_or(u64::MAX),
             window: clip.window().into(),
         };
-        Ok((provided, bytes))
+        Ok((provided, measured))
     }
 
     fn prove_clip(&self, clip: ClipId) -> Result<ProvedClip, Refusal> {
@@ -244,9 +239,7 @@ fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>, Refusal> {
 
 fn refused(error: ArchiveError) -> Refusal {
     match error {
-        ArchiveError::Io(error) => {
-            crate::Error::io("write bundle", std::path::Path::new("bundle"), error).into()
-        }
+        ArchiveError::Io(error) => cannot_write(error),
         other => Refusal::Invalid(format!("bundle: {other}")),
     }
 }

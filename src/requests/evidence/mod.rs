@@ -5,17 +5,24 @@
 //! not claimed.
 
 mod account;
+mod bundle;
 mod check;
 mod death;
+mod footage;
 mod log;
 mod make;
 mod manifest;
+#[cfg(feature = "media")]
+mod mp4;
 mod paper;
 mod retention;
 mod story;
 
 pub use account::{EarlyEviction, EarlyReason, RetentionAccount};
+pub use bundle::{Bundle, BundleReader};
 pub use check::{Class, Finding, Report, check};
 pub use death::check_certificate;
-pub use make::{Footage, TrimError};
+pub use footage::{Footage, Trim, TrimError};
+#[cfg(feature = "media")]
+pub use mp4::Mp4;
 pub use retention::{RETENTION_PROOF_BYTES_MAX, check_retention, is_retention_proof};

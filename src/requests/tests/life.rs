@@ -453,6 +453,33 @@ fn an_incident_has_two_requests_and_one_area_and_time_to_spend() {
 }
 
 #[test]
+fn the_public_numbers_of_an_agency_are_what_it_knows_itself() {
+    let street = Street::of(3);
+    let numbers = |street: &Street| {
+        let one = street.desk.partners().remove(0);
+        (one.requests, one.rejected, one.withdrawn, one.closed, one.shared)
+    };
+    let ask = |n: u32| {
+        let mut new = submission(&format!("k{n}"));
+        new.incident = n.to_string();
+        street.desk.submit(&agency(), &new).unwrap().request.0
+    };
+    let asked: Vec<RequestId> = (1..=4).map(ask).collect();
+    street.desk.reject(asked[0]).unwrap();
+    for request in &asked[1..] {
+        street.desk.approve(*request).unwrap();
+    }
+    street.desk.withdraw(&agency(), asked[1]).unwrap();
+    street.accept(1, asked[2]).unwrap();
+    street.desk.deny(HouseholdId(2), asked[3]).unwrap();
+    assert_eq!(numbers(&street), (4, 1, 1, 0, 0), "nothing of what runs is told");
+    street.days(15);
+    assert_eq!(numbers(&street), (4, 1, 1, 2, 1));
+    let street = street.reopened();
+    assert_eq!(numbers(&street), (4, 1, 1, 2, 1));
+}
+
+#[test]
 fn everything_is_the_same_after_reopening() {
     let street = Street::of(4);
     let request = street.open();

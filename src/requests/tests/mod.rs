@@ -1,9 +1,11 @@
 //! The workflow over a store on a simulated disk.
 #![expect(clippy::similar_names, reason = "a desk and a disk are the words of the trade")]
 
+mod bundle;
 mod evidence;
 mod forge;
 mod life;
+mod looks;
 mod oracle;
 mod personal;
 mod races;

@@ -42,7 +42,9 @@ fn may_name(layer: &str, other: &str) -> bool {
     }
     match (rank(layer), rank(other)) {
         (Some(own), Some(its)) => its < own,
-        (Some(_), None) if other == MEDIA => matches!(layer, "ingest" | "cli" | "daemon"),
+        (Some(_), None) if other == MEDIA => {
+            matches!(layer, "requests" | "ingest" | "cli" | "daemon")
+        }
         // What lib.rs exports: for those above the engine.
         (Some(_), None) => {
             matches!(layer, "evidence" | "requests" | "ingest" | "cli" | "daemon" | "workload")

@@ -1,4 +1,4 @@
-// Everybody's page: the departments that may ask, since when, and how often they asked.
+// Everybody's page: the departments that may ask, since when, how often, and how that ended.
 
 import { attempt, byId, call } from "./desk.js";
 
@@ -6,9 +6,10 @@ const date = (iso) => new Date(iso).toLocaleDateString([], { dateStyle: "medium"
 
 attempt(async () => {
   const { agencies } = await call("GET", "v1/agencies");
-  const rows = agencies.map(({ agency, joined, suspended, requests }) => {
+  const rows = agencies.map(({ agency, joined, suspended, requests, closed, shared }) => {
     const row = document.createElement("tr");
-    const texts = [suspended ? `${agency} (suspended)` : agency, date(joined), String(requests)];
+    const name = suspended ? `${agency} (suspended)` : agency;
+    const texts = [name, date(joined), requests, closed, shared].map(String);
     row.append(...texts.map((text) => {
       const cell = document.createElement("td");
       cell.textContent = text;
