@@ -102,11 +102,15 @@ fn one_camera_does_not_take_all_places() {
 
 #[test]
 fn a_body_that_trickles_is_given_up() {
-    let daemon = Daemon::with(&["access.tokens=false", "http.body_seconds=1"]);
-    for path in ["/v1/cameras/front/clips", "/v1/cameras/front/hls/init.mp4"] {
+    let settings = ["access.tokens=false", "http.body_seconds=1", "http.body_idle_seconds=1"];
+    let daemon = Daemon::with(&settings);
+    let paths = ["clips", "hls/init.mp4", "stream"].map(|at| format!("/v1/cameras/front/{at}"));
+    for path in &paths {
         let mut push = daemon.push_as("PUT", path, &[]);
         // A piece now and then, so that it is never silent.
-        while push.try_send(b"\0").is_ok() {
+        let bytes = front_door();
+        let mut pieces = bytes.chunks(1);
+        while push.try_send(pieces.next().unwrap()).is_ok() {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
         push.answer().is_problem(408, "body-timeout");

@@ -15,6 +15,7 @@ mod access;
 mod boxes;
 mod clips;
 mod connections;
+mod enospc;
 mod hls;
 mod holds;
 mod hooks;

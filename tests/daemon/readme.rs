@@ -73,7 +73,7 @@ fn two_terminals_are_enough_to_push_a_stream_and_to_play_it() {
     let mut camera = Running(bash(&quiet).stderr(Stdio::piped()).spawn().unwrap());
     // The first ten seconds, which the lines below ask for, are there.
     let count = format!(
-        "until curl -sS --fail -H 'Authorization: Bearer {operator}' http://{address}/metrics \
+        "until curl -s --fail -H 'Authorization: Bearer {operator}' http://{address}/metrics \
          | grep -q 'ingest_fragments_total{{camera=\"front-door\"}} [6-9]'; do sleep 0.2; done"
     );
     assert!(

@@ -12,6 +12,8 @@ mod memory;
 mod pace;
 mod resume;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
