@@ -20,6 +20,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use clipkeep::{CameraId, NewClip, Store, Timestamp, Window};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -37,7 +39,12 @@ struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.child.kill().ok();
+        // Asked, not killed: a killed nginx leaves its workers behind.
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let asked = id.map(|id| kill_process(id, Signal::TERM));
+        if !matches!(asked, Some(Ok(()))) {
+            self.child.kill().ok();
+        }
         self.child.wait().ok();
     }
 }
@@ -104,6 +111,8 @@ fn start_daemon(binary: &str, dir: &Path) -> Outcome<Server> {
         .args(["--set", "access.requests_per_second=0", "--dir"])
         .arg(dir)
         .stdout(Stdio::piped())
+        // It logs who reads footage: a line a clip.
+        .stderr(Stdio::null())
         .spawn()?;
     let mut line = String::new();
     let stdout = child.stdout.take().ok_or("the daemon has no output")?;

@@ -11,6 +11,9 @@ use super::output::Out;
 use crate::daemon::{Config, Started};
 use crate::types::{Error, Result};
 
+/// The store of who says nothing of one, in the working directory.
+const DIR: &str = "clipkeep-data";
+
 /// Serve the store over HTTP: cameras push, people look
 ///
 /// Listens on loopback until told otherwise. SIGTERM ends it: what is being written is finished and
@@ -18,18 +21,15 @@ use crate::types::{Error, Result};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  clipkeep serve                        (the store is clipkeep-data, in this folder)
   clipkeep serve --dir /srv/clips
   clipkeep serve --dir /srv/clips --config /etc/clipkeep.toml --set log.format=json
   clipkeep serve --print-config > clipkeep.toml")]
 pub(super) struct Args {
-    /// The store's folder; it is made when it is absent or empty
-    #[arg(
-        long,
-        env = "CLIPKEEP_DIR",
-        value_name = "DIR",
-        required_unless_present = "print_config"
-    )]
-    dir: Option<PathBuf>,
+    /// The store's folder; it is made when it is absent or empty, unless the setting store.create
+    /// says otherwise
+    #[arg(long, env = "CLIPKEEP_DIR", value_name = "DIR", default_value = DIR)]
+    dir: PathBuf,
 
     /// Settings that differ from the defaults
     #[arg(long, env = "CLIPKEEP_CONFIG", value_name = "FILE")]
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     }
     let config = config(args)?;
     crate::daemon::serve(config, |started| {
-        if let Err(error) = announce(started, out) {
+        if let Err(error) = announce(started, &args.dir, out) {
             exit::warn(&format!("cannot say where it listens: {error}"), args.json);
         }
     })?;
@@ -67,7 +67,6 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
 }
 
 fn config(args: &Args) -> Result<Config> {
-    let dir = args.dir.as_deref().unwrap_or(Path::new("."));
     let mut text = String::new();
     if let Some(path) = &args.config {
         let read = files::open(path)?.read_to_string(&mut text);
@@ -75,20 +74,20 @@ fn config(args: &Args) -> Result<Config> {
     }
     let listen = args.listen.iter().map(|address| format!("http.listen={address}"));
     let flags: Vec<String> = listen.chain(args.set.iter().cloned()).collect();
-    Config::new(dir, &text, |name| std::env::var(name).ok(), &flags)
+    Config::new(&args.dir, &text, |name| std::env::var(name).ok(), &flags)
 }
 
-fn announce(started: &Started, out: &mut Out) -> anyhow::Result<()> {
+fn announce(started: &Started, dir: &Path, out: &mut Out) -> anyhow::Result<()> {
     let scheme = if started.tls { "https" } else { "http" };
     let url = format!("{scheme}://{}", started.address);
     if out.wants_json() {
         // One line, so that a wrapper knows when it has read it.
         let tokens: serde_json::Map<_, _> =
             started.tokens.iter().map(|(role, token)| (role.clone(), json!(token))).collect();
-        out.line(json!({"listening": url, "tokens": tokens}))?;
+        out.line(json!({"listening": url, "store": dir, "tokens": tokens}))?;
         return out.flush();
     }
-    out.line(format_args!("Listening on {url}"))?;
+    out.line(format_args!("Listening on {url}, on the store in {}", dir.display()))?;
     let mut camera_token = "CAMERA-TOKEN";
     if !started.tokens.is_empty() {
         out.line(

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::output::Out;
 use super::when::Span;
 use crate::daemon::{NewToken, Role, TokenFile, TokenLine};
-use crate::requests::AgencyId;
+use crate::requests::{AgencyId, HouseholdId};
 use crate::types::Clock as _;
 use crate::{CameraId, SystemClock};
 
@@ -64,6 +64,10 @@ struct Make {
     #[arg(long = "camera", short, value_name = "CAMERA")]
     cameras: Vec<CameraId>,
 
+    /// For the cameras of this home, those that it gets later too; in place of --camera
+    #[arg(long, value_name = "HOUSEHOLD")]
+    household: Option<HouseholdId>,
+
     /// The agency that it is of: for the role agency
     #[arg(long)]
     agency: Option<AgencyId>,
@@ -107,6 +111,7 @@ fn make(args: &Make, out: &mut Out) -> anyhow::Result<Exit> {
     let issued = TokenFile::of(&args.at.dir).add(&NewToken {
         role: args.role,
         cameras: args.cameras.clone(),
+        household: args.household,
         agency: args.agency.clone(),
         name: args.name.clone(),
         expires: ends,
@@ -125,14 +130,15 @@ fn list(args: &At, out: &mut Out) -> anyhow::Result<Exit> {
     if out.wants_json() {
         let rows = tokens.into_iter().map(|token| {
             json!({"id": token.id, "role": token.role.name(), "cameras": token.cameras,
-                "agency": token.agency, "name": token.name, "ends": token.ends})
+                "household": token.household, "agency": token.agency, "name": token.name,
+                "ends": token.ends})
         });
         out.json_list("tokens", rows)?;
         return Ok(Exit::Done);
     }
     let row = |token: TokenLine| {
-        let cameras = match token.agency {
-            Some(agency) => agency,
+        let cameras = match token.agency.or(token.household) {
+            Some(of) => of,
             None if token.cameras.is_empty() => "all cameras".to_owned(),
             None => token.cameras.join(" "),
         };

@@ -52,9 +52,8 @@ impl App {
         progress: Progress,
     ) -> Self {
         let pool = Pool::new(config.http.reader_threads, config.http.writer_threads);
-        let ingest = &config.ingest;
-        let intake = Intake::new(ingest.senders_max, ingest.memory_bytes_max);
-        let store = OnceLock::new();
+        let intake = Intake::new(&config);
+        let (store, keys) = (OnceLock::new(), Keys::of(&config.dir));
         let places = Places::new(connections_max(&config));
         Self(Arc::new(Inner {
             config,
@@ -65,7 +64,7 @@ impl App {
             access,
             metrics,
             intake,
-            keys: Keys::default(),
+            keys,
             check: Check::default(),
             progress,
             figures: FairMutex::default(),

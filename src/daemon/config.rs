@@ -19,6 +19,9 @@ const DEFAULTS: &str = include_str!("default.toml");
 /// The longest clips that a stream can be cut into: with a fragment on top, the store takes them.
 const CLIP_SECONDS_MAX: u64 = 3_000;
 
+/// The lowest rate of a camera: what is read at once then takes a second at most.
+const BYTES_PER_SECOND_MIN: u64 = 64 << 10;
+
 /// Every setting of the daemon.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +62,7 @@ pub(super) struct AccessSettings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoreSettings {
+    pub(super) create: bool,
     pub(super) quota_bytes: u64,
     pub(super) free_space_floor_bytes: u64,
     pub(super) when_full: WhenFullName,
@@ -85,6 +89,10 @@ pub(super) struct Ingest {
     pub(super) fragment_bytes_max: u64,
     pub(super) memory_bytes_max: u64,
     pub(super) senders_max: usize,
+    pub(super) camera_memory_bytes_max: u64,
+    pub(super) camera_senders_max: usize,
+    pub(super) camera_bytes_per_second: u64,
+    pub(super) stream_bytes_min: u64,
     pub(super) new_cameras: bool,
 }
 
@@ -235,6 +243,8 @@ impl Config {
             ("ingest.clip_seconds", self.ingest.clip_seconds == 0),
             ("ingest.clip_bytes_max", self.ingest.clip_bytes_max == 0),
             ("ingest.senders_max", self.ingest.senders_max == 0),
+            ("ingest.camera_senders_max", self.ingest.camera_senders_max == 0),
+            ("ingest.camera_memory_bytes_max", self.ingest.camera_memory_bytes_max == 0),
         ];
         if let Some((name, _)) = zeros.iter().find(|(_, zero)| *zero) {
             return Err(Error::invalid(format!("setting {name}: want more than 0")));
@@ -244,6 +254,11 @@ impl Config {
             return Err(Error::invalid(
                 "settings: ingest.memory_bytes_max must have room for one clip and one fragment",
             ));
+        }
+        if (1..BYTES_PER_SECOND_MIN).contains(&ingest.camera_bytes_per_second) {
+            return Err(Error::invalid(format!(
+                "setting ingest.camera_bytes_per_second: want 0 or at least {BYTES_PER_SECOND_MIN}"
+            )));
         }
         if ingest.clip_seconds > CLIP_SECONDS_MAX {
             return Err(Error::invalid(format!(

@@ -28,15 +28,24 @@ async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Whether the store is open and takes footage. While it is being opened, `opening` says how far
+/// Whether the store is open and takes footage: the newest write went well, and the disk has as
+/// much free as is to be left to others. While the store is being opened, `opening` says how far
 /// that has come. Figures are at most a second old.
 #[utoipa::path(get, path = "/readyz", tag = "operation",
     responses((status = 200, body = Health), (status = 503, body = Problem)))]
 async fn readyz(State(app): State<App>) -> Result<Json<Health>, Problem> {
-    match &app.figures().await?.recording_stopped {
-        Some(_) => Err(Problem::unavailable("the store takes no footage", 5)),
-        None => Ok(Json(Health { status: "ok" })),
-    }
+    let figures = app.figures().await?;
+    let floor = app.config().store.free_space_floor_bytes;
+    let wrong = if figures.recording_stopped.is_some() {
+        "the store takes no footage"
+    } else if !app.metrics().last_write_is_good() {
+        "the newest write failed"
+    } else if figures.free_bytes < floor {
+        "less is free on the disk than store.free_space_floor_bytes"
+    } else {
+        return Ok(Json(Health { status: "ok" }));
+    };
+    Err(Problem::unavailable(wrong, 5))
 }
 
 #[cfg(test)]

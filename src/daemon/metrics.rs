@@ -3,6 +3,8 @@
 //! Owns the names of the series. Labels are bounded: cameras that the store knows, routes by their
 //! template, codes from the table of problems.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -11,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::{CameraId, Clock as _, ClockStatus, Stats, SystemClock, Timestamp};
+use crate::{CameraId, Clock as _, ClockStatus, Hold, Stats, SystemClock, Timestamp};
 
 use super::problem::Problem;
 
@@ -59,6 +61,8 @@ pub(super) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_seconds: Histogram,
     connections_refused: Counter,
+    /// Whether the newest write of footage failed, for want of a disk that does its work.
+    last_write_failed: AtomicBool,
 }
 
 /// When something began, by a clock that nobody can set.
@@ -75,8 +79,13 @@ impl Timer {
 
     /// The seconds since then.
     pub(super) fn seconds(self) -> f64 {
+        self.elapsed().as_secs_f64()
+    }
+
+    /// The time since then.
+    pub(super) fn elapsed(self) -> std::time::Duration {
         let now = SystemClock.uptime().since_boot_us;
-        std::time::Duration::from_micros(now.saturating_sub(self.since_boot_us)).as_secs_f64()
+        std::time::Duration::from_micros(now.saturating_sub(self.since_boot_us))
     }
 }
 
@@ -102,6 +111,7 @@ impl Metrics {
             requests: Family::default(),
             request_seconds: Histogram::new(SECONDS),
             connections_refused: Counter::default(),
+            last_write_failed: AtomicBool::new(false),
             registry: Registry::default(),
         };
         metrics.register(&mut registry);
@@ -170,6 +180,24 @@ impl Metrics {
         self.bytes.get_or_create(&label(camera)).inc_by(bytes);
     }
 
+    /// A write of footage was tried. What was wrong with the footage says nothing of the disk.
+    pub(super) fn written(&self, outcome: Result<(), &Problem>) {
+        let failed =
+            |problem: &Problem| ["internal", "unavailable", "full"].contains(&problem.code());
+        match outcome {
+            Ok(()) => self.last_write_failed.store(false, Ordering::Relaxed),
+            Err(problem) if failed(problem) => {
+                self.last_write_failed.store(true, Ordering::Relaxed)
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Whether the newest write of footage went well, or there was none.
+    pub(super) fn last_write_is_good(&self) -> bool {
+        !self.last_write_failed.load(Ordering::Relaxed)
+    }
+
     pub(super) fn problem(&self, code: &'static str) {
         self.errors.get_or_create(&CodeLabel { code }).inc();
     }
@@ -196,9 +224,10 @@ impl Metrics {
     }
 
     /// All of it as text, with the store's figures.
-    pub(super) fn text(&self, stats: &Stats, coming: Coming) -> String {
+    pub(super) fn text(&self, stats: &Stats, holds: &[Hold], coming: Coming) -> String {
         let mut now = Registry::with_prefix("clipkeep");
         store_figures(&mut now, stats);
+        hold_figures(&mut now, holds);
         camera_figures(&mut now, stats);
         gauge(&mut now, "ingest_streams", "Streams that come in now", coming.streams);
         gauge(&mut now, "http_connections", "Connections that are open", coming.connections);
@@ -254,6 +283,10 @@ fn store_figures(registry: &mut Registry, stats: &Stats) {
         by_state.get_or_create(&StateLabel { state }).set(whole(bytes));
     }
     registry.register("store_bytes", "Bytes by state; held ones are live ones, too", by_state);
+    let expired: Counter = Counter::default();
+    expired.inc_by(stats.segments_expired_bytes);
+    let help = "Bytes of footage that went with a whole segment since the store was made";
+    registry.register_with_unit("expired", help, Unit::Bytes, expired);
     let clock: Family<StateLabel, Gauge> = Family::default();
     clock.get_or_create(&StateLabel { state: clock_state(stats) }).set(1);
     registry.register("clock_state", "How the wall clock compares with trusted time", clock);
@@ -271,7 +304,6 @@ fn store_figures(registry: &mut Registry, stats: &Stats) {
         ("disk_free_bytes", "Bytes free on the file system", stats.free_bytes),
         ("clips", "Clips that can be read", stats.clips),
         ("held_clips", "Clips under a hold", stats.held_clips),
-        ("holds", "Holds that protect something", stats.holds_active),
         ("segments_sealed", "Segments that are sealed", stats.segments_sealed),
         ("segments_open", "Segments that are open for writing", stats.segments_open),
         ("ledger_entries", "Entries in the ledger", stats.ledger_entries),
@@ -291,6 +323,18 @@ fn store_figures(registry: &mut Registry, stats: &Stats) {
     for (name, help, value) in figures {
         gauge(registry, name, help, value);
     }
+}
+
+fn hold_figures(registry: &mut Registry, holds: &[Hold]) {
+    let by_state: Family<StateLabel, Gauge> = Family::default();
+    for state in ["active", "grace", "ended"] {
+        by_state.get_or_create(&StateLabel { state }).set(0);
+    }
+    for hold in holds {
+        by_state.get_or_create(&StateLabel { state: hold.state().name() }).inc();
+    }
+    let help = "Holds by state; those that are active or in their grace protect something";
+    registry.register("holds", help, by_state);
 }
 
 /// The state of the clock as a label.

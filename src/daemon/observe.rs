@@ -30,7 +30,8 @@ async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
         connections_max: count(app.places().max()),
     };
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], app.metrics().text(&stats, coming)))
+    let holds = app.read(|store| Ok(store.holds())).await?;
+    Ok(([(header::CONTENT_TYPE, kind)], app.metrics().text(&stats, &holds, coming)))
 }
 
 /// Counts every answer, and tells of those that failed.

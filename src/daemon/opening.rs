@@ -16,6 +16,21 @@ pub(super) fn is_new(dir: &Path) -> bool {
     !dir.join("STORE").exists()
 }
 
+/// Refuses to make a store where the settings say that there is one: on the empty mount point of a
+/// disk that was not mounted, a new one would be taken for it, with new tokens and no holds.
+///
+/// # Errors
+///
+/// `NotFound`.
+pub(super) fn may_be_made(config: &Config) -> Result<()> {
+    if config.store.create || !is_new(&config.dir) {
+        return Ok(());
+    }
+    let what = "open store: there is none here, and none is made (store.create = false): \
+                is its disk mounted?";
+    Err(Error::new(ErrorKind::NotFound, what).at(&config.dir))
+}
+
 /// Opens the store, counting its syncs into `syncs` and how far it has come into `progress`.
 ///
 /// # Errors

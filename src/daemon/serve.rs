@@ -62,6 +62,7 @@ pub fn serve(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
 }
 
 async fn run(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
+    opening::may_be_made(&config)?;
     let (metrics, progress) = (Metrics::new(), Progress::default());
     let open = || opening::open(config.clone(), metrics.syncs(), progress.clone());
     // A store is made in an empty folder alone: tokens come after it.
@@ -100,7 +101,7 @@ async fn run(config: Config, started: impl FnOnce(&Started)) -> Result<()> {
     if let Err(problem) = desk::note(&app).await {
         tracing::warn!(code = problem.code(), "who looked last is in this log alone");
     }
-    close(store).await
+    close(store, bound).await
 }
 
 fn shown(issued: Issued) -> (String, String) {
@@ -108,7 +109,7 @@ fn shown(issued: Issued) -> (String, String) {
 }
 
 /// Binds the socket and answers on it.
-async fn listen(
+pub(super) async fn listen(
     app: &App,
     handle: &Handle<SocketAddr>,
 ) -> Result<(SocketAddr, JoinHandle<io::Result<()>>)> {
@@ -196,10 +197,15 @@ async fn look_at_tokens(app: App) {
     }
 }
 
-/// Makes everything durable.
-async fn close(store: Store) -> Result<()> {
-    let closed = tokio::task::spawn_blocking(move || store.close()).await;
-    closed.map_err(|failed| Error::new(ErrorKind::Io, format!("close store: {failed}")))?
+/// Makes everything durable that can be in time: a disk that hangs keeps nobody for ever. What was
+/// acknowledged is durable already.
+async fn close(store: Store, bound: Duration) -> Result<()> {
+    let closing = tokio::task::spawn_blocking(move || store.close());
+    let failed = |why: String| Error::new(ErrorKind::Io, format!("close store: {why}"));
+    match tokio::time::timeout(bound, closing).await {
+        Ok(closed) => closed.map_err(|panicked| failed(panicked.to_string()))?,
+        Err(_) => Err(failed(format!("the disk did not answer for {} s", bound.as_secs()))),
+    }
 }
 
 /// Without systemd there is nobody to tell.

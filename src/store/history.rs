@@ -54,6 +54,8 @@ pub(super) struct History {
     pub(super) newest_at: Timestamp,
     /// Clips that were expired before their `at_least`.
     pub(super) early_clips: u64,
+    /// Payload bytes that went with whole segments.
+    pub(super) expired_bytes: u64,
 }
 
 /// A clip that its owner deleted.
@@ -111,8 +113,9 @@ impl History {
                 self.note_received(*segment, entry.at);
                 self.note_segment(*segment);
             }
-            Decision::SegmentExpired { segment, reason, clips, newest_received, .. } => {
+            Decision::SegmentExpired { segment, reason, clips, bytes, newest_received } => {
                 self.expire_segment(*segment, *reason, *newest_received);
+                self.expired_bytes += bytes;
                 self.early_clips += if *reason == ExpiryReason::Early { *clips } else { 0 };
             }
             Decision::ClipsExpired { clips, .. } => self.gone.extend(clips),

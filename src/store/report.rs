@@ -171,6 +171,8 @@ pub struct Stats {
     pub index_bytes: u64,
     /// Clips that were expired before their `at_least` since the store was made.
     pub promise_broken_clips: u64,
+    /// Payload bytes that expired with whole segments since the store was made.
+    pub segments_expired_bytes: u64,
     /// What stops deletion altogether: an unreadable ledger, if so.
     pub deletion_frozen: Option<String>,
     /// What stops recording, if anything does.

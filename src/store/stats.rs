@@ -55,6 +55,7 @@ impl Inner {
             holds_active: 0,
             index_bytes: 0,
             promise_broken_clips: 0,
+            segments_expired_bytes: 0,
             deletion_frozen,
             recording_stopped: poisoned.map(|error| error.to_string()),
             cameras: Vec::new(),
@@ -71,6 +72,7 @@ impl Inner {
         stats.index_bytes = u64::try_from(catalog.timelines.bytes()).unwrap_or(u64::MAX);
         stats.file_bytes += catalog.timelines.file_bytes();
         stats.promise_broken_clips = history.early_clips;
+        stats.segments_expired_bytes = history.expired_bytes;
         let protecting = history.holds.iter().filter(|hold| hold.protects()).count();
         stats.holds_active = u64::try_from(protecting).unwrap_or(u64::MAX);
         let mut cameras: BTreeMap<CameraId, CameraStats> = BTreeMap::new();

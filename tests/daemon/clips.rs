@@ -37,11 +37,16 @@ fn the_same_clip_is_stored_once_even_after_a_restart() {
 #[test]
 fn a_key_stores_a_clip_without_a_start_once_and_is_for_one_body() {
     let mut daemon = Daemon::start();
-    let put =
-        |body: &[u8]| daemon.ask("PUT", "/v1/cameras/front/clips", &["Idempotency-Key: a1"], body);
-    let first = put(&front_door()).ok().json();
-    assert_eq!(put(&front_door()).ok().json()["id"], first["id"]);
-    put(&std::fs::read("src/cli/demo/garden.mp4").unwrap()).is_problem(409, "conflict");
+    let put = |daemon: &Daemon, body: &[u8]| {
+        daemon.ask("PUT", "/v1/cameras/front/clips", &["Idempotency-Key: a1"], body)
+    };
+    let first = put(&daemon, &front_door()).ok().json();
+    let other = std::fs::read("src/cli/demo/garden.mp4").unwrap();
+    for _ in 0..2 {
+        assert_eq!(put(&daemon, &front_door()).ok().json()["id"], first["id"]);
+        put(&daemon, &other).is_problem(409, "conflict");
+        daemon.restart();
+    }
     assert_eq!(daemon.stop_and_list().len(), 1);
 }
 

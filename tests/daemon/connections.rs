@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::kit::{Daemon, START, front_door};
+use crate::kit::{Daemon, START, front_door, say};
 
 #[test]
 fn above_the_limit_a_connection_is_told_so_and_a_place_that_comes_free_is_used() {
@@ -49,9 +49,7 @@ fn ten_thousand_idle_connections_take_little_memory_and_keep_nobody_out() {
     let count = usize::try_from(files.saturating_sub(2_000)).unwrap().min(wanted);
     assert!(count > 0, "the limit of open files is {files}");
     if count < wanted {
-        // Past the test runner, which hides what a test that passes prints.
-        let line = format!("\nSKIPPED in part: {count} connections: {files} files may be open\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        say(&format!("SKIPPED in part: {count} connections: {files} files may be open"));
     }
     let daemon = Daemon::with(&[
         "access.tokens=false",
@@ -75,19 +73,44 @@ fn ten_thousand_idle_connections_take_little_memory_and_keep_nobody_out() {
     daemon.until("/metrics", open);
     let each =
         (daemon.resident_kib().saturating_sub(before)) * 1024 / u64::try_from(count).unwrap();
-    println!("{count} idle connections: {each} bytes of memory each, {before} KiB without them");
+    say(&format!(
+        "DAEMON IDLE connections {count}: {each} bytes of memory each, {before} KiB without them"
+    ));
     assert!(each < 32 << 10, "{each} bytes for each of {count} connections");
     let path = format!("/v1/cameras/front/stream?start={START}");
     assert_eq!(daemon.ask("POST", &path, &[], &front_door()).ok().json()["fragments"], 5);
 }
 
 #[test]
+fn one_camera_does_not_take_all_places() {
+    let settings = ["access.tokens=false", "ingest.camera_senders_max=2"];
+    let daemon = Daemon::with(&settings);
+    let path = format!("/v1/cameras/front/clips?start={START}");
+    let mut slow: Vec<_> = (0..2).map(|_| daemon.push_as("PUT", &path, &[])).collect();
+    let half = &front_door()[..10_000];
+    slow.iter_mut().for_each(|push| push.send(half));
+    // Until both were let in, a third one is as good as they are.
+    let held = "clipkeep_ingest_memory_bytes 20000\n";
+    daemon.until("/metrics", |answer| answer.text().contains(held));
+    let third = daemon.ask("PUT", &path, &[], &front_door());
+    third.is_problem(503, "unavailable");
+    assert!(third.text().contains("camera front"), "{}", third.text());
+    let other = path.replace("front", "garden");
+    daemon.ask("PUT", &other, &[], &front_door()).ok();
+    drop(slow);
+}
+
+#[test]
 fn a_body_that_trickles_is_given_up() {
-    let daemon = Daemon::with(&["access.tokens=false", "http.body_seconds=1"]);
-    for path in ["/v1/cameras/front/clips", "/v1/cameras/front/hls/init.mp4"] {
+    let settings = ["access.tokens=false", "http.body_seconds=1", "http.body_idle_seconds=1"];
+    let daemon = Daemon::with(&settings);
+    let paths = ["clips", "hls/init.mp4", "stream"].map(|at| format!("/v1/cameras/front/{at}"));
+    for path in &paths {
         let mut push = daemon.push_as("PUT", path, &[]);
         // A piece now and then, so that it is never silent.
-        while push.try_send(b"\0").is_ok() {
+        let bytes = front_door();
+        let mut pieces = bytes.chunks(1);
+        while push.try_send(pieces.next().unwrap()).is_ok() {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
         push.answer().is_problem(408, "body-timeout");

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::kit::{Daemon, FRONT_DOOR, front_door, pieces};
+use crate::kit::{Daemon, FRONT_DOOR, front_door, pieces, say};
 
 /// The arguments of a push to `url`.
 fn arguments<'a>(kind: &'a str, persistent: &'a str, url: &'a str) -> Vec<&'a str> {
@@ -52,7 +52,7 @@ fn a_kept_connection_loses_nothing_though_nobody_reads_the_answers() {
         }
     }
     assert_eq!(fragments, 5 * pushes);
-    println!("{} segments of {} pushes were sent, and none is lost", 10 * pushes, 2 * pushes);
+    say(&format!("DAEMON PUSHES {} of {} segments, 0 lost", 2 * pushes, 10 * pushes));
 }
 
 #[test]
@@ -108,6 +108,36 @@ fn fragmented_segments_become_one_recording() {
     assert_eq!(clips.len(), 1, "{clips:?}");
     assert_eq!(clips[0]["state"], "complete");
     assert_eq!(clips[0]["duration_seconds"].as_f64().unwrap().round(), 10.0);
+}
+
+/// A playlist in which `segments` of two seconds each began at `time`.
+fn playlist(time: &str, segments: &[&str]) -> String {
+    let mut text = format!("#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:{time}\n");
+    for segment in segments {
+        text += &format!("#EXTINF:2.0,\n{segment}\n");
+    }
+    text
+}
+
+#[test]
+fn the_times_of_a_playlist_place_the_segments() {
+    let mut daemon = Daemon::start();
+    let pieces = pieces(&front_door());
+    let put = |camera: &str, name: &str, body: &[u8]| {
+        daemon.ask("PUT", &format!("/v1/cameras/{camera}/hls/{name}"), &[], body).ok();
+    };
+    // As some recorders do: what is listed comes before or after.
+    let listed = playlist("2024-01-01T18:00:00.250+0000", &["a0.m4s", "a1.m4s", "a2.m4s"]);
+    put("front", "index.m3u8", listed.as_bytes());
+    put("front", "init.mp4", &pieces[0]);
+    for number in 0..3 {
+        put("front", &format!("a{number}.m4s"), &pieces[1 + number]);
+    }
+    let clips = daemon.get("/v1/cameras/front/clips").ok().json();
+    assert_eq!(clips["clips"].as_array().unwrap().len(), 1, "{clips}");
+    assert_eq!(clips["clips"][0]["start"], "2024-01-01T18:00:00.25Z", "{clips}");
+    assert_eq!(clips["clips"][0]["end"], "2024-01-01T18:00:06.25Z", "{clips}");
+    daemon.stop_and_list();
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub(crate) struct Daemon {
     /// What it said when it started.
     pub(crate) hello: Value,
     settings: Vec<String>,
+    wrapper: Vec<String>,
 }
 
 impl Daemon {
@@ -48,16 +49,22 @@ impl Daemon {
     pub(crate) fn over(settings: &[&str], fill: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fill(&folder.path().join("store"));
+        Self::behind(&[], folder, settings)
+    }
+
+    /// The same in `folder`, begun by the program `wrapper`, which executes it in its own process.
+    pub(crate) fn behind(wrapper: &[&str], folder: TempDir, settings: &[&str]) -> Self {
         let small = ["http.listen=127.0.0.1:0", "store.segment_bytes=4194304"];
         let settings: Vec<String> = small.iter().chain(settings).map(ToString::to_string).collect();
-        let (child, hello, address) = spawn(&folder, &settings);
-        Self { folder, child, address, hello, settings }
+        let wrapper: Vec<String> = wrapper.iter().map(ToString::to_string).collect();
+        let (child, hello, address) = spawn(&wrapper, &folder, &settings);
+        Self { folder, child, address, hello, settings, wrapper }
     }
 
     /// Starts it again on the same store.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        (self.child, self.hello, self.address) = spawn(&self.folder, &self.settings);
+        (self.child, self.hello, self.address) = spawn(&self.wrapper, &self.folder, &self.settings);
         self.until("/readyz", |answer| answer.status == 200);
     }
 
@@ -77,7 +84,7 @@ impl Daemon {
 
     /// Starts it again on the same store and port: a sender that pushes meanwhile finds it.
     pub(crate) fn restart_in_place(&mut self) {
-        self.settings.push(format!("http.listen={}", self.address));
+        self.set(&format!("http.listen={}", self.address));
         self.restart();
     }
 
@@ -93,6 +100,11 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Changes a setting for the next start.
+    pub(crate) fn set(&mut self, setting: &str) {
+        self.settings.push(setting.to_owned());
+    }
+
     /// As systemd ends it.
     pub(crate) fn terminate(&mut self) {
         let id = self.id().to_string();
@@ -101,6 +113,18 @@ impl Daemon {
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
+    }
+
+    /// The same, if it ends within `time`.
+    pub(crate) fn wait_for(&mut self, time: Duration) -> Option<ExitStatus> {
+        let deadline = std::time::Instant::now() + time;
+        while std::time::Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            std::thread::yield_now();
+        }
+        None
     }
 
     /// Stops it and lists what its store has: by the command line, which knows nothing of HTTP.
@@ -196,8 +220,11 @@ impl Drop for Daemon {
     }
 }
 
-fn spawn(folder: &TempDir, settings: &[String]) -> (Child, Value, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clipkeep"));
+fn spawn(wrapper: &[String], folder: &TempDir, settings: &[String]) -> (Child, Value, String) {
+    let own = env!("CARGO_BIN_EXE_clipkeep").to_owned();
+    let words: Vec<&String> = wrapper.iter().chain([&own]).collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CLIPKEEP_")) {
         command.env_remove(name);
     }
@@ -220,6 +247,12 @@ fn spawn(folder: &TempDir, settings: &[String]) -> (Child, Value, String) {
     let url = hello["listening"].as_str().unwrap();
     let address = url.split("://").nth(1).unwrap().to_owned();
     (child, hello, address)
+}
+
+/// Says a line past the test runner, which hides what a test that passes prints: `tests/run` shows
+/// it. The runner may be in the middle of a line.
+pub(crate) fn say(line: &str) {
+    std::io::stderr().write_all(format!("\n{line}\n").as_bytes()).unwrap();
 }
 
 /// Runs the command line and answers what it printed.

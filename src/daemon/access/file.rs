@@ -27,6 +27,8 @@ pub(crate) struct TokenLine {
     pub(crate) role: Role,
     /// The cameras that it is for; none: all.
     pub(crate) cameras: Vec<String>,
+    /// The home that it is of.
+    pub(crate) household: Option<String>,
     /// The agency that it is of.
     pub(crate) agency: Option<String>,
     pub(crate) name: String,
@@ -95,6 +97,7 @@ impl TokenFile {
             id: token.id,
             role: token.role,
             cameras: token.cameras,
+            household: token.household,
             agency: token.agency,
             name: token.name,
             ends: token.revoked.or(token.expires),
@@ -166,6 +169,7 @@ mod tests {
         let new = NewToken {
             role: Role::Camera,
             cameras: vec!["front".parse().unwrap()],
+            household: None,
             agency: None,
             name: "gate".to_owned(),
             expires: None,

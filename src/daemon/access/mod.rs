@@ -20,7 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use parking_lot::{Mutex, RwLock};
 
-use crate::requests::AgencyId;
+use crate::requests::{AgencyId, HouseholdId};
 use crate::types::Result as StoreResult;
 use crate::{CameraId, Clock as _, SystemClock};
 
@@ -64,7 +64,8 @@ impl Access {
             for role in [Role::Operator, Role::Resident, Role::Camera] {
                 let name = "made at the first start".to_owned();
                 let cameras = Vec::new();
-                let new = NewToken { role, cameras, agency: None, name, expires: None };
+                let (household, agency, expires) = (None, None, None);
+                let new = NewToken { role, cameras, household, agency, name, expires };
                 issued.push(file.add(&new)?);
             }
         }
@@ -99,8 +100,8 @@ impl Access {
             .ok_or_else(|| Problem::new("token-missing", "this route needs a token"))?;
         let set = Arc::clone(&self.set.read());
         let token = set.find(&presented).filter(|token| token.is_good(SystemClock.wall()));
-        let scoped = token.and_then(|token| Some((token, token.scope()?)));
-        let (token, cameras) = scoped.ok_or_else(|| {
+        let scoped = token.and_then(|token| Some((token, token.scope()?, token.home().ok()?)));
+        let (token, cameras, household) = scoped.ok_or_else(|| {
             Problem::new("token-invalid", "the token is unknown, expired or revoked")
         })?;
         if !self.limit.lets(&token.id) {
@@ -108,7 +109,7 @@ impl Access {
         }
         let agency = token.agency.as_ref().and_then(|agency| agency.parse().ok());
         let name = format!("token {}", token.id);
-        Ok(Caller { role: Some(token.role), cameras, agency, name })
+        Ok(Caller { role: Some(token.role), cameras, household, agency, name })
     }
 }
 
@@ -163,8 +164,10 @@ fn presented(method: &Method, headers: &HeaderMap) -> Option<String> {
 pub(super) struct Caller {
     /// `None`: tokens are switched off, and this is whoever reached the port.
     role: Option<Role>,
-    /// The cameras that the token is for; empty: all.
+    /// The cameras that the token is for; empty: all, unless it is of a home.
     cameras: Vec<CameraId>,
+    /// The home that the token is of.
+    household: Option<HouseholdId>,
     /// The agency that the token is of.
     agency: Option<AgencyId>,
     /// For decisions on record and for the log: a token's id, never the token.
@@ -173,17 +176,18 @@ pub(super) struct Caller {
 
 impl Caller {
     fn anybody() -> Self {
-        Self { role: None, cameras: Vec::new(), agency: None, name: "anybody".to_owned() }
+        let (cameras, name) = (Vec::new(), "anybody".to_owned());
+        Self { role: None, cameras, household: None, agency: None, name }
     }
 
     /// Whether the token is for `camera`.
     pub(super) fn sees(&self, camera: &CameraId) -> bool {
-        self.cameras.is_empty() || self.cameras.contains(camera)
+        self.sees_all() || self.cameras.contains(camera)
     }
 
     /// Whether the token is for every camera there is.
     pub(super) fn sees_all(&self) -> bool {
-        self.cameras.is_empty()
+        self.cameras.is_empty() && self.household.is_none()
     }
 
     /// Refuses cameras that the token is not for.
@@ -248,6 +252,14 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
     response
 }
 
+/// The cameras that a home has now.
+async fn cameras_of(app: &App, id: HouseholdId) -> Result<Vec<CameraId>, Problem> {
+    let desk = app.desk()?;
+    let home = app.pool().read(move || desk.home(id)).await?;
+    let gone = |_| Problem::new("token-invalid", "the token's home has left").closing();
+    Ok(home.map_err(gone)?.cameras.into_iter().map(|camera| camera.0).collect())
+}
+
 async fn decide(app: &App, request: &mut Request) -> Result<(&'static Rule, Caller), Problem> {
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let path = matched.as_ref().map_or("", MatchedPath::as_str);
@@ -262,7 +274,7 @@ async fn decide(app: &App, request: &mut Request) -> Result<(&'static Rule, Call
         Touches::Ingest => "Basic realm=\"clipkeep\"",
         Touches::Nothing | Touches::Footage => "Bearer realm=\"clipkeep\"",
     };
-    let caller = asked.map_err(|problem| match problem.code() {
+    let mut caller = asked.map_err(|problem| match problem.code() {
         "token-missing" | "token-invalid" => problem.challenge(challenge).closing(),
         _ => problem,
     })?;
@@ -271,6 +283,9 @@ async fn decide(app: &App, request: &mut Request) -> Result<(&'static Rule, Call
     {
         let detail = format!("a token with the role {role} may not do this");
         return Err(Problem::new("forbidden", detail).closing());
+    }
+    if let Some(home) = caller.household {
+        caller.cameras = cameras_of(app, home).await?;
     }
     let parts = request.extract_parts::<RawPathParams>().await;
     let parts = parts.map_err(|rejected| Problem::invalid(rejected.body_text()))?;

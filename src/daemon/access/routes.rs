@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::requests::HouseholdId;
 use crate::types::Result as StoreResult;
 use crate::{CameraId, Clock as _, SystemClock};
 
@@ -21,7 +22,7 @@ use super::super::extract::JsonBody;
 use super::super::problem::Problem;
 use super::rules::Role;
 use super::token::{NewToken, Token};
-use super::{Caller, presented};
+use super::{Caller, cameras_of, presented};
 
 /// The name of the cookie.
 pub(super) const COOKIE: &str = "clipkeep";
@@ -44,6 +45,8 @@ struct WantedToken {
     /// The cameras that it is for; none: all that the caller has.
     #[serde(default)]
     cameras: Vec<String>,
+    /// The home whose cameras it is for, those that it gets later too; instead of `cameras`.
+    household: Option<String>,
     /// The agency that it is of: an agency's token names one.
     agency: Option<String>,
     /// What a person calls it.
@@ -68,6 +71,8 @@ struct Known {
     role: Role,
     /// The cameras that it is for; none: all.
     cameras: Vec<String>,
+    /// The home that it is of.
+    household: Option<String>,
     /// The agency that it is of.
     agency: Option<String>,
     name: String,
@@ -110,17 +115,28 @@ async fn make(
 ) -> Result<(StatusCode, Json<Made>), Problem> {
     let parsed: StoreResult<Vec<CameraId>> = wanted.cameras.iter().map(|id| id.parse()).collect();
     let mut cameras = parsed?;
-    if cameras.is_empty() {
-        cameras = caller.cameras().to_vec();
+    let home = wanted.household.as_deref().map(str::parse).transpose()?;
+    let mut household: Option<HouseholdId> = home;
+    if cameras.is_empty() && household.is_none() {
+        household = caller.household;
+        cameras = if household.is_some() { Vec::new() } else { caller.cameras().to_vec() };
     }
-    if !is_for(&caller, wanted.role, &cameras) {
+    let reached = match household {
+        Some(home) => cameras_of(&app, home).await.map_err(|problem| match problem.code() {
+            "token-invalid" => Problem::new("not-found", "there is no such home"),
+            _ => problem,
+        })?,
+        None => cameras.clone(),
+    };
+    if !is_for(&caller, wanted.role, &reached) {
         let detail = format!("nobody hands out more than they have: no {} token", wanted.role);
         return Err(Problem::new("forbidden", detail));
     }
     let lasts = wanted.expires_in_seconds.map(|seconds| Duration::from_secs(seconds.into()));
     let expires = lasts.map(|lasts| SystemClock.wall().saturating_add(lasts));
     let agency = wanted.agency.as_deref().map(str::parse).transpose()?;
-    let new = NewToken { role: wanted.role, cameras, agency, name: wanted.name, expires };
+    let (role, name) = (wanted.role, wanted.name);
+    let new = NewToken { role, cameras, household, agency, name, expires };
     let file = app.access().file.clone();
     let issued = app.pool().write(move || file.add(&new)).await??;
     reload(&app).await?;
@@ -142,6 +158,7 @@ async fn list(
         id: token.id,
         role: token.role,
         cameras: token.cameras,
+        household: token.household,
         agency: token.agency,
         name: token.name,
         made: token.made,
@@ -155,7 +172,9 @@ async fn list(
 fn may_know(caller: &Caller, token: &Token) -> bool {
     let cameras = token.scope().unwrap_or_default();
     let is_operator = caller.is(Role::Operator) && caller.sees_all();
-    is_operator || is_for(caller, token.role, &cameras)
+    let is_own_home =
+        caller.household.is_some() && token.home().is_ok_and(|home| home == caller.household);
+    is_operator || is_own_home || is_for(caller, token.role, &cameras)
 }
 
 /// Revoke a token

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::requests::AgencyId;
+use crate::requests::{AgencyId, HouseholdId, Refusal};
 use crate::types::{Error, ErrorKind, Result};
 use crate::{CameraId, Timestamp};
 
@@ -25,8 +25,11 @@ pub(in crate::daemon) struct Token {
     /// By which it is found.
     pub(in crate::daemon) id: String,
     pub(in crate::daemon) role: Role,
-    /// The cameras that it is for; empty: all.
+    /// The cameras that it is for; empty: all, or those of its home.
     pub(in crate::daemon) cameras: Vec<String>,
+    /// The home that it is of: it is for the cameras that the home has when it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::daemon) household: Option<String>,
     /// The agency that it is of: an agency's token has one, and no other has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::daemon) agency: Option<String>,
@@ -46,6 +49,8 @@ pub(in crate::daemon) struct Token {
 pub(crate) struct NewToken {
     pub(crate) role: Role,
     pub(crate) cameras: Vec<CameraId>,
+    /// The home whose cameras it is for, in place of naming them.
+    pub(crate) household: Option<HouseholdId>,
     /// Whose it is, if it is an agency's.
     pub(crate) agency: Option<AgencyId>,
     pub(crate) name: String,
@@ -77,11 +82,17 @@ impl Token {
             let want = "an agency's token names its agency, and no other does";
             return Err(Error::invalid(format!("token: {want}")));
         }
+        let is_of_home = matches!(new.role, Role::Camera | Role::Resident);
+        if new.household.is_some() && !(is_of_home && new.cameras.is_empty()) {
+            let want = "a home's token is a camera's or a resident's, and names no cameras";
+            return Err(Error::invalid(format!("token: {want}")));
+        }
         let (id, secret) = (hex(&random::<4>()?), hex(&random::<32>()?));
         let token = Self {
             hash: blake3::hash(secret.as_bytes()).to_hex().to_string(),
             role: new.role,
             cameras: new.cameras.iter().map(ToString::to_string).collect(),
+            household: new.household.as_ref().map(ToString::to_string),
             agency: new.agency.as_ref().map(ToString::to_string),
             name: new.name.clone(),
             made: now.to_string(),
@@ -102,6 +113,15 @@ impl Token {
     /// The cameras that it is for; `None` when one cannot be read.
     pub(super) fn scope(&self) -> Option<Vec<CameraId>> {
         self.cameras.iter().map(|camera| camera.parse().ok()).collect()
+    }
+
+    /// The home that it is of, if it is one's.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub(super) fn home(&self) -> std::result::Result<Option<HouseholdId>, Refusal> {
+        self.household.as_deref().map(str::parse).transpose()
     }
 }
 
@@ -181,7 +201,7 @@ mod tests {
 
     fn new(expires: Option<Timestamp>) -> NewToken {
         let (cameras, name) = (Vec::new(), String::new());
-        NewToken { role: Role::Resident, cameras, agency: None, name, expires }
+        NewToken { role: Role::Resident, cameras, household: None, agency: None, name, expires }
     }
 
     #[test]
@@ -215,6 +235,20 @@ mod tests {
         };
         assert!(add(Role::Agency, agency.clone()) && !add(Role::Agency, None));
         assert!(!add(Role::Operator, agency) && add(Role::Operator, None));
+    }
+
+    #[test]
+    fn a_homes_token_names_no_cameras_and_is_of_those_who_have_cameras() {
+        let home: Option<HouseholdId> = Some("h1".parse().unwrap());
+        let mut set = TokenSet::default();
+        let mut add = |role, cameras| {
+            set.add(&NewToken { role, cameras, household: home, ..new(None) }, Timestamp::EPOCH)
+                .is_ok()
+        };
+        assert!(add(Role::Resident, Vec::new()) && add(Role::Camera, Vec::new()));
+        assert!(!add(Role::Resident, vec!["front".parse().unwrap()]));
+        assert!(!add(Role::Operator, Vec::new()) && !add(Role::Public, Vec::new()));
+        assert_eq!(set.tokens[0].home().unwrap(), home);
     }
 
     #[test]

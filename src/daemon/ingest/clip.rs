@@ -26,6 +26,7 @@ use crate::{
 
 use super::super::app::App;
 use super::super::extract::{Named, Params};
+use super::super::keys::Wanted;
 use super::super::problem::Problem;
 use super::memory::Share;
 use super::{Incoming, Received, admit, stated_start};
@@ -92,8 +93,8 @@ impl Stored {
 ///
 /// The body is MP4, plain or fragmented, MPEG-TS or JPEG, with or without `Content-Length`. It is
 /// durable when the answer comes. The same bytes with the same start are stored once, however often
-/// they come: 200 and not 201. An `Idempotency-Key` does that also for clips without a start, as
-/// long as the daemon runs. `Content-Digest` with sha-256 is checked.
+/// they come: 200 and not 201. An `Idempotency-Key` does that also for clips without a start, over
+/// a restart too, for the newest 4096 keys. `Content-Digest` with sha-256 is checked.
 #[utoipa::path(put, path = "/v1/cameras/{camera}/clips", tag = "ingest",
     params(("camera" = String, Path, description = "The camera"), Query),
     request_body(content = Vec<u8>, content_type = "video/mp4"),
@@ -114,9 +115,9 @@ async fn put(
         return Err(Problem::new("too-large", detail).closing());
     }
     let place = admit(&app, &camera).await?;
-    let mut memory = app.intake().memory.share();
-    memory.set(length.unwrap_or(0))?;
-    let incoming = Incoming::new(&app, body);
+    let mut memory = app.intake().memory.share(&camera);
+    memory.set(length.unwrap_or(0)).await?;
+    let incoming = Incoming::new(&app, &camera, body);
     let task = tokio::spawn(async move {
         let taken = take(&app, &camera, said, incoming, &mut memory).await;
         match &taken {
@@ -203,13 +204,14 @@ async fn take(
     store(app, camera, said, bytes).await
 }
 
-/// Stores a clip of which nothing is said.
+/// Stores a clip of which nothing is said, but when it began by a playlist.
 pub(super) async fn append_whole(
     app: &App,
     camera: &CameraId,
     bytes: Bytes,
+    announced: Option<Timestamp>,
 ) -> Result<Clip, Problem> {
-    let said = Said { start: None, named: None, length: None, digest: None, key: None };
+    let said = Said { start: None, named: announced, length: None, digest: None, key: None };
     let (clip, _) = store(app, camera, said, bytes).await?;
     app.metrics().clip_stored(camera, clip.len());
     Ok(clip)
@@ -231,11 +233,14 @@ async fn store(
         let Some(key) = &said.key else {
             return append(&store, &camera, &said, bytes, &digest, arrival).map_err(Problem::from);
         };
-        keys.once(&format!("clip {camera} {key}"), &digest, || {
+        let wanted = Wanted { key, camera: &camera, digest: &digest };
+        keys.once(&store, wanted, || {
             append(&store, &camera, &said, bytes, &digest, arrival).map_err(Problem::from)
         })
     });
-    stored.await?
+    let stored = stored.await?;
+    app.metrics().written(stored.as_ref().map(|_| ()));
+    stored
 }
 
 /// The whole body.
@@ -270,7 +275,7 @@ async fn read_pieces(
                 }
                 if len > expected {
                     expected = len;
-                    memory.set(len)?;
+                    memory.set(len).await?;
                 }
             }
             Received::End => return Ok(whole.freeze()),

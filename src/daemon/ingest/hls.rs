@@ -1,8 +1,8 @@
 //! `PUT /v1/cameras/{camera}/hls/..`: a recorder that can only push files, as `ffmpeg -f hls`.
 //!
 //! Fragmented MP4 is put together again into one stream, init segment first, and recorded like one
-//! that came in one body. Segments of MPEG-TS are clips of their own. Playlists are taken and not
-//! looked at: the store makes its own.
+//! that came in one body. Segments of MPEG-TS are clips of their own. Playlists are not kept, for
+//! the store makes its own; they say when segments began.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard, mpsc, oneshot};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::CameraId;
+use crate::{CameraId, Clock as _, SystemClock, Timestamp};
 
 use super::super::app::App;
 use super::super::extract::Named;
@@ -32,8 +32,15 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// The largest playlist.
 const PLAYLIST_BYTES_MAX: u64 = 4 << 20;
 
-/// A file for the task that records a camera, and where to say what became of it.
-type Delivery = (Bytes, oneshot::Sender<Result<(), Problem>>);
+/// A file for the task that records a camera.
+#[derive(Debug)]
+struct Delivery {
+    bytes: Bytes,
+    /// When it began, if a playlist says so.
+    announced: Option<Timestamp>,
+    /// Where to say what became of it.
+    tell: oneshot::Sender<Result<(), Problem>>,
+}
 
 /// The recordings that are put together from files, by camera.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +66,9 @@ impl Turns {
 /// Put a file of an HLS push
 ///
 /// What `ffmpeg -f hls -method PUT` sends: an init segment (`.mp4`), segments (`.m4s` or `.ts`),
-/// and playlists (`.m3u8`), which are not kept. The footage is durable when the answer comes.
+/// and playlists (`.m3u8`), which are not kept: their `EXT-X-PROGRAM-DATE-TIME` says when segments
+/// began, those that are listed and the one that comes next. The footage is durable when the answer
+/// comes.
 /// A push that went on over a restart of the daemon needs no init segment again: segments that go
 /// on where the newest clip of the camera ended are recorded with that clip's. Others without one
 /// before them answer 412.
@@ -74,7 +83,7 @@ async fn put(
     Path(path): Path<Vec<(String, String)>>,
     body: Body,
 ) -> Result<StatusCode, Problem> {
-    let name = path.last().map_or("", |(_, file)| file.as_str());
+    let name = path.last().map_or_else(String::new, |(_, file)| file.clone());
     let limit = match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "m3u8" => PLAYLIST_BYTES_MAX,
         "mp4" | "m4s" | "ts" => app.config().ingest.fragment_bytes_max,
@@ -89,20 +98,27 @@ async fn put(
     let turns = app.intake().turns.clone();
     let turn = if is_playlist { None } else { Some(turns.take(&camera).await) };
     let place = admit(&app, &camera).await?;
-    let mut incoming = Incoming::new(&app, body);
+    let mut incoming = Incoming::new(&app, &camera, body);
     let task = tokio::spawn(async move {
         let _turn = turn;
-        let mut memory = app.intake().memory.share();
+        let mut memory = app.intake().memory.share(&camera);
         let bytes = read_all(&mut incoming, limit, &mut memory).await?;
         drop(place);
+        let announced = &app.intake().announced;
+        if is_playlist {
+            announced.playlist(&camera, &bytes);
+        }
         // ffmpeg puts an empty file where it could not open its output.
         if is_playlist || bytes.is_empty() {
             return Ok(());
         }
+        let start = announced.start_of(&camera, &name, SystemClock.wall());
         if is_ts {
-            return append_whole(&app, &camera, bytes).await.map(drop);
+            return append_whole(&app, &camera, bytes, start).await.map(drop);
         }
-        deliver(&app, &camera, bytes).await
+        // From here on the recording counts it.
+        drop(memory);
+        deliver(&app, &camera, bytes, start).await
     });
     let done = task.await;
     turns.tidy();
@@ -114,15 +130,21 @@ async fn put(
 }
 
 /// Hands the file to the task that records `camera`, beginning one when there is none.
-async fn deliver(app: &App, camera: &CameraId, bytes: Bytes) -> Result<(), Problem> {
+async fn deliver(
+    app: &App,
+    camera: &CameraId,
+    bytes: Bytes,
+    announced: Option<Timestamp>,
+) -> Result<(), Problem> {
     let (tell, told) = oneshot::channel();
+    let delivery = Delivery { bytes, announced, tell };
     let live = app.intake().recordings.0.lock().get(camera).cloned();
     let gone = match live {
-        Some(live) => match live.send((bytes, tell)).await {
+        Some(live) => match live.send(delivery).await {
             Ok(()) => None,
             Err(unsent) => Some(unsent.0),
         },
-        None => Some((bytes, tell)),
+        None => Some(delivery),
     };
     if let Some(first) = gone {
         begin(app, camera, first).await?;
@@ -132,9 +154,9 @@ async fn deliver(app: &App, camera: &CameraId, bytes: Bytes) -> Result<(), Probl
 }
 
 async fn begin(app: &App, camera: &CameraId, first: Delivery) -> Result<(), Problem> {
-    let init = init_before(app, camera, &first.0).await?;
-    let (place, lane) = (app.intake().lanes.enter()?, app.intake().lanes.take(camera)?);
-    let stream = Stream::new(app, camera, None, lane, place)?;
+    let init = init_before(app, camera, &first.bytes).await?;
+    let (place, lane) = (app.intake().lanes.enter(camera)?, app.intake().lanes.take(camera)?);
+    let stream = Stream::new(app, camera, None, lane, place)?.of_files();
     let (send, receive) = mpsc::channel(1);
     app.intake().recordings.0.lock().insert(camera.clone(), send);
     tokio::spawn(record(app.clone(), camera.clone(), stream, init, first, receive));
@@ -164,13 +186,16 @@ async fn record(
     let mut stopping = app.intake().stopping();
     let mut next = Some(first);
     let mut failed = None;
-    while let Some((bytes, tell)) = next {
+    while let Some(Delivery { bytes, announced, tell }) = next {
         let taken = match init.take() {
             Some(init) => stream.take(&init).await,
             None => Ok(()),
         };
         let taken = match taken {
-            Ok(()) => stream.take(&bytes).await,
+            Ok(()) => {
+                stream.announce(announced);
+                stream.take(&bytes).await
+            }
             failed => failed,
         };
         if let Err(problem) = taken {

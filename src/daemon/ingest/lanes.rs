@@ -19,6 +19,9 @@ const SILENT_US: u64 = 5_000_000;
 pub(in crate::daemon) struct Lanes {
     places: Arc<Semaphore>,
     places_max: u32,
+    /// How many a camera has of them.
+    of_cameras: Arc<Mutex<BTreeMap<CameraId, usize>>>,
+    of_camera_max: usize,
     live: Arc<Mutex<BTreeMap<CameraId, Live>>>,
 }
 
@@ -32,20 +35,30 @@ struct Live {
 }
 
 impl Lanes {
-    pub(super) fn new(places_max: usize) -> Self {
+    pub(super) fn new(places_max: usize, of_camera_max: usize) -> Self {
         let places_max = u32::try_from(places_max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let places = Arc::new(Semaphore::new(usize::try_from(places_max).unwrap_or(usize::MAX)));
-        Self { places, places_max, live: Arc::default() }
+        let (of_cameras, live) = (Arc::default(), Arc::default());
+        Self { places, places_max, of_cameras, of_camera_max, live }
     }
 
-    /// A place among the senders.
+    /// A place among the senders, and among those of `camera`.
     ///
     /// # Errors
     ///
     /// `unavailable` when there is none.
-    pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let full = |_| Problem::unavailable("too many senders at a time", 5).closing();
-        Arc::clone(&self.places).try_acquire_owned().map_err(full)
+    pub(super) fn enter(&self, camera: &CameraId) -> Result<Place, Problem> {
+        let full = |detail: String| Problem::unavailable(detail, 5).closing();
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_none| full("too many senders at a time".to_owned()))?;
+        let mut taken = self.of_cameras.lock();
+        let of_camera = taken.entry(camera.clone()).or_default();
+        if *of_camera >= self.of_camera_max {
+            return Err(full(format!("too many senders of camera {camera} at a time")));
+        }
+        *of_camera += 1;
+        let of_cameras = Arc::clone(&self.of_cameras);
+        Ok(Place { of_cameras, camera: camera.clone(), _place: place })
     }
 
     /// Returns when there is no sender. Nobody can enter after that.
@@ -83,6 +96,26 @@ impl Lanes {
         let (replaced, told) = watch::channel(false);
         live.insert(camera.clone(), Live { number, heard_us: now, replaced });
         Ok(Lane { live: Arc::clone(&self.live), camera: camera.clone(), number, told })
+    }
+}
+
+/// A place among the senders. Free again when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    of_cameras: Arc<Mutex<BTreeMap<CameraId, usize>>>,
+    camera: CameraId,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.of_cameras.lock();
+        if let Some(of_camera) = taken.get_mut(&self.camera) {
+            *of_camera -= 1;
+            if *of_camera == 0 {
+                taken.remove(&self.camera);
+            }
+        }
     }
 }
 
@@ -136,7 +169,7 @@ mod tests {
 
     #[test]
     fn one_camera_has_one_sender() {
-        let lanes = Lanes::new(2);
+        let lanes = Lanes::new(2, 2);
         let lane = lanes.take(&camera()).unwrap();
         assert_eq!(lanes.take(&camera()).unwrap_err().code(), "stream-busy");
         lanes.take(&"garden".parse().unwrap()).unwrap();
@@ -146,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_silent_sender_gives_way_and_does_not_end_its_successor() {
-        let lanes = Lanes::new(2);
+        let lanes = Lanes::new(2, 2);
         let old = lanes.take(&camera()).unwrap();
         lanes.live.lock().get_mut(&camera()).unwrap().heard_us = 0;
         let new = lanes.take(&camera()).unwrap();
@@ -161,10 +194,22 @@ mod tests {
 
     #[test]
     fn there_are_so_many_places_and_no_more() {
-        let lanes = Lanes::new(1);
-        let place = lanes.enter().unwrap();
-        assert_eq!(lanes.enter().unwrap_err().code(), "unavailable");
+        let lanes = Lanes::new(1, 1);
+        let place = lanes.enter(&camera()).unwrap();
+        let garden: CameraId = "garden".parse().unwrap();
+        assert_eq!(lanes.enter(&garden).unwrap_err().code(), "unavailable");
         drop(place);
-        drop(lanes.enter().unwrap());
+        drop(lanes.enter(&garden).unwrap());
+    }
+
+    #[test]
+    fn one_camera_does_not_take_all_places() {
+        let lanes = Lanes::new(3, 2);
+        let places = [lanes.enter(&camera()).unwrap(), lanes.enter(&camera()).unwrap()];
+        assert_eq!(lanes.enter(&camera()).unwrap_err().code(), "unavailable");
+        drop(lanes.enter(&"garden".parse().unwrap()).unwrap());
+        drop(places);
+        drop(lanes.enter(&camera()).unwrap());
+        assert!(lanes.of_cameras.lock().is_empty());
     }
 }

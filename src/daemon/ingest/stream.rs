@@ -7,7 +7,6 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -20,7 +19,7 @@ use super::super::app::App;
 use super::super::extract::{Named, Params};
 use super::super::metrics::Timer;
 use super::super::problem::Problem;
-use super::lanes::Lane;
+use super::lanes::{Lane, Place};
 use super::memory::Share;
 use super::{Incoming, Received, admit, stated_start};
 
@@ -70,7 +69,7 @@ async fn push(
     let place = admit(&app, &camera).await?;
     let lane = app.intake().lanes.take(&camera)?;
     let stream = Stream::new(&app, &camera, start, lane, place)?;
-    let task = tokio::spawn(stream.run(Incoming::new(&app, body)));
+    let task = tokio::spawn(stream.run(Incoming::stream(&app, &camera, body)));
     task.await.map_err(|failed| {
         tracing::error!(%failed, "a stream's task panicked");
         Problem::new("internal", "the stream failed")
@@ -105,8 +104,12 @@ pub(super) struct Stream {
     /// Bytes that the parser has and that are no whole piece yet.
     pending: u64,
     memory: Share,
+    /// Whether somebody has waited already for the memory of what it takes.
+    is_admitted: bool,
+    /// When the file that is taken began, and the media time of its first fragment.
+    announced: Option<(Timestamp, Option<Duration>)>,
     lane: Lane,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Stream {
@@ -115,7 +118,7 @@ impl Stream {
         camera: &CameraId,
         start: Option<Timestamp>,
         lane: Lane,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Result<Self, Problem> {
         let split = Duration::from_secs(app.config().ingest.clip_seconds);
         Ok(Self {
@@ -123,11 +126,23 @@ impl Stream {
             parser: FragmentParser::new(),
             recorder: Some(StreamRecorder::new(&app.store()?, camera, start, split)),
             pending: 0,
-            memory: app.intake().memory.share(),
+            memory: app.intake().memory.share(camera),
+            is_admitted: false,
+            announced: None,
             lane,
             app: app.clone(),
             _place: place,
         })
+    }
+
+    /// The same, of files that were read as a whole before.
+    pub(super) fn of_files(self) -> Self {
+        Self { is_admitted: true, ..self }
+    }
+
+    /// The next file began at `start`, if somebody says so.
+    pub(super) fn announce(&mut self, start: Option<Timestamp>) {
+        self.announced = start.map(|start| (start, None));
     }
 
     async fn run(mut self, mut incoming: Incoming) -> Result<Json<Streamed>, Problem> {
@@ -212,15 +227,31 @@ impl Stream {
             let detail = format!("a fragment above {limit} bytes");
             return Err(Problem::new("too-large", detail).closing());
         }
-        self.memory.set(self.pending)?;
+        if self.is_admitted {
+            self.memory.state(self.pending);
+        } else {
+            self.memory.set(self.pending).await?;
+        }
         let arrival = SystemClock.wall();
         while let Some(piece) =
             self.parser.next().map_err(|error| Problem::from(error).closing())?
         {
             self.pending = self.pending.saturating_sub(length(&piece));
+            let piece = self.placed(piece);
             self.store(piece, arrival).await?;
         }
-        self.memory.set(self.pending)
+        self.memory.state(self.pending);
+        Ok(())
+    }
+
+    /// `piece` with the time that was announced, where its own media time says none.
+    fn placed(&mut self, piece: Piece) -> Piece {
+        let Some((start, first)) = &mut self.announced else { return piece };
+        let Piece::Fragment(mut fragment) = piece else { return piece };
+        let first = *first.get_or_insert(fragment.start);
+        let after = fragment.start.saturating_sub(first);
+        fragment.epoch = fragment.epoch.or(Some(start.saturating_add(after)));
+        Piece::Fragment(fragment)
     }
 
     async fn store(&mut self, piece: Piece, arrival: Timestamp) -> Result<(), Problem> {
@@ -241,7 +272,9 @@ impl Stream {
             })
             .await?;
         self.recorder = Some(recorder);
-        taken.map_err(|error| Problem::from(error).closing())?;
+        let taken = taken.map_err(|error| Problem::from(error).closing());
+        self.app.metrics().written(taken.as_ref().map(|()| ()));
+        taken?;
         if let Some(bytes) = bytes {
             let end = self.recorded().newest_end;
             self.app.metrics().fragment_stored(&self.camera, bytes, timer, end);

@@ -134,9 +134,9 @@ impl Browser {
 }
 
 #[test]
-fn the_page_plays_and_seeks_by_playlist_and_by_file() {
+fn the_page_plays_and_seeks_by_playlist_by_file_and_by_clip() {
     let daemon = over(&["access.tokens=true"], |store| {
-        put_segments(store, 0);
+        record_stream(store, "src/cli/demo/front-door.mp4", 0, 100);
         // After a gap: what the page shows first, because it is the newest.
         put_segments(store, 600);
     });
@@ -147,14 +147,16 @@ fn the_page_plays_and_seeks_by_playlist_and_by_file() {
     let browser = Browser::open(&format!("http://{address}/"));
     let report = reported.recv_timeout(PATIENCE).expect("the probe reports nothing");
     drop(browser);
-    for (source, way) in [("hls", "playlist.m3u8"), ("file", "window.mp4")] {
+    let ways =
+        [("hls", "playlist.m3u8", 6.0), ("file", "window.mp4", 6.0), ("clip", "media", 10.0)];
+    for (source, way, seconds) in ways {
         let seen = &report[source];
         let number = |name: &str| seen[name].as_f64().unwrap_or_else(|| panic!("{report:#}"));
         assert!(seen["src"].as_str().is_some_and(|src| src.contains(way)), "{report:#}");
         assert!(number("advanced") > 0.0, "currentTime stands still: {report:#}");
         assert_eq!((number("width"), number("height")), (160.0, 120.0), "{report:#}");
         // Chromium counts half a second more of a playlist than its segments say.
-        assert!((number("duration") - 6.0).abs() < 0.6, "{report:#}");
+        assert!((number("duration") - seconds).abs() < 0.6, "{report:#}");
         // A blank frame has one colour; the test pattern has nearly all of them.
         assert!(number("spread") > 100.0, "blank: {report:#}");
         assert!(number("after_seek") > 4.0, "{report:#}");

@@ -1,5 +1,6 @@
 // What tests/daemon/watch/browser.rs adds to the page: signs in, waits until the page plays, looks
-// at the pictures, seeks, looks again, then lets the same be played as one file. Reports once.
+// at the pictures, seeks, looks again, then lets the same be played as one file, then a stored clip
+// as it is. Reports once.
 
 const video = document.getElementById("video");
 
@@ -42,14 +43,16 @@ function changed(before, after) {
   return count;
 }
 
-async function look() {
+/** Looks at what plays, and again from second `to` on. */
+async function look(to) {
   await until("a picture", () => video.readyState >= 2 && video.videoWidth > 0);
   const started = video.currentTime;
   await until("time to advance", () => video.currentTime > started + 0.2);
   const advanced = video.currentTime - started;
   const before = pixels();
-  video.currentTime = 4.2;
-  await until("the seek", () => !video.seeking && video.currentTime > 4.3 && video.readyState >= 2);
+  video.currentTime = to;
+  const there = () => !video.seeking && video.currentTime > to + 0.1 && video.readyState >= 2;
+  await until("the seek", there);
   const after = pixels();
   return {
     src: video.src,
@@ -80,13 +83,18 @@ try {
   document.getElementById("token").value = "TOKEN";
   signIn.requestSubmit();
   await until("the page to play", () => video.src !== "");
-  report.hls = await look();
+  report.hls = await look(4.2);
   report.cameras = [...document.getElementById("camera").options].map(({ value }) => value).join(" ");
   report.coloured = coloured();
   video.dataset.source = "file";
   video.src = document.getElementById("download").href;
   await video.play();
-  report.file = await look();
+  report.file = await look(4.2);
+  const oldest = await fetch("v1/cameras/front/clips?order=oldest&limit=1");
+  const [clip] = (await oldest.json()).clips;
+  video.src = `v1/clips/${clip.id}/media`;
+  await video.play();
+  report.clip = await look(6.2);
 } catch (error) {
   report.error = String(error);
   report.media = video.error?.message;

@@ -2,6 +2,7 @@
 //! may use it.
 
 mod audit;
+mod home_token;
 mod oracle;
 mod outbox;
 mod scope;
