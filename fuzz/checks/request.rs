@@ -9,6 +9,9 @@ use super::choices::Choices;
 use super::{index, memory};
 use crate::requests::{Area, Event, Place, Submission};
 
+/// A tenth of a millimetre: nearer to each other, corners are the same to the arithmetic.
+const ROUNDING_DEGREES: f64 = 1e-9;
+
 /// Input: how; then a note or a submission as JSON, or the numbers of an area.
 pub fn check(data: &[u8]) {
     let mut choices = Choices::new(data);
@@ -68,8 +71,8 @@ fn polygon(choices: &mut Choices<'_>) {
     }
     assert!((3..=100).contains(&corners.len()), "{} corners", corners.len());
     let between = |of: fn(&Place) -> f64, place: &Place| {
-        corners.iter().any(|corner| of(corner) <= of(place))
-            && corners.iter().any(|corner| of(place) <= of(corner))
+        corners.iter().any(|corner| of(corner) <= of(place) + ROUNDING_DEGREES)
+            && corners.iter().any(|corner| of(place) <= of(corner) + ROUNDING_DEGREES)
     };
     for place in asked.iter().filter(|place| on_earth(place)).filter(|place| area.contains(**place))
     {
