@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clipkeep::vfs::Vfs;
 use clipkeep::vfs::sim::SimVfs;
-use clipkeep::{Clip, ErrorKind, HoldReceipt, NewClip, NewHold, Stats, Store, Window};
+use clipkeep::{Clip, ErrorKind, Hold, HoldReceipt, NewClip, NewHold, Stats, Store, Window};
 
 use crate::store_kit::{DAY, MINUTE, TestStore, at, camera, marked, minutes};
 
@@ -211,7 +211,7 @@ fn a_receipt_by_summaries_is_the_receipt_by_clips() {
         assert_eq!(partitions(&t.disk).len(), 1);
         let t = if without { reopened(t, remove_index) } else { t.reopen() };
         let placed = receipts(&t);
-        let again: Vec<_> = t.store.holds().iter().map(|hold| hold.id()).collect();
+        let again: Vec<_> = t.store.holds().iter().map(Hold::id).collect();
         let again = again.into_iter().map(|id| t.store.hold_receipt(id).unwrap());
         format!("{placed:#?} {:#?}", again.collect::<Vec<_>>())
     });
