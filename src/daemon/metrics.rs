@@ -180,16 +180,16 @@ impl Metrics {
         self.bytes.get_or_create(&label(camera)).inc_by(bytes);
     }
 
-    /// A write of footage was tried. What was wrong with the footage says nothing of the disk.
-    pub(super) fn written(&self, outcome: Result<(), &Problem>) {
-        let failed =
-            |problem: &Problem| ["internal", "unavailable", "full"].contains(&problem.code());
-        match outcome {
-            Ok(()) => self.last_write_failed.store(false, Ordering::Relaxed),
-            Err(problem) if failed(problem) => {
-                self.last_write_failed.store(true, Ordering::Relaxed)
+    /// A write of footage was tried, and `failed`, if it did. What was wrong with the footage says
+    /// nothing of the disk.
+    pub(super) fn written(&self, failed: Option<&Problem>) {
+        let of_disk = ["internal", "unavailable", "full"];
+        match failed {
+            None => self.last_write_failed.store(false, Ordering::Relaxed),
+            Some(problem) if of_disk.contains(&problem.code()) => {
+                self.last_write_failed.store(true, Ordering::Relaxed);
             }
-            Err(_) => {}
+            Some(_) => {}
         }
     }
 

@@ -88,7 +88,9 @@ fn one_camera_does_not_take_all_places() {
     let path = format!("/v1/cameras/front/clips?start={START}");
     let mut slow: Vec<_> = (0..2).map(|_| daemon.push_as("PUT", &path, &[])).collect();
     let half = &front_door()[..10_000];
-    slow.iter_mut().for_each(|push| push.send(half));
+    for push in &mut slow {
+        push.send(half);
+    }
     // Until both were let in, a third one is as good as they are.
     let held = "clipkeep_ingest_memory_bytes 20000\n";
     daemon.until("/metrics", |answer| answer.text().contains(held));

@@ -239,7 +239,7 @@ async fn store(
         })
     });
     let stored = stored.await?;
-    app.metrics().written(stored.as_ref().map(|_| ()));
+    app.metrics().written(stored.as_ref().err());
     stored
 }
 

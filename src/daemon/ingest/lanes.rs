@@ -58,7 +58,7 @@ impl Lanes {
         }
         *of_camera += 1;
         let of_cameras = Arc::clone(&self.of_cameras);
-        Ok(Place { of_cameras, camera: camera.clone(), _place: place })
+        Ok(Place { of_cameras, camera: camera.clone(), _among_all: place })
     }
 
     /// Returns when there is no sender. Nobody can enter after that.
@@ -104,7 +104,7 @@ impl Lanes {
 pub(super) struct Place {
     of_cameras: Arc<Mutex<BTreeMap<CameraId, usize>>>,
     camera: CameraId,
-    _place: OwnedSemaphorePermit,
+    _among_all: OwnedSemaphorePermit,
 }
 
 impl Drop for Place {

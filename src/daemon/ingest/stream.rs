@@ -273,7 +273,7 @@ impl Stream {
             .await?;
         self.recorder = Some(recorder);
         let taken = taken.map_err(|error| Problem::from(error).closing());
-        self.app.metrics().written(taken.as_ref().map(|()| ()));
+        self.app.metrics().written(taken.as_ref().err());
         taken?;
         if let Some(bytes) = bytes {
             let end = self.recorded().newest_end;
