@@ -19,6 +19,7 @@ mod hls;
 mod holds;
 mod inbox;
 mod kit;
+mod requests;
 mod stream;
 mod tls;
 mod trouble;
