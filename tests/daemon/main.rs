@@ -23,6 +23,7 @@ mod inbox;
 mod kill;
 mod kit;
 mod readme;
+mod requests;
 mod stream;
 mod tls;
 mod trouble;

@@ -171,6 +171,7 @@ mod tests {
             cameras: vec!["front".parse().unwrap()],
             household: None,
             agency: None,
+            household: None,
             name: "gate".to_owned(),
             expires: None,
         };
@@ -192,6 +193,7 @@ mod tests {
             role: Role::Camera,
             cameras: vec!["front".parse().unwrap()],
             agency: None,
+            household: None,
             name: "gate".to_owned(),
             expires: None,
         };
