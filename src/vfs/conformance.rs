@@ -186,7 +186,8 @@ fn what_is_written_through_is_seen_by_every_handle_and_map(vfs: &dyn Vfs) {
     map.populate(0..LEN).unwrap();
     assert_eq!(map.bytes(), old);
 
-    let new: Vec<u8> = (0..600 * 4096_u32).map(|at| (at / 512 % 251 + 2) as u8).collect();
+    let sector = |number: usize| [u8::try_from(number % 251 + 2).unwrap(); 512];
+    let new: Vec<u8> = (0..600 * 8).flat_map(sector).collect();
     let (front, back) = new.split_at(1_000_001);
     file.write_through(8 * BLOCK, &[front, &[], back]).unwrap();
     let second = vfs.open("a", false).unwrap();
@@ -206,10 +207,10 @@ fn anything_can_be_written_through(vfs: &dyn Vfs) {
     let file = filled(vfs, "a", 64);
     file.write_through(10, &[b"a little"]).unwrap();
     file.write_through(BLOCK, &[]).unwrap();
-    file.write_through(3 * BLOCK + 1, &[&[7; 30 * 4096]]).unwrap();
+    file.write_through(3 * BLOCK + 1, &[&vec![7; 30 * 4096]]).unwrap();
     assert_eq!(read(&*file, 10, 8), b"a little");
     assert!(read(&*file, 3 * BLOCK + 1, 30 * 4096).iter().all(|byte| *byte == 7));
-    assert!(vfs.open("a", false).unwrap().write_through(0, &[&[1; 64 * 4096]]).is_err());
+    assert!(vfs.open("a", false).unwrap().write_through(0, &[&vec![1; 64 * 4096]]).is_err());
     assert_eq!(read(&*file, 5, 1), [1]);
 }
 

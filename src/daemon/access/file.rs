@@ -171,7 +171,6 @@ mod tests {
             cameras: vec!["front".parse().unwrap()],
             household: None,
             agency: None,
-            household: None,
             name: "gate".to_owned(),
             expires: None,
         };

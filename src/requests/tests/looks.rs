@@ -44,12 +44,12 @@ fn what_a_resident_watches_that_nobody_asks_about_is_not_noted() {
     street.open();
     let later = street.record(1, 22);
     let before = entries(&street);
-    street.desk.looked(&token("1"), &[later.clone()]).unwrap();
+    street.desk.looked(&token("1"), std::slice::from_ref(&later)).unwrap();
     street.desk.note_looks().unwrap();
     assert_eq!(entries(&street), before);
     // Once it is posted it is.
     let post = street.desk.post(HouseholdId(1), later.id()).unwrap();
-    street.desk.looked(&token("1"), &[later.clone()]).unwrap();
+    street.desk.looked(&token("1"), std::slice::from_ref(&later)).unwrap();
     assert_eq!(told(&street, 1), [("token 1".to_owned(), 1)]);
     street.desk.withdraw_post(HouseholdId(1), post).unwrap();
     street.desk.looked(&token("2"), &[later]).unwrap();
