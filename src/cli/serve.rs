@@ -21,7 +21,7 @@ const DIR: &str = "clipkeep-data";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  clipkeep serve                        (the store is clipkeep-data, in this folder)
+  clipkeep serve                        # the store is clipkeep-data, in this folder
   clipkeep serve --dir /srv/clips
   clipkeep serve --dir /srv/clips --config /etc/clipkeep.toml --set log.format=json
   clipkeep serve --print-config > clipkeep.toml")]

@@ -214,5 +214,5 @@ fn examples_in_the_document_are_real_bytes() {
             assert_eq!(document[start..end], hex(&bytes), "{name}");
         }
     }
-    assert_eq!(document.matches("```hex ").count(), 9, "every example is checked");
+    assert_eq!(document.matches("```hex ").count(), 10, "every example is checked");
 }

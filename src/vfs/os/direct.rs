@@ -123,9 +123,12 @@ impl DirectWriter {
             // By its descriptor and not by its name, which may be another file's by now.
             let name = format!("/proc/self/fd/{}", file.as_raw_fd());
             let flags = i32::try_from(OFlags::DIRECT.bits()).unwrap_or(0);
-            *way = match OpenOptions::new().write(true).custom_flags(flags).open(name) {
-                Ok(file) => Way::Open(Arc::new(file)),
-                Err(_) => Way::Refused,
+            // What was opened for reading alone could be opened so for writing, too.
+            let writable = rustix::fs::fcntl_getfl(file).is_ok_and(|of| of.contains(OFlags::RDWR));
+            let options = OpenOptions::new().write(true).custom_flags(flags).clone();
+            *way = match writable.then(|| options.open(name)) {
+                Some(Ok(file)) => Way::Open(Arc::new(file)),
+                Some(Err(_)) | None => Way::Refused,
             };
         }
         match &*way {
