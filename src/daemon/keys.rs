@@ -10,7 +10,7 @@
 //! What must be remembered for ever (holds) the store remembers itself.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -143,7 +143,7 @@ impl Keys {
         remembered.put(key.to_owned(), *wanted.digest, What::UnderWay);
         let digest = blake3::Hash::from_bytes(*wanted.digest).to_hex().to_string();
         let line = Line { key: key.to_owned(), digest, at: now.to_string() };
-        if let Err(error) = self.write(&line, &remembered) {
+        if let Err(error) = self.write(&line, &remembered, File::sync_all) {
             tracing::warn!(%error, "an Idempotency-Key cannot be kept over a restart");
         }
         Ok(What::UnderWay)
@@ -164,10 +164,17 @@ impl Keys {
         Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
     }
 
-    /// Appends `line`; when the file has grown too large, it begins anew with the newest half.
-    fn write(&self, line: &Line, remembered: &Remembered) -> io::Result<()> {
+    /// Appends `line`; when the file has grown too large, it begins anew with the newest half. Syncs
+    /// it, and the folder for the name of a new one. A test passes a `sync` of its own.
+    fn write(
+        &self,
+        line: &Line,
+        remembered: &Remembered,
+        mut sync: impl FnMut(&File) -> io::Result<()>,
+    ) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let path = self.path();
+        let is_new = !path.exists();
         let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
         if file.metadata()?.len() > FILE_BYTES_MAX {
             let kept = self.read()?;
@@ -178,7 +185,8 @@ impl Keys {
             file.write_all(&text)?;
         }
         file.write_all(&bytes(line))?;
-        file.sync_all()
+        sync(&file)?;
+        if is_new { sync(&OpenOptions::new().read(true).open(&self.folder)?) } else { Ok(()) }
     }
 }
 
@@ -285,6 +293,25 @@ mod tests {
         assert!(!kit.put(&again, "a", b"one").unwrap());
         assert_eq!(kit.put(&again, "a", b"two").unwrap_err().code(), "conflict");
         assert!(kit.put(&again, "b", b"one").unwrap(), "the same bytes under another key");
+    }
+
+    #[test]
+    fn a_key_and_the_name_of_its_file_are_synced_where_they_are_written() {
+        let kit = Kit::new();
+        let keys = kit.keys();
+        let line = Line { key: "a".to_owned(), digest: String::new(), at: String::new() };
+        let none = Remembered::default();
+        let mut synced = Vec::new();
+        let mut write = |fails: bool| {
+            keys.write(&line, &none, |what| {
+                synced.push((what.metadata()?.is_dir(), fs::read(keys.path())?.len()));
+                if fails { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
+            })
+        };
+        write(false).unwrap();
+        write(true).unwrap_err();
+        let one = bytes(&line).len();
+        assert_eq!(synced, [(false, one), (true, one), (false, 2 * one)]);
     }
 
     #[test]

@@ -444,7 +444,7 @@ impl Leader<'_> {
             bufs.extend([ends.head(), &submission.payload, ends.padding(), ends.tail()]);
         }
         let fail = |error| Error::io("write segment", &segment.path, error).at_offset(start);
-        // What is synced next need not be in the page cache; what is not must not wait for the disk.
+        // What is synced next need not be in the page cache; what is not must not wait for a disk.
         let written = if self.sync {
             segment.file.write_through(start, &bufs)
         } else {
