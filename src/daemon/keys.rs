@@ -164,8 +164,8 @@ impl Keys {
         Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
     }
 
-    /// Appends `line`; when the file has grown too large, it begins anew with the newest half. Syncs
-    /// it, and the folder for the name of a new one. A test passes a `sync` of its own.
+    /// Appends `line`; when the file has grown too large, it begins anew with the newest half.
+    /// Syncs it, and the folder for the name of a new one. A test passes a `sync` of its own.
     fn write(
         &self,
         line: &Line,
