@@ -37,7 +37,7 @@ pub(crate) fn street(dir: &Path) {
     let store = Store::options().segment_bytes(4 << 20).clock(Ago(50)).open(dir).unwrap();
     let desk = Desk::open(store, Rules::default()).unwrap();
     desk.join_agency(&"springfield-pd".parse().unwrap(), "").unwrap();
-    let place = Place { lat: 61.0123, lon: -75.0456 };
+    let place = Place { lat: 40.0123, lon: -75.0456 };
     let cameras = vec![(Text("front".parse().unwrap()), place)];
     let contact = "ann@example.org".to_owned();
     desk.join_household(&NewHousehold { cameras, contact }).unwrap();
@@ -52,7 +52,7 @@ fn asking(key: &str) -> Value {
     json!({
         "key": key,
         "window": {"from": Ago(45).wall().to_string(), "to": Ago(25).wall().to_string()},
-        "area": {"circle": {"center": {"lat": 61.012, "lon": -75.046}, "radius_m": 300.0}},
+        "area": {"circle": {"center": {"lat": 40.012, "lon": -75.046}, "radius_m": 300.0}},
         "incident": "26-4471", "kind": "Package theft", "contact": "Officer Dunn, 555-0143",
         "words": "A parcel was taken from a porch.",
     })
