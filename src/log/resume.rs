@@ -56,7 +56,7 @@ pub(crate) fn sync_found_seal(segment: &Segment, trailer: &Trailer) -> Result<()
     Barrier::FoundSealSync.sync(|| segment.file.sync()).map_err(fail)
 }
 
-/// Blocks that cannot be read are left as they are: no record that counts has one.
+/// Blocks that cannot be read are left as they are.
 fn write_again(segment: &Segment, range: Range<u64>, step: usize) -> Result<()> {
     let mut buf = vec![0; step];
     for offset in range.clone().step_by(step) {

@@ -76,7 +76,8 @@ impl Found {
 /// was made, and the ledger may know of a higher one. Whatever lies below the highest such position
 /// was acknowledged, so a bad payload there is damage: the record counts, and reading it gives an
 /// error. Above it, a bad payload or tail is a write that the power cut tore: the record does not
-/// count, nor does what its clip has behind it.
+/// count, nor does what its clip has behind it. That a block cannot be read says nothing of how it
+/// was written: then what can be read of the record decides.
 ///
 /// # Errors
 ///
@@ -112,12 +113,17 @@ pub(crate) fn scan(
         scan.note_damage(record.block.min(witnessed));
         let offset = u64::from(record.block) * BLOCK_BYTES;
         let is_gap = !acknowledged && follows_a_gap(&record.header, key, &scan);
-        let torn = !acknowledged && !is_whole(file, key, &record);
-        if offset >= limit || torn || is_gap || cut.contains(&record.header.clip) {
+        let state = if acknowledged { State::Whole } else { state_of(file, key, &record) };
+        if offset >= limit || state == State::Torn || is_gap || cut.contains(&record.header.clip) {
             let (block, clip) = (record.block, record.header.clip);
             cut.insert(clip);
             scan.torn.push(Torn { block, last_block: record.end_block() - 1, clip });
             continue;
+        }
+        if state == State::Unreadable {
+            let message =
+                "scan segment: blocks of the newest records cannot be read, they are kept";
+            scan.problems.push(Error::corrupt(message).at_offset(offset));
         }
         if record.by_tail {
             let message = "scan segment: a record's header is damaged, read its copy in the tail";
@@ -212,29 +218,69 @@ fn ending_at(bytes: &[u8], key: &SegmentKey, block: u32, from: u32) -> Option<Fo
     (block >= from).then_some(Found { block, header, chunk_crcs, by_tail: true })
 }
 
+/// What a record is like of which nothing says that it was acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Whole,
+    /// Whole, as far as it can be read.
+    Unreadable,
+    Torn,
+}
+
 /// Whether all of the record reached the disk: every chunk of its payload, and both its ends. A
 /// header that is damaged all the same, although the rest is there, is no torn write: it shares its
 /// sector with the beginning of the payload, if there is one.
-fn is_whole(file: &dyn VfsFile, key: &SegmentKey, record: &Found) -> bool {
+fn state_of(file: &dyn VfsFile, key: &SegmentKey, record: &Found) -> State {
     let header_bytes = record.header.header_bytes();
     let (Ok(blocks), Ok(payload_bytes)) =
         (usize::try_from(record.header.blocks()), usize::try_from(record.header.payload_bytes))
     else {
-        return false;
+        return State::Torn;
     };
     let mut bytes = vec![0; blocks * BLOCK_LEN];
-    if file.read_at(u64::from(record.block) * BLOCK_BYTES, &mut bytes).is_err() {
-        return false;
-    }
+    let unreadable = read_what_can_be(file, u64::from(record.block) * BLOCK_BYTES, &mut bytes);
+    let is_read = |from: usize, to: usize| {
+        !unreadable.iter().any(|block| block * BLOCK_LEN < to && from < (block + 1) * BLOCK_LEN)
+    };
     let payload = bytes.get(header_bytes..header_bytes + payload_bytes).unwrap_or_default();
-    let crcs = payload.chunks(CHUNK_BYTES).map(crc32fast::hash);
+    let mut from = header_bytes;
+    let chunks_are_right =
+        payload.chunks(CHUNK_BYTES).zip(&record.chunk_crcs).all(|(chunk, crc)| {
+            let to = from + chunk.len();
+            let right = !is_read(from, to) || crc32fast::hash(chunk) == *crc;
+            from = to;
+            right
+        }) && payload.chunks(CHUNK_BYTES).len() == record.chunk_crcs.len();
     let last_block = bytes.get(bytes.len() - BLOCK_LEN..).unwrap_or_default();
     let tail = RecordHeader::decode_tail(last_block, key, record.end_block() - 1);
-    let has_tail =
-        tail.is_ok_and(|(block, header, _)| (block, &header) == (record.block, &record.header));
-    Barrier::ScannedChunkCrc.test(crcs.eq(record.chunk_crcs.iter().copied()))
+    let has_tail = !is_read(bytes.len() - BLOCK_LEN, bytes.len())
+        || tail.is_ok_and(|(block, header, _)| (block, &header) == (record.block, &record.header));
+    let is_whole = Barrier::ScannedChunkCrc.test(chunks_are_right)
         && has_tail
-        && !(record.by_tail && payload.is_empty())
+        && !(record.by_tail && payload.is_empty());
+    match (is_whole, unreadable.is_empty()) {
+        (true, true) => State::Whole,
+        (true, false) => State::Unreadable,
+        (false, _) => State::Torn,
+    }
+}
+
+/// Reads `bytes` from `offset` on, and answers which blocks of them cannot be read. A read that
+/// fails is tried again, block by block.
+fn read_what_can_be(file: &dyn VfsFile, offset: u64, bytes: &mut [u8]) -> Vec<usize> {
+    if file.read_at(offset, bytes).is_ok() {
+        return Vec::new();
+    }
+    let mut at = offset;
+    let mut unreadable = Vec::new();
+    for (number, block) in bytes.chunks_mut(BLOCK_LEN).enumerate() {
+        if file.read_at(at, block).is_err() {
+            block.fill(0);
+            unreadable.push(number);
+        }
+        at = at.saturating_add(BLOCK_BYTES);
+    }
+    unreadable
 }
 
 /// Reads headers through a large buffer, because most of a scan steps block by block over space

@@ -155,6 +155,53 @@ fn a_bad_sector_under_a_header_costs_its_chunk_and_no_more() {
 }
 
 #[test]
+fn a_read_that_fails_once_at_opening_loses_nothing_of_the_last_group() {
+    for nth in 1..200 {
+        let store = TestStore::new();
+        let clip = append_bytes(&store, 0, "last", 400_000);
+        let disk = store.disk.crash_choosing(&mut |_| Fate::Keep);
+        let options = store.options.clone().vfs(disk.clone());
+        let before = disk.stats().reads;
+        disk.fail_after(SimOp::Read, nth, io::ErrorKind::Other);
+        drop(options.clone().open("store"));
+        disk.clear_faults();
+        let opened = options.open("store").unwrap();
+        let bytes = opened.read(clip.id()).and_then(|reader| reader.to_vec());
+        let len = bytes.ok().map(|bytes| bytes.len());
+        assert_eq!(len, Some(400_000), "read number {nth} failed");
+        if disk.stats().reads < before + nth {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_bad_sector_in_the_last_group_costs_its_chunk_and_no_more() {
+    let store = TestStore::new();
+    let clip = append_bytes(&store, 0, "last", 200_000);
+    let (path, at) = place_of(&store, "last");
+    let sector = (at + 2 * 65_536 + 20_000) / 512 * 512;
+    let store = lose_power_and(store, |disk| disk.bad_sector(&path, sector..sector + 512));
+    let told = format!("{:?}", store.store.opening().problems);
+    assert!(told.contains("cannot be read"), "{told}");
+    let reader = store.store.read(clip.id()).unwrap();
+    let good: Vec<_> = reader.chunks(0..200_000).unwrap().map(|chunk| chunk.is_ok()).collect();
+    assert_eq!(good, [true, true, false, true]);
+}
+
+#[test]
+fn a_bad_sector_in_a_torn_record_brings_nothing_back() {
+    let store = TestStore::new();
+    let clip = append_bytes(&store, 0, "torn", 200_000);
+    let (path, at) = place_of(&store, "torn");
+    let store = lose_power_and(store, |disk| {
+        disk.bad_sector(&path, at + 65_536 * 2..at + 65_536 * 2 + 512);
+        disk.corrupt(&path, at + 20_000, 1);
+    });
+    assert_eq!(store.listed(clip.camera()), []);
+}
+
+#[test]
 fn a_flipped_bit_in_a_header_of_the_last_group_costs_nothing_after_a_power_cut() {
     let store = TestStore::new();
     let clip = append(&store, 0, "last").unwrap();
