@@ -121,8 +121,8 @@ pub use store::{
     Transaction, VerifyDepth, VerifyReport,
 };
 pub use types::{
-    CAMERA_ID_BYTES_MAX, CameraId, ClassId, Clip, ClipId, ClipState, Clock, Error, ErrorKind,
-    HoldId, ManualClock, Media, NewClip, Result, SegmentId, SystemClock, Timestamp,
+    CAMERA_ID_BYTES_MAX, CameraId, CatchUp, ClassId, Clip, ClipId, ClipState, Clock, Error,
+    ErrorKind, HoldId, ManualClock, Media, NewClip, Result, SegmentId, SystemClock, Timestamp,
     UNCERTAINTY_MAX, Uptime, Window,
 };
 

@@ -14,7 +14,7 @@ use super::partition::{self, Link, Row};
 use super::record::{RECORD_PAYLOAD_BYTES_MAX, RecordHeader, blocks, chunk_count};
 use super::segment::{SegmentHeader, Trailer};
 use super::slot::StoreSlot;
-use crate::types::{CameraId, ClassId, ClipId, HoldId, SegmentId, Timestamp, Window};
+use crate::types::{CameraId, CatchUp, ClassId, ClipId, HoldId, SegmentId, Timestamp, Window};
 
 /// The id of the store in samples.
 pub(crate) const STORE: [u8; 16] = *b"sample store id.";
@@ -47,6 +47,7 @@ pub(crate) fn sample_slot() -> StoreSlot {
         ledger_position: 21,
         ledger_first: 0,
         ledger_repair: 0,
+        lag_since: None,
     }
 }
 
@@ -236,6 +237,8 @@ pub(crate) fn sample_decisions() -> Vec<Decision> {
         actor: "operator".to_owned(),
         reason: "bad sectors".to_owned(),
     });
+    let lag = std::time::Duration::from_hours(48);
+    decisions.push(Decision::ClockCaughtUp(CatchUp::new(time(90), time(345_600), lag)));
     decisions
 }
 
@@ -356,12 +359,13 @@ pub(crate) fn keys() -> impl Strategy<Value = SegmentKey> {
 }
 
 pub(crate) fn slots() -> impl Strategy<Value = StoreSlot> {
-    let times = (timestamps(), timestamps(), timestamps());
+    let lag = prop::option::of(timestamps().prop_filter("no lag", |at| *at != Timestamp::EPOCH));
+    let times = (timestamps(), timestamps(), timestamps(), lag);
     let ledger = any::<(u64, u32, u32)>();
     (any::<([u8; 16], u64, [u8; 16], u64)>(), ledger, times).prop_map(|(plain, ledger, times)| {
         let (store, generation, boot_id, since_boot_us) = plain;
         let (ledger_position, ledger_first, ledger_repair) = ledger;
-        let (created, high_water, wall) = times;
+        let (created, high_water, wall, lag_since) = times;
         StoreSlot {
             store,
             generation,
@@ -373,6 +377,7 @@ pub(crate) fn slots() -> impl Strategy<Value = StoreSlot> {
             ledger_position,
             ledger_first,
             ledger_repair,
+            lag_since,
         }
     })
 }

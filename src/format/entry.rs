@@ -57,7 +57,7 @@ use super::block::{self, Magic};
 use super::bytes::{Reader, Writer, to_u32, to_usize};
 use super::{BLOCK_BYTES, Damage};
 use crate::barrier::Barrier;
-use crate::types::{CameraId, ClassId, ClipId, HoldId, SegmentId, Timestamp, Window};
+use crate::types::{CameraId, CatchUp, ClassId, ClipId, HoldId, SegmentId, Timestamp, Window};
 
 /// No encoded entry is longer.
 pub(crate) const ENTRY_BYTES_MAX: usize = 256 * 1024;
@@ -214,6 +214,8 @@ pub(crate) enum Decision {
         trusted: Timestamp,
         actor: String,
     },
+    /// Trusted time jumped to a wall clock that had been doubted.
+    ClockCaughtUp(CatchUp),
     /// A layer above keeps its own decision here.
     Application {
         kind: u16,
@@ -477,7 +479,7 @@ mod tests {
     #[test]
     fn unknown_decision_is_a_newer_build_not_damage() {
         assert_eq!(forged(ended(), 56, &999u16.to_le_bytes()), Damage::Version(999));
-        for kind in [0_u16, 6, 15, 22, 31, 41, 47, 49, 63, 65, u16::MAX] {
+        for kind in [0_u16, 6, 15, 22, 31, 41, 47, 50, 63, 65, u16::MAX] {
             let damage = forged(ended(), 56, &kind.to_le_bytes());
             assert_eq!(damage, Damage::Version(kind));
         }

@@ -19,6 +19,7 @@ pub(crate) mod name;
 pub(crate) mod page;
 pub(crate) mod partition;
 mod payload;
+mod piece;
 #[cfg(test)]
 mod properties;
 pub(crate) mod record;

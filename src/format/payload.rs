@@ -27,23 +27,13 @@
 //! |   39 | `SegmentDropped` | segment u32, class u16                                        |
 //! |   40 | `SegmentDurable` | segment u32, durable bytes u64                                |
 //! |   48 | `ClockConfirmed` | trusted time, actor text                                      |
+//! |   49 | `ClockCaughtUp`  | since time, trusted time, by u64 in µs                        |
 //! |   64 | `Application`    | kind u16, length u32, bytes                                   |
 //!
-//! | piece  | bytes                                                     |
-//! |--------|-----------------------------------------------------------|
-//! | time   | i64, µs since 1970                                        |
-//! | camera | length u8, id                                             |
-//! | text   | length u16 (at most 1024), UTF-8                          |
-//! | window | start time, end time                                      |
-//! | scope  | count u16 (at most 1024), then a camera and a window each |
-//! | clip   | home u32, ordinal u32                                     |
-//! | clips  | count u32 (at most 4096), then clips                      |
-//! | holds  | count u32 (at most 4096), then u64 each                   |
-//! | reason | 1 due, 2 space, 3 early, 4 released                       |
-//! | u8     | as a yes or no: 1 or 0                                    |
-//!
-//! Nothing is aligned and nothing is optional; a byte too many or too few is `Field("payload")`.
-//! A number once given to a kind is never given to another.
+//! What these are made of: `piece`. Nothing is aligned and nothing is optional; a byte too many or
+//! too few is `Field("payload")`. A number once given to a kind is never given to another.
+
+use std::time::Duration;
 
 use super::Damage;
 use super::bytes::{Reader, Writer, to_u32, to_usize};
@@ -51,9 +41,11 @@ use super::entry::{
     CLIPS_PER_ENTRY_MAX, Decision, ExpiryReason, HOLDS_PER_ENTRY_MAX, HoldPlaced,
     PAYLOAD_BYTES_MAX, SCOPE_RANGES_MAX, TEXT_BYTES_MAX,
 };
-use crate::types::{CAMERA_ID_BYTES_MAX, CameraId, ClassId, ClipId, HoldId, SegmentId, Window};
-
-type Scope = [(CameraId, Window)];
+use super::piece::{
+    at_most, put_camera, put_clips, put_scope, put_text, put_window, take_bool, take_camera,
+    take_clips, take_holds, take_reason, take_scope, take_text, take_window, text_fits,
+};
+use crate::types::{CAMERA_ID_BYTES_MAX, CatchUp, ClassId, HoldId, SegmentId};
 
 /// The most bytes that a caller may put into an `Application` entry.
 pub(super) const APPLICATION_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - 2 - 4;
@@ -93,6 +85,7 @@ mod kind {
     pub(super) const SEGMENT_DROPPED: u16 = 39;
     pub(super) const SEGMENT_DURABLE: u16 = 40;
     pub(super) const CLOCK_CONFIRMED: u16 = 48;
+    pub(super) const CLOCK_CAUGHT_UP: u16 = 49;
     pub(super) const APPLICATION: u16 = 64;
 }
 
@@ -121,6 +114,7 @@ impl Decision {
             Self::SegmentDropped { .. } => kind::SEGMENT_DROPPED,
             Self::SegmentDurable { .. } => kind::SEGMENT_DURABLE,
             Self::ClockConfirmed { .. } => kind::CLOCK_CONFIRMED,
+            Self::ClockCaughtUp(_) => kind::CLOCK_CAUGHT_UP,
             Self::Application { .. } => kind::APPLICATION,
         }
     }
@@ -170,7 +164,8 @@ impl Decision {
             | Self::SegmentSuspect { .. }
             | Self::SegmentExpired { .. }
             | Self::SegmentDropped { .. }
-            | Self::SegmentDurable { .. } => Ok(()),
+            | Self::SegmentDurable { .. }
+            | Self::ClockCaughtUp(_) => Ok(()),
         }
     }
 
@@ -205,6 +200,11 @@ impl Decision {
             Self::ClockConfirmed { trusted, actor } => {
                 out.put_timestamp(*trusted);
                 put_text(&mut out, actor);
+            }
+            Self::ClockCaughtUp(jump) => {
+                out.put_timestamp(jump.since);
+                out.put_timestamp(jump.trusted);
+                out.put_u64(u64::try_from(jump.by.as_micros()).unwrap_or(u64::MAX));
             }
             Self::Application { kind, bytes } => {
                 out.put_u16(*kind);
@@ -492,6 +492,12 @@ fn take_other(kind: u16, fields: &mut Reader<'_>) -> Result<Decision, Damage> {
             trusted: fields.take_timestamp("trusted")?,
             actor: take_text(fields, "actor")?,
         },
+        kind::CLOCK_CAUGHT_UP => {
+            let (since, trusted) =
+                (fields.take_timestamp("since")?, fields.take_timestamp("trusted")?);
+            let by = Duration::from_micros(fields.take_u64()?);
+            Decision::ClockCaughtUp(CatchUp::new(since, trusted, by))
+        }
         kind::APPLICATION => Decision::Application {
             kind: fields.take_u16()?,
             bytes: {
@@ -501,96 +507,4 @@ fn take_other(kind: u16, fields: &mut Reader<'_>) -> Result<Decision, Damage> {
         },
         _ => return Err(Damage::Version(kind)),
     })
-}
-
-fn put_camera(out: &mut Writer, camera: &CameraId) {
-    out.put_camera_len(camera);
-    out.put_slice(camera.as_str().as_bytes());
-}
-
-fn take_camera(fields: &mut Reader<'_>) -> Result<CameraId, Damage> {
-    let len = usize::from(fields.take_u8()?);
-    fields.take_camera(len)
-}
-
-fn put_window(out: &mut Writer, window: Window) {
-    out.put_timestamp(window.start());
-    out.put_timestamp(window.end());
-}
-
-fn take_window(fields: &mut Reader<'_>) -> Result<Window, Damage> {
-    let (start, end) = (fields.take_timestamp("window")?, fields.take_timestamp("window")?);
-    Window::new(start, end).ok().ok_or(Damage::Field("window"))
-}
-
-fn put_scope(out: &mut Writer, scope: &Scope) {
-    out.put_u16(u16::try_from(scope.len()).unwrap_or(u16::MAX));
-    for (camera, window) in scope {
-        put_camera(out, camera);
-        put_window(out, *window);
-    }
-}
-
-fn take_scope(fields: &mut Reader<'_>) -> Result<Vec<(CameraId, Window)>, Damage> {
-    let count = usize::from(fields.take_u16()?);
-    at_most(count, SCOPE_RANGES_MAX, "scope")?;
-    (0..count).map(|_| Ok((take_camera(fields)?, take_window(fields)?))).collect()
-}
-
-fn put_clips(out: &mut Writer, clips: &[ClipId]) {
-    out.put_u32(to_u32(clips.len()));
-    for clip in clips {
-        out.put_clip(*clip);
-    }
-}
-
-fn take_clips(fields: &mut Reader<'_>) -> Result<Vec<ClipId>, Damage> {
-    let count = to_usize(fields.take_u32()?);
-    at_most(count, CLIPS_PER_ENTRY_MAX, "clips")?;
-    (0..count).map(|_| fields.take_clip()).collect()
-}
-
-fn take_holds(fields: &mut Reader<'_>) -> Result<Vec<HoldId>, Damage> {
-    let count = to_usize(fields.take_u32()?);
-    at_most(count, HOLDS_PER_ENTRY_MAX, "holds")?;
-    (0..count).map(|_| fields.take_u64().map(HoldId)).collect()
-}
-
-fn put_text(out: &mut Writer, text: &str) {
-    // `check` has refused longer ones before this is called.
-    out.put_u16(u16::try_from(text.len()).unwrap_or(u16::MAX));
-    out.put_slice(text.as_bytes());
-}
-
-fn take_text(fields: &mut Reader<'_>, field: &'static str) -> Result<String, Damage> {
-    let len = usize::from(fields.take_u16()?);
-    at_most(len, TEXT_BYTES_MAX, field)?;
-    let text = str::from_utf8(fields.take_slice(len)?).ok();
-    text.map(str::to_owned).ok_or(Damage::Field(field))
-}
-
-fn take_reason(fields: &mut Reader<'_>) -> Result<ExpiryReason, Damage> {
-    match fields.take_u8()? {
-        1 => Ok(ExpiryReason::Due),
-        2 => Ok(ExpiryReason::Space),
-        3 => Ok(ExpiryReason::Early),
-        4 => Ok(ExpiryReason::Released),
-        _ => Err(Damage::Field("reason")),
-    }
-}
-
-fn take_bool(fields: &mut Reader<'_>, field: &'static str) -> Result<bool, Damage> {
-    match fields.take_u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Damage::Field(field)),
-    }
-}
-
-fn text_fits(text: &str, field: &'static str) -> Result<(), Damage> {
-    at_most(text.len(), TEXT_BYTES_MAX, field)
-}
-
-const fn at_most(count: usize, limit: usize, field: &'static str) -> Result<(), Damage> {
-    if count <= limit { Ok(()) } else { Err(Damage::Field(field)) }
 }

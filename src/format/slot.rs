@@ -3,10 +3,10 @@
 //! ```text
 //! STORE:  0 [ slot of even generations ] 4096 [ slot of odd generations ] 8192
 //!
-//!  0        8    12 14 16       32       40       48       56       72       80    88    104 4096
-//! +--------+----+--+--+--------+--------+--------+--------+--------+--------+-----+------+--...-+
-//! |CLIPSTO.|crc |v |0 | store  | gener. | created| high w.| boot   | uptime | wall|ledger| zeros|
-//! +--------+----+--+--+--------+--------+--------+--------+--------+--------+-----+------+--...-+
+//!  0        8    12 14 16     32      40      48      56     72      80     88    104    112  4096
+//! +--------+----+--+--+------+-------+-------+-------+------+-------+------+------+------+-...-+
+//! |CLIPSTO.|crc |v |0 |store | gener.|created|high w.| boot | uptime| wall |ledger|lag s.|zeros|
+//! +--------+----+--+--+------+-------+-------+-------+------+-------+------+------+------+-...-+
 //! ```
 //!
 //! | offset | size | name              | meaning                                           |
@@ -26,7 +26,10 @@
 //! |     96 |    4 | `ledger_first`    | number of the file that the ledger begins with    |
 //! |    100 |    4 | `ledger_repair`   | files from this number on are of a repair that    |
 //! |        |      |                   | does not count yet; 0: there is none              |
-//! |    104 | 3992 |                   | zeros                                             |
+//! |    104 |    8 | `lag_since`       | trusted time since which it may lag behind a wall |
+//! |        |      |                   | clock that is doubted, µs since 1970; 0: they     |
+//! |        |      |                   | agreed                                            |
+//! |    112 | 3984 |                   | zeros                                             |
 //!
 //! A reader may skip nothing. It must reject another magic, a wrong CRC, another version, nonzero
 //! reserved bytes, a time outside years 0 to 9999, and a slot whose generation belongs in the other
@@ -40,6 +43,9 @@ use crate::types::Timestamp;
 
 /// The length of the STORE file: two slots, written in turn.
 pub(crate) const STORE_BYTES: u64 = 2 * BLOCK_BYTES;
+
+/// Stands for no lag, as in slots that were written before there was the field.
+const NO_LAG: Timestamp = Timestamp::EPOCH;
 
 const MAGIC: Magic = *b"CLIPSTO\0";
 
@@ -67,6 +73,9 @@ pub(crate) struct StoreSlot {
     pub(crate) ledger_first: u32,
     /// Files from this number on are of a repair that does not count yet; 0: there is none.
     pub(crate) ledger_repair: u32,
+    /// Trusted time since which it may lag behind a wall clock that is doubted; `None` where the
+    /// two agreed.
+    pub(crate) lag_since: Option<Timestamp>,
 }
 
 impl StoreSlot {
@@ -84,7 +93,8 @@ impl StoreSlot {
         slot.put_u64(self.ledger_position);
         slot.put_u32(self.ledger_first);
         slot.put_u32(self.ledger_repair);
-        debug_assert_eq!(slot.len(), 104, "the table above");
+        slot.put_timestamp(self.lag_since.unwrap_or(NO_LAG));
+        debug_assert_eq!(slot.len(), 112, "the table above");
         block::seal(slot, crc32fast::hash)
     }
 
@@ -103,6 +113,7 @@ impl StoreSlot {
             ledger_position: fields.take_u64()?,
             ledger_first: fields.take_u32()?,
             ledger_repair: fields.take_u32()?,
+            lag_since: Some(fields.take_timestamp("lag_since")?).filter(|since| *since != NO_LAG),
         };
         fields.finish_zeros("reserved")?;
         Ok(slot)
@@ -161,6 +172,7 @@ mod tests {
             ledger_position: 5,
             ledger_first: 0,
             ledger_repair: 0,
+            lag_since: None,
         }
     }
 

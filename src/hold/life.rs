@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::HoldCause;
 use super::scope::normalise;
 use crate::format::entry::{Entry, HoldPlaced};
-use crate::types::{CameraId, HoldId, Timestamp, Window};
+use crate::types::{CameraId, CatchUp, HoldId, Timestamp, Window};
 
 /// Where a hold is in its life. It never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +49,8 @@ pub struct Hold {
     pub(super) placed_at: Timestamp,
     pub(super) position: u64,
     pub(super) deadline: Timestamp,
+    /// When the end that it has now was set.
+    pub(super) end_set_at: Timestamp,
     pub(super) grace: Option<Duration>,
     pub(super) renewals: u32,
     pub(super) state: HoldState,
@@ -78,6 +80,7 @@ impl Hold {
             placed_at: entry.at,
             position: entry.position,
             deadline: placed.deadline,
+            end_set_at: entry.at,
             grace: placed.grace_us.map(Duration::from_micros),
             renewals: 0,
             state: HoldState::Active,
@@ -186,6 +189,7 @@ impl Hold {
     /// Leaves the active state: protects until `until`. A second release or lapse (which nobody
     /// writes) may lengthen the grace, never shorten it.
     pub(super) fn release(&mut self, until: Timestamp, released: Released) {
+        self.end_set_at = released.at;
         self.state = match self.state {
             HoldState::Active => HoldState::Grace { until },
             HoldState::Grace { until: old } => HoldState::Grace { until: old.max(until) },
@@ -193,6 +197,16 @@ impl Hold {
         };
         if self.released.is_none() {
             self.released = Some(released);
+        }
+    }
+
+    /// Trusted time jumped by a lag during which the end was set.
+    pub(super) fn catch_up(&mut self, jump: CatchUp) {
+        self.end_set_at = self.end_set_at.saturating_add(jump.by);
+        match &mut self.state {
+            HoldState::Active => self.deadline = self.deadline.saturating_add(jump.by),
+            HoldState::Grace { until } => *until = until.saturating_add(jump.by),
+            HoldState::Ended => {}
         }
     }
 }

@@ -16,7 +16,9 @@ use super::scope::{check_ranges, check_text, contains, normalise};
 use super::timeline::Timeline;
 use super::{Hold, HoldState, Release, ReleaseOutcome};
 use crate::format::entry::{Decision, Entry, HoldPlaced};
-use crate::types::{CameraId, Error, ErrorKind, HoldId, Result, Timestamp, Window};
+use crate::types::{
+    CameraId, CatchUp, CatchUps, Error, ErrorKind, HoldId, Result, Timestamp, Window,
+};
 
 /// All holds that were ever placed, and the lookup over those that protect.
 ///
@@ -30,6 +32,7 @@ pub(crate) struct HoldSet {
     open: BTreeSet<HoldId>,
     cameras: BTreeMap<CameraId, Arc<Timeline>>,
     keys: BTreeMap<String, HoldId>,
+    catch_ups: CatchUps,
 }
 
 impl HoldSet {
@@ -62,10 +65,24 @@ impl HoldSet {
                     && hold.state == HoldState::Active
                 {
                     hold.deadline = hold.deadline.max(*deadline);
+                    hold.end_set_at = entry.at;
                     hold.renewals = hold.renewals.saturating_add(1);
                 }
             }
+            Decision::ClockCaughtUp(jump) => self.catch_up(*jump),
             _ => {}
+        }
+    }
+
+    /// Ends that were set while trusted time lagged lie too far back by the lag: they move with the
+    /// jump, so that nothing is protected for a shorter time than it was promised.
+    fn catch_up(&mut self, jump: CatchUp) {
+        let jump = self.catch_ups.add(jump);
+        for id in &self.open {
+            let Some(hold) = self.holds.get_mut(id) else { continue };
+            if jump.covers(hold.end_set_at) {
+                Arc::make_mut(hold).catch_up(jump);
+            }
         }
     }
 
@@ -300,7 +317,7 @@ impl HoldSet {
             return refuse(format!("its deadline is {} already", hold.deadline));
         }
         let latest = match hold.cause.total_duration_max() {
-            Some(total) => hold.placed_at.saturating_add(total),
+            Some(total) => self.catch_ups.corrected(hold.placed_at).saturating_add(total),
             None => now.saturating_add(hold.cause.max_duration()),
         };
         if deadline > latest {

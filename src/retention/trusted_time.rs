@@ -11,7 +11,9 @@
 //!   clock, or until it has run evenly with the uptime for as long as it is ahead. An hour's outage
 //!   is made up after an hour; after two days without power retention lags two days for two days; a
 //!   wall clock that is a year wrong would have to stand unnoticed for a year. Footage is kept
-//!   somewhat long rather than deleted early.
+//!   somewhat long rather than deleted early. Such a jump is not made here: it goes on record first
+//!   ([`TrustedTime::due_catch_up`]), with the time since which stamps lag, so that what came in
+//!   doubt is kept no shorter for it.
 //! - Behind (a 1970 boot, a step back): ignored; trusted time goes on by uptime.
 //!
 //! When the wall clock has been believed, the line goes on from there. Each microsecond of uptime
@@ -24,7 +26,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::types::{Timestamp, Uptime};
+use crate::types::{CatchUp, Timestamp, Uptime};
 
 /// How far ahead a wall clock is believed without further evidence.
 pub(crate) const WALL_BOUND_DEFAULT: Duration = Duration::from_hours(1);
@@ -87,6 +89,8 @@ pub(crate) struct TrustedTime {
     /// For how long it has stayed within the bound of that.
     steady_for: Duration,
     status: ClockStatus,
+    /// Trusted time when the wall clock last agreed.
+    in_step: Timestamp,
 }
 
 impl TrustedTime {
@@ -101,13 +105,15 @@ impl TrustedTime {
             steady_from_us: 0,
             steady_for: Duration::ZERO,
             status: ClockStatus::Agrees,
+            in_step: wall,
         }
     }
 
     /// Trusted time of an existing store: it stood at `high_water` when the clocks showed
-    /// `boot_id`, `since_boot_us` and `wall_then`; now they show `wall` and `uptime`.
+    /// `boot_id`, `since_boot_us` and `wall_then`, and agreed with the wall clock last at
+    /// `in_step`; now they show `wall` and `uptime`.
     pub(crate) fn resume(
-        high_water: Timestamp,
+        (high_water, in_step): (Timestamp, Timestamp),
         boot_id: [u8; 16],
         since_boot_us: u64,
         wall_then: Timestamp,
@@ -121,7 +127,7 @@ impl TrustedTime {
             then.since_boot_us = 0;
         }
         let mut time = Self::fresh(high_water, then, bound);
-        time.wall = wall_then;
+        (time.wall, time.in_step) = (wall_then, in_step);
         time.steady_from_us = offset_us(wall_then, high_water);
         time.observe(wall, uptime);
         time
@@ -148,27 +154,59 @@ impl TrustedTime {
         }
         let ahead = wall.since(self.line);
         if ahead <= self.steady_for {
-            // Behind, or ahead for so long that it is believed. What vouched for it is used up.
-            if !ahead.is_zero() {
+            // Behind, or ahead for so long that it is believed. What vouched for it is used up. A
+            // jump that is far goes on record first.
+            if !ahead.is_zero() && wall.since(self.trusted) <= self.bound {
                 self.believe(wall);
             }
         } else if ahead <= self.bound {
             self.trusted = self.trusted.max(wall);
         }
         self.wall = wall;
-        self.status = self.judge(wall);
+        self.note_status();
         self.trusted
     }
 
+    /// The jump that is due because the wall clock has run evenly for as long as it was ahead at
+    /// the last observation. It is made by [`TrustedTime::catch_up`], once it is on record.
+    pub(crate) fn due_catch_up(&self) -> Option<CatchUp> {
+        let due = self.wall.since(self.line) <= self.steady_for;
+        let by = self.wall.since(self.trusted);
+        (due && by > self.bound).then(|| CatchUp::new(self.in_step, self.wall, by))
+    }
+
+    /// Makes a jump that is on record.
+    pub(crate) fn catch_up(&mut self, jump: CatchUp) {
+        self.believe(jump.trusted.max(self.line));
+        self.note_status();
+    }
+
     /// Somebody vouches for the wall clock: trusted time goes on from it, or stays where it is if
-    /// the wall clock is behind. Answers with trusted time, for the ledger.
-    pub(crate) fn confirm(&mut self, wall: Timestamp, uptime: Uptime) -> Timestamp {
-        self.observe(wall, uptime);
+    /// the wall clock is behind. Answers with trusted time and with the jump, if it is far; both
+    /// for the ledger.
+    pub(crate) fn confirm(
+        &mut self,
+        wall: Timestamp,
+        uptime: Uptime,
+    ) -> (Timestamp, Option<CatchUp>) {
+        let (before, in_step) = (self.observe(wall, uptime), self.in_step);
         if wall > self.line {
             self.believe(wall);
         }
-        self.status = self.judge(wall);
-        self.trusted
+        self.note_status();
+        let by = self.trusted.since(before);
+        (self.trusted, (by > self.bound).then(|| CatchUp::new(in_step, self.trusted, by)))
+    }
+
+    /// Trusted time when the wall clock last agreed, if it does not now: what was stamped later
+    /// lags.
+    pub(crate) fn lag_since(&self) -> Option<Timestamp> {
+        (self.status != ClockStatus::Agrees).then_some(self.in_step)
+    }
+
+    /// Trusted time when the wall clock last agreed.
+    pub(crate) fn in_step(&self) -> Timestamp {
+        self.in_step
     }
 
     /// What the last observation said of the wall clock.
@@ -203,6 +241,13 @@ impl TrustedTime {
         self.line = wall;
         self.trusted = self.trusted.max(wall);
         (self.steady_from_us, self.steady_for) = (0, Duration::ZERO);
+    }
+
+    fn note_status(&mut self) {
+        self.status = self.judge(self.wall);
+        if self.status == ClockStatus::Agrees {
+            self.in_step = self.trusted;
+        }
     }
 
     fn judge(&self, wall: Timestamp) -> ClockStatus {

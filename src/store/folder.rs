@@ -150,6 +150,7 @@ impl Opener<'_> {
             ledger_position: ledger.durable_position(),
             ledger_first: 0,
             ledger_repair: 0,
+            lag_since: None,
         };
         match self.vfs.remove(STORE_NEW) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
@@ -189,7 +190,7 @@ impl Opener<'_> {
         })?;
         let clock = Arc::clone(&self.options.clock);
         let trusted = TrustedTime::resume(
-            slot.high_water,
+            (slot.high_water, slot.lag_since.unwrap_or(slot.high_water)),
             slot.boot_id,
             slot.since_boot_us,
             slot.wall,

@@ -10,7 +10,7 @@ use crate::barrier::Barrier;
 use crate::format::entry::{Decision, Entry, ExpiryReason};
 use crate::hold::HoldSet;
 use crate::retention::Retention;
-use crate::types::{CameraId, ClassId, ClipId, SegmentId, Timestamp, Window};
+use crate::types::{CameraId, CatchUps, ClassId, ClipId, SegmentId, Timestamp, Window};
 
 /// The state that follows from the ledger's entries, in their order.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +50,10 @@ pub(super) struct History {
     pub(super) expired_until: BTreeMap<ClassId, Timestamp>,
     /// The highest segment id that any entry names.
     pub(super) newest_segment: Option<SegmentId>,
-    /// Trusted time of the newest entry.
+    /// The newest trusted time that an entry tells of.
     pub(super) newest_at: Timestamp,
+    /// How far trusted time lagged, and when.
+    pub(super) catch_ups: CatchUps,
     /// Clips that were expired before their `at_least`.
     pub(super) early_clips: u64,
     /// Payload bytes that went with whole segments.
@@ -72,7 +74,7 @@ pub(super) struct Deleted {
 impl History {
     /// Takes in one entry.
     pub(super) fn apply(&mut self, entry: &Entry) {
-        self.newest_at = self.newest_at.max(entry.at);
+        self.note_time(entry.at);
         if is_about_holds(&entry.decision) {
             // Expiry entries share the set: any other entry must not copy it.
             Arc::make_mut(&mut self.holds).apply(entry);
@@ -132,11 +134,20 @@ impl History {
                 self.erased.extend(clips.iter().map(|clip| (*segment, *clip)));
             }
             Decision::SegmentDropped { segment, .. } => self.drop_segment(*segment),
+            Decision::ClockConfirmed { trusted, .. } => self.note_time(*trusted),
+            Decision::ClockCaughtUp(jump) => {
+                let jump = self.catch_ups.add(*jump);
+                self.note_time(jump.trusted);
+            }
             Decision::LedgerRepaired { next_segment, .. } => {
                 self.note_segment(SegmentId(next_segment.0.saturating_sub(1)));
             }
             _ => {}
         }
+    }
+
+    fn note_time(&mut self, at: Timestamp) {
+        self.newest_at = self.newest_at.max(at);
     }
 
     fn assign(&mut self, camera: &CameraId, class: ClassId) {
@@ -195,7 +206,8 @@ impl History {
         // Where everything of that age is expired, one position is enough to say so.
         let longest = self.classes.values().map(Retention::at_most).max();
         let forgotten = self.deleted.extract_if(.., |deleted| {
-            let kept_until = deleted.at.saturating_add(longest.unwrap_or(Duration::MAX));
+            let at = self.catch_ups.corrected(deleted.at);
+            let kept_until = at.saturating_add(longest.unwrap_or(Duration::MAX));
             !exists(deleted.home) && kept_until <= self.newest_at
         });
         for Deleted { camera, window, .. } in forgotten {
@@ -223,9 +235,9 @@ impl History {
     pub(super) fn missing_is_due(&self, segment: SegmentId, newest: Timestamp) -> Timestamp {
         let newest = newest.max(self.received.get(&segment).copied().unwrap_or(Timestamp::MIN));
         if let Some((class, _)) = self.sealed.get(&segment) {
-            return self.retention_of(*class).due(newest);
+            return self.due(*class, newest);
         }
-        let due = self.classes.values().map(|kept| kept.due(newest)).max();
+        let due = self.classes.keys().map(|class| self.due(*class, newest)).max();
         due.unwrap_or(Timestamp::MAX)
     }
 
@@ -258,6 +270,11 @@ impl History {
         self.classes.get(&class).copied().unwrap_or_else(Retention::longest)
     }
 
+    /// When clips of `class` whose newest bytes were stamped `received` are expired in any case.
+    pub(super) fn due(&self, class: ClassId, received: Timestamp) -> Timestamp {
+        self.retention_of(class).due(self.catch_ups.corrected(received))
+    }
+
     /// Whether `clip` of `camera` in `possible` window outlives the expiry entries of the segment
     /// it began in.
     pub(super) fn survives_expiry(
@@ -283,6 +300,7 @@ fn is_about_holds(decision: &Decision) -> bool {
             | Decision::HoldEnded { .. }
             | Decision::HoldNarrowed { .. }
             | Decision::HoldRenewed { .. }
+            | Decision::ClockCaughtUp(_)
     )
 }
 

@@ -148,7 +148,7 @@ impl Store {
         let clip = self.inner.locate(id)?.clip;
         let history = self.inner.history.read();
         let retention = history.retention_of(clip.class);
-        let own_expiry = retention.due(clip.received);
+        let own_expiry = history.due(clip.class, clip.received);
         let ids = history.holds.covering(&clip.camera, &clip.possible_window());
         let holds: Vec<Hold> =
             ids.iter().filter_map(|id| history.holds.get(*id)).cloned().collect();

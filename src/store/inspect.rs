@@ -145,6 +145,15 @@ fn words(decision: &Decision) -> (&'static str, String) {
         Decision::ClockConfirmed { trusted, actor } => {
             ("clock-confirmed", format!("the wall clock was vouched for, {trusted}{}", by(actor)))
         }
+        Decision::ClockCaughtUp(jump) => (
+            "clock-caught-up",
+            format!(
+                "trusted time caught up by {} s to {}; what came since {} is so much younger",
+                jump.by.as_secs(),
+                jump.trusted,
+                jump.since
+            ),
+        ),
         Decision::Application { kind, bytes } => {
             ("application", format!("an application's entry of kind {kind}, {} bytes", bytes.len()))
         }

@@ -306,13 +306,17 @@ impl Recovery<'_> {
         let inner = self.inner;
         let catalog = inner.catalog.read();
         let received = catalog.segments.values().map(|shelved| shelved.newest_received).max();
-        let newest = inner.history.read().newest_at.max(received.unwrap_or(Timestamp::MIN));
+        let (newest, caught_up) = {
+            let history = inner.history.read();
+            (history.newest_at, history.catch_ups.caught_up())
+        };
+        let newest = newest.max(received.unwrap_or(Timestamp::MIN));
         let mut time = inner.time.lock();
         let (wall, uptime) = (time.clock.wall(), time.clock.uptime());
         if time.trusted.observe(wall, uptime) < newest {
             let bound = inner.options.clock_step_max;
             time.trusted = TrustedTime::resume(
-                newest,
+                (newest, time.trusted.in_step().max(caught_up)),
                 uptime.boot_id,
                 uptime.since_boot_us,
                 wall,

@@ -41,7 +41,7 @@ impl Inner {
             let (camera, sum) = match &found {
                 Found::Page(camera, sum) => (*camera, Sum::of_page(sum, history)),
                 Found::Clip(clip) => {
-                    let due = history.retention_of(clip.class).due(clip.received);
+                    let due = history.due(clip.class, clip.received);
                     let window = clip.possible_window();
                     (&clip.camera, Sum { clips: 1, bytes: clip.len, due, window })
                 }
@@ -106,7 +106,7 @@ struct Sum {
 
 impl Sum {
     fn of_page(sum: &Summary, history: &History) -> Self {
-        let due = history.retention_of(sum.class).due(sum.received);
+        let due = history.due(sum.class, sum.received);
         Self { clips: sum.clips.into(), bytes: sum.bytes, due, window: sum.window }
     }
 }

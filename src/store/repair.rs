@@ -302,5 +302,6 @@ fn may_take_away(decision: &Decision) -> bool {
             | Decision::ClipsExpired { .. }
             | Decision::ClipDeleted { .. }
             | Decision::ClockConfirmed { .. }
+            | Decision::ClockCaughtUp(_)
     )
 }

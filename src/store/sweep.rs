@@ -36,12 +36,16 @@ const DECISIONS_TOGETHER_MAX: usize = 1024;
 const SHARE_FREE_SEGMENTS: u32 = 8;
 
 impl Store {
-    /// What a sweep would do now, and why. Changes nothing.
+    /// What a sweep would do now, and why. Changes nothing, but that a wall clock which has proved
+    /// itself is believed from here on, as by the sweep.
     ///
     /// # Errors
     ///
     /// `Corrupt` or `Io` when a segment's footer cannot be read.
     pub fn plan_sweep(&self) -> Result<SweepPlan> {
+        if !self.inner.options.read_only && self.inner.deletion_frozen().is_none() {
+            self.inner.catch_up()?;
+        }
         self.inner.plan(&self.inner.space_view(0)?)
     }
 
@@ -65,6 +69,7 @@ impl Inner {
             return Err(Error::corrupt(format!("sweep: nothing is deleted while {why}")));
         }
         let mut report = SweepReport::default();
+        self.catch_up()?;
         let sealed_before = self.sealed_before();
         for appender in self.all_appenders() {
             // A segment that cannot be sealed stays readable; it is sealed at the next opening.
@@ -129,7 +134,8 @@ impl Inner {
         for shelved in catalog.segments.values() {
             let segment = &shelved.segment;
             // A recording that has been silent for longer than any clip pins nothing.
-            let silent = now.since(shelved.newest_received) > catalog.reach;
+            let silent =
+                now.since(history.catch_ups.corrected(shelved.newest_received)) > catalog.reach;
             let recorded = recording.contains(&segment.id) && !silent;
             if catalog.writing.contains(&segment.id) || recorded {
                 // Its clips are not finished; what is younger in its class waits for it.
@@ -138,7 +144,7 @@ impl Inner {
             if blocked.contains(&segment.class) {
                 continue;
             }
-            let due = history.retention_of(segment.class).due(shelved.newest_received) <= now;
+            let due = history.due(segment.class, shelved.newest_received) <= now;
             let examined =
                 due || oldest.contains(&segment.id) || segment.class == ClassId::EVIDENCE;
             segments.push(if examined {
@@ -175,7 +181,7 @@ impl Inner {
             if !Barrier::PlanHolds.test(!held) {
                 view.held_clips += 1;
                 view.held_bytes += clip.len;
-            } else if view.evidence && history.retention_of(clip.class).due(clip.received) <= now {
+            } else if view.evidence && history.due(clip.class, clip.received) <= now {
                 view.expirable_clips += 1;
                 view.expirable_bytes += clip.len;
             }
@@ -363,7 +369,7 @@ impl Inner {
             for Located { clip, .. } in catalog.clips_of(&self.footers, &shelved.segment)? {
                 let held = history.holds.covers(&clip.camera, &clip.possible_window());
                 let free = Barrier::EvidenceHolds.test(!held);
-                if free && history.retention_of(clip.class).due(clip.received) <= now {
+                if free && history.due(clip.class, clip.received) <= now {
                     clips.push(clip.id);
                     bytes += clip.len;
                 }
@@ -481,7 +487,7 @@ fn glance(history: &History, shelved: &Shelved) -> SegmentView {
         payload_bytes: segment.payload_bytes(),
         held_clips: 0,
         held_bytes: 0,
-        newest_received: shelved.newest_received,
+        newest_received: history.catch_ups.corrected(shelved.newest_received),
         pinned_by_clips: false,
         evidence: segment.class == ClassId::EVIDENCE,
         expirable_clips: 0,

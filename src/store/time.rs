@@ -7,7 +7,7 @@ use crate::barrier::Barrier;
 use crate::format::name;
 use crate::format::slot::StoreSlot;
 use crate::retention::{ClockStatus, TrustedTime};
-use crate::types::{Clock, Error, Result, Timestamp, Uptime};
+use crate::types::{CatchUp, Clip, Clock, Error, Result, Timestamp, Uptime};
 use crate::vfs::VfsFile;
 
 use super::{Inner, Store, policy};
@@ -45,6 +45,20 @@ impl Store {
         time.trusted.status()
     }
 
+    /// The jumps of trusted time to a wall clock that had been doubted, in their order, without the
+    /// first `known` ones. What was stamped while it lagged counts as younger by the jump; so do
+    /// retention and the ends of holds.
+    #[must_use]
+    pub fn catch_ups(&self, known: usize) -> Vec<CatchUp> {
+        self.inner.history.read().catch_ups.after(known).to_vec()
+    }
+
+    /// When `clip` is expired if nothing holds it: its retention from when its last bytes came.
+    #[must_use]
+    pub fn own_expiry(&self, clip: &Clip) -> Timestamp {
+        self.inner.history.read().due(clip.class(), clip.received())
+    }
+
     /// Vouches for the wall clock: trusted time follows it at once, however far ahead it is. What
     /// is due by then expires with the next sweeps. Answers the new trusted time.
     ///
@@ -52,14 +66,16 @@ impl Store {
     ///
     /// Why it could not be put on record; trusted time is then what it was.
     pub fn confirm_clock(&self, actor: &str) -> Result<Timestamp> {
-        let (confirmed, trusted) = {
+        let (confirmed, (trusted, jump)) = {
             let time = self.inner.time.lock();
             let mut confirmed = time.trusted.clone();
             let trusted = confirmed.confirm(time.clock.wall(), time.clock.uptime());
             (confirmed, trusted)
         };
         let actor = policy::checked_text("actor", actor)?;
-        self.inner.decide(vec![Decision::ClockConfirmed { trusted, actor }])?;
+        let jump = jump.map(Decision::ClockCaughtUp);
+        let confirmation = Decision::ClockConfirmed { trusted, actor };
+        self.inner.decide(jump.into_iter().chain([confirmation]).collect())?;
         self.inner.time.lock().trusted = confirmed;
         self.inner.save_time()?;
         Ok(trusted)
@@ -76,6 +92,22 @@ impl Inner {
     /// Trusted time.
     pub(super) fn now(&self) -> Timestamp {
         self.time.lock().now()
+    }
+
+    /// Lets trusted time jump to a wall clock that has run evenly for as long as it was ahead. The
+    /// jump is on record first: what was stamped meanwhile is younger by it than it looks.
+    pub(super) fn catch_up(&self) -> Result<()> {
+        let mut ledger = self.ledger.lock();
+        let due = {
+            let mut time = self.time.lock();
+            time.now();
+            time.trusted.due_catch_up()
+        };
+        if let Some(jump) = due {
+            self.decide_locked(&mut ledger, vec![Decision::ClockCaughtUp(jump)])?;
+            self.time.lock().trusted.catch_up(jump);
+        }
+        Ok(())
     }
 
     /// Writes trusted time into the older slot of the STORE file, in place: needs no new space, and
@@ -101,6 +133,7 @@ impl Inner {
             boot_id: uptime.boot_id,
             since_boot_us: uptime.since_boot_us,
             wall: time.clock.wall(),
+            lag_since: time.trusted.lag_since(),
             ..time.slot.clone()
         };
         change(&mut slot);

@@ -1,5 +1,6 @@
 //! The words that every layer uses: ids, times, windows, clips, clocks, errors.
 
+mod catch_up;
 mod clip;
 pub(crate) mod clock;
 mod error;
@@ -7,6 +8,8 @@ mod id;
 mod timestamp;
 mod window;
 
+pub use catch_up::CatchUp;
+pub(crate) use catch_up::CatchUps;
 pub use clip::{Clip, ClipState, Media, NewClip, UNCERTAINTY_MAX};
 #[cfg(feature = "bench")]
 pub use clock::Stopwatch;

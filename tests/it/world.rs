@@ -430,6 +430,20 @@ impl World {
         record.reboots += 1;
     }
 
+    /// The machine was off for `off`, and its clock was not. What there was is older by that, which
+    /// counts once the wall clock is believed.
+    pub(crate) fn outage(&mut self, off: Duration) {
+        use clipkeep::Clock as _;
+        self.reboot();
+        let wall = self.record().clock.wall();
+        self.step_wall(wall.saturating_add(off));
+        self.note(|promises| {
+            for clip in promises.clips.values_mut() {
+                clip.received = clip.received.saturating_sub(off);
+            }
+        });
+    }
+
     /// Asserts that every promised clip can be read, in a store that was opened while changes
     /// were still failing.
     pub(crate) fn check_reads(&self) {

@@ -1,6 +1,5 @@
 //! What of a window there is, at a glance: coverage, gaps, what is held and what goes when.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -10,9 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{
-    CameraId, ClassId, Clip, ClipState, HoldId, Result as StoreResult, Store, Timestamp, Window,
-};
+use crate::{CameraId, Clip, ClipState, HoldId, Result as StoreResult, Store, Timestamp, Window};
 
 use super::super::access::Caller;
 use super::super::app::App;
@@ -128,7 +125,7 @@ struct Found {
 struct Known {
     window: Window,
     held: bool,
-    due: Option<Timestamp>,
+    due: Timestamp,
     recording: bool,
 }
 
@@ -141,25 +138,18 @@ fn found(store: &Store, camera: &CameraId, window: Window) -> StoreResult<Found>
         .filter(|(_, (of, _))| of == camera)
         .map(|(id, (_, window))| (id, *window))
         .collect();
-    let mut ages: BTreeMap<ClassId, Option<Duration>> = BTreeMap::new();
-    let clips = store.clips(camera, window)?.map(|clip| {
-        let age = ages.entry(clip.class()).or_insert_with(|| {
-            // All clips of a class are kept equally long: one of them says how long.
-            store.explain(clip.id()).ok().map(|why| why.retention.at_most())
-        });
-        known(&clip, *age, &holds)
-    });
-    let clips = clips.collect();
+    let clips = store.clips(camera, window)?;
+    let clips = clips.map(|clip| known(&clip, store.own_expiry(&clip), &holds)).collect();
     let holds = holds.into_iter().filter(|(_, held)| held.meets(&window)).collect();
     Ok(Found { now: store.now(), clips, holds })
 }
 
-fn known(clip: &Clip, age: Option<Duration>, holds: &[(HoldId, Window)]) -> Known {
+fn known(clip: &Clip, due: Timestamp, holds: &[(HoldId, Window)]) -> Known {
     let possible = clip.possible_window();
     Known {
         window: clip.window(),
         held: holds.iter().any(|(_, held)| held.meets(&possible)),
-        due: age.map(|age| clip.received().saturating_add(age)),
+        due,
         recording: clip.state() == ClipState::Recording,
     }
 }
@@ -176,7 +166,8 @@ impl Found {
                 bucket.clips += 1;
                 if clip.held {
                     bucket.held_clips += 1;
-                } else if let (Some(first), Some(own)) = (due.get_mut(index), clip.due) {
+                } else if let Some(first) = due.get_mut(index) {
+                    let own = clip.due;
                     *first = Some(first.map_or(own, |first| first.min(own)));
                 }
             }
@@ -297,7 +288,7 @@ mod tests {
     }
 
     fn clip(from: i64, to: i64, held: bool) -> Known {
-        let due = Some(at(1_000 + from));
+        let due = at(1_000 + from);
         Known { window: window(from, to), held, due, recording: false }
     }
 

@@ -12,6 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::format::entry::{Decision, Entry, ExpiryReason};
+use crate::types::CatchUps;
 use crate::{CameraId, ClassId, ClipId, Retention, SegmentId, Timestamp, Window};
 
 /// What became of the footage that a store received from one camera in a period.
@@ -43,6 +44,8 @@ pub struct RetentionAccount {
     others: BTreeSet<SegmentId>,
     /// Per class: the newest footage in the segment that was sealed last.
     newest: BTreeMap<ClassId, Timestamp>,
+    /// How far trusted time lagged, and when.
+    catch_ups: CatchUps,
 }
 
 /// What an entry says of a segment that was expired.
@@ -110,6 +113,7 @@ impl RetentionAccount {
             sealed: BTreeMap::new(),
             others: BTreeSet::new(),
             newest: BTreeMap::new(),
+            catch_ups: CatchUps::default(),
         }
     }
 
@@ -157,6 +161,9 @@ impl RetentionAccount {
                 // That none is known to be lost does not say that none is.
                 self.lost_entries = self.lost_entries.saturating_add((*lost).max(1));
             }
+            Decision::ClockCaughtUp(jump) => {
+                self.catch_ups.add(*jump);
+            }
             _ => return false,
         }
         true
@@ -198,7 +205,8 @@ impl RetentionAccount {
             }
             None => return false,
         };
-        let promised_until = newest.saturating_add(promised);
+        // What came while trusted time lagged is younger than its stamp.
+        let promised_until = self.catch_ups.corrected(newest).saturating_add(promised);
         self.kept.remove(&went.segment);
         if at >= promised_until || went.clips == 0 {
             self.expired.insert(went.segment);

@@ -206,6 +206,7 @@ survive! {
     holds_survive_when_the_ledger_goes_on_on_a_full_disk: full_at_ledger,
     clips_survive_a_disk_that_is_full_at_any_step: full_at_each_step,
     clips_survive_clocks_that_jump: clock_steps,
+    what_comes_after_an_outage_survives_as_long_as_all_else: outage,
     clips_survive_restarts_of_the_machine: trusted_time,
     holds_survive_damage_of_one_copy_of_the_ledger: ledger_copy_damaged,
     clips_survive_damage_of_their_footer: footer_damaged,

@@ -20,7 +20,7 @@ use crate::world::World;
 pub(crate) type Scenario = fn(&mut World) -> Result<()>;
 
 /// All of them that a working disk can live through, by name.
-pub(crate) const ALL: [(&str, Scenario); 42] = [
+pub(crate) const ALL: [(&str, Scenario); 43] = [
     ("append", recording::append),
     ("stream", recording::stream),
     ("abandoned_stream", recording::abandoned_stream),
@@ -62,6 +62,7 @@ pub(crate) const ALL: [(&str, Scenario); 42] = [
     ("full_at_ledger", trouble::full_at_ledger),
     ("full_at_each_step", trouble::full_at_each_step),
     ("clock_steps", trouble::clock_steps),
+    ("outage", trouble::outage),
     ("trusted_time", trouble::trusted_time),
 ];
 

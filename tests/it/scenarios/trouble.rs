@@ -110,6 +110,28 @@ pub(super) fn clock_steps(world: &mut World) -> Result<()> {
     world.sweep().map(drop)
 }
 
+/// After an outage the wall clock is doubted, and believed once it has run evenly for as long. What
+/// came meanwhile is kept as long as all else.
+pub(super) fn outage(world: &mut World) -> Result<()> {
+    let off = Duration::from_mins(90);
+    world.open()?;
+    world.add("porch", 0, 30_000)?;
+    world.wait(Duration::from_mins(1));
+    world.close();
+    world.outage(off);
+    world.open()?;
+    world.add("porch", 1, 30_000)?;
+    world.wait(off + Duration::from_mins(1));
+    world.sweep()?;
+    world.add("garage", 2, 30_000)?;
+    world.wait(Duration::from_mins(25));
+    world.sweep()?;
+    world.close();
+    world.reboot();
+    world.open()?;
+    world.sweep().map(drop)
+}
+
 /// Trusted time goes on over restarts of the process and of the machine.
 pub(super) fn trusted_time(world: &mut World) -> Result<()> {
     world.open()?;
