@@ -307,7 +307,7 @@ impl Desk {
     /// `Unknown` for a request of somebody else, or of nobody.
     pub fn agency_view(&self, agency: &AgencyId, id: RequestId) -> Result<AgencyView, Refusal> {
         let now = self.store.trusted_now();
-        let inside = self.inside.lock();
+        let inside = self.inside();
         let request = own(&inside.state, agency, id)?;
         let suspended = partner(&inside.state, agency).is_err();
         Ok(request.view(id, now, suspended))
@@ -320,7 +320,7 @@ impl Desk {
     /// `NotPartner` when it never was one.
     pub fn agency_views(&self, agency: &AgencyId) -> Result<Vec<AgencyView>, Refusal> {
         let now = self.store.trusted_now();
-        let inside = self.inside.lock();
+        let inside = self.inside();
         if !inside.state.agencies.contains_key(agency) {
             return Err(not_partner(agency));
         }

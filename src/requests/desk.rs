@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::store::{Store, Transaction};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{
     ClipId, Error, ErrorKind, Hold, HoldCause, HoldId, HoldState, Release, ReleaseCause, Timestamp,
 };
@@ -39,6 +39,18 @@ pub(super) struct Inside {
     pub(super) state: State,
     /// Where cameras are, roughly: from the private records.
     pub(super) places: Places,
+    /// How many jumps of trusted time `state` has taken in.
+    catch_ups: usize,
+}
+
+impl Inside {
+    /// Takes in what trusted time jumped by meanwhile.
+    fn catch_up(&mut self, store: &Store) {
+        for jump in store.catch_ups(self.catch_ups) {
+            self.state.catch_up(jump);
+            self.catch_ups += 1;
+        }
+    }
 }
 
 /// A change that is being decided: the store's transaction, and what to note in it.
@@ -107,7 +119,7 @@ impl Desk {
             let profile: Profile = records.read(&id.to_string(), household.profile)?;
             places.insert(*id, profile.places());
         }
-        let inside = Mutex::new(Inside { state, places });
+        let inside = Mutex::new(Inside { state, places, catch_ups: 0 });
         let desk = Self { store, rules, key, inside, looks: Mutex::default() };
         desk.resume_erasing()?;
         desk.withdraw_suspended()?;
@@ -128,6 +140,14 @@ impl Desk {
         hold.actor() == ACTOR && hold.cause() != HoldCause::Order
     }
 
+    /// What the desk knows, with the deadlines that count now. Ask for the time before this: a jump
+    /// of trusted time that comes in between then makes no deadline look over that is not.
+    pub(super) fn inside(&self) -> MutexGuard<'_, Inside> {
+        let mut inside = self.inside.lock();
+        inside.catch_up(&self.store);
+        inside
+    }
+
     /// Decides something: what `decide` notes and does with holds is durable as one when this
     /// returns, and nothing of it happened when this fails.
     pub(super) fn change<T>(
@@ -144,6 +164,8 @@ impl Desk {
     ) -> Result<T, Refusal> {
         let mut inside = self.inside.lock();
         let (answer, events, at) = self.store.transact(|tx| {
+            // While this decides, trusted time does not jump.
+            inside.catch_up(&self.store);
             let at = tx.now();
             let mut change = Change { tx, events: Vec::new() };
             let answer = decide(&inside, &mut change)?;
@@ -163,7 +185,7 @@ impl Desk {
     /// `Store` when the ledger cannot be written.
     pub fn settle(&self) -> Result<(), Refusal> {
         let now = self.store.trusted_now();
-        if self.inside.lock().state.ended(now).is_empty() {
+        if self.inside().state.ended(now).is_empty() {
             return Ok(());
         }
         self.change_now(|inside, change| {
@@ -177,8 +199,8 @@ impl Desk {
     /// What does not agree between requests and holds: nothing, ever. For tests and checks.
     #[must_use]
     pub fn disagreements(&self) -> Vec<String> {
-        let inside = self.inside.lock();
         let now = self.store.trusted_now();
+        let inside = self.inside();
         let (needed, mut found) = inside.state.needed();
         for (hold, until, what) in &needed {
             // Past its time the hold may have lapsed before the request is settled.

@@ -32,7 +32,7 @@ impl Desk {
     /// The homes that have not left, oldest first.
     #[must_use]
     pub fn homes(&self) -> Vec<Home> {
-        let inside = self.inside.lock();
+        let inside = self.inside();
         let there = inside.state.households.iter().filter(|(_, known)| !known.left);
         there.map(|(id, known)| Home::of(*id, known)).collect()
     }
@@ -43,7 +43,7 @@ impl Desk {
     ///
     /// `Unknown`, also for one that left.
     pub fn home(&self, id: HouseholdId) -> Result<Home, Refusal> {
-        let inside = self.inside.lock();
+        let inside = self.inside();
         let known = inside.state.households.get(&id).filter(|known| !known.left);
         known
             .map(|known| Home::of(id, known))

@@ -59,7 +59,7 @@ impl Desk {
     pub fn notices(&self) -> Result<Vec<Notice>, Refusal> {
         let records = Records::open(self.store.vfs())?;
         let now = self.store.trusted_now();
-        let inside = self.inside.lock();
+        let inside = self.inside();
         let mut notices = Vec::new();
         for id in inside.state.running.keys() {
             let Some(request) = inside.state.requests.get(id) else { continue };

@@ -126,7 +126,7 @@ impl Desk {
     /// more than one batch of the ledger can have. What a crash leaves over, the next opening does.
     pub(super) fn withdraw_suspended(&self) -> Result<(), Refusal> {
         let running: Vec<RequestId> = {
-            let inside = self.inside.lock();
+            let inside = self.inside();
             let state = &inside.state;
             let running = state.running.keys().filter(|id| {
                 let request = state.requests.get(*id);
@@ -167,7 +167,7 @@ impl Desk {
     /// Everybody who is or was a partner. Public.
     #[must_use]
     pub fn partners(&self) -> Vec<Partner> {
-        let inside = self.inside.lock();
+        let inside = self.inside();
         let agencies = inside.state.agencies.iter();
         agencies
             .map(|(id, agency)| Partner {
@@ -225,7 +225,7 @@ impl Desk {
     /// `Store` when a private record cannot be read.
     pub fn screening(&self) -> Result<Vec<Screening>, Refusal> {
         let records = Records::open(self.store.vfs())?;
-        let inside = self.inside.lock();
+        let inside = self.inside();
         let running = inside.state.running.keys();
         let requests = running.filter_map(|id| Some((id, inside.state.requests.get(id)?)));
         requests
@@ -307,7 +307,7 @@ impl Desk {
         duration: Duration,
     ) -> Result<crate::HoldId, Refusal> {
         let scope = {
-            let inside = self.inside.lock();
+            let inside = self.inside();
             let (request, asked) = asked(&inside.state, household, id)?;
             let all = asked.cameras.iter().map(|camera| (camera.clone(), request.window));
             all.collect::<Vec<_>>()

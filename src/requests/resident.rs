@@ -343,7 +343,7 @@ impl Desk {
     /// What neighbours and partners see: clips that residents posted and did not take out.
     #[must_use]
     pub fn feed(&self) -> Vec<FeedItem> {
-        let inside = self.inside.lock();
+        let inside = self.inside();
         let posts = inside.state.posts.iter().filter(|(_, post)| !post.withdrawn);
         // The resident may have deleted the clip since.
         let there = posts.filter(|(_, post)| self.store.clip(post.clip).is_ok());
@@ -362,7 +362,7 @@ impl Desk {
     ///
     /// `Unknown` for a post that is not in the feed.
     pub fn posted(&self, id: PostId) -> Result<ClipId, Refusal> {
-        let inside = self.inside.lock();
+        let inside = self.inside();
         let post = inside.state.posts.get(&id).filter(|post| !post.withdrawn);
         post.map(|post| post.clip)
             .ok_or_else(|| Refusal::Unknown(format!("post {id}: it is not in the feed")))
@@ -377,7 +377,7 @@ impl Desk {
     pub fn asked(&self, household: HouseholdId) -> Result<Vec<AskedView>, Refusal> {
         let records = Records::open(self.store.vfs())?;
         let now = self.store.trusted_now();
-        let inside = self.inside.lock();
+        let inside = self.inside();
         self::household(&inside.state, household)?;
         let mut views = Vec::new();
         for (id, request) in &inside.state.requests {

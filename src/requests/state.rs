@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{CameraId, ClipId, HoldId, Timestamp, Window};
+use crate::{CameraId, CatchUp, ClipId, HoldId, Timestamp, Window};
 
 use super::event::{Chosen, Event};
 use super::private::Commitment;
@@ -95,6 +95,8 @@ pub(super) struct Request {
     pub(super) submitted: Timestamp,
     /// When screening is over at the latest.
     pub(super) screened_by: Timestamp,
+    /// When the deadline that it has was set.
+    pub(super) opened: Timestamp,
     /// Position of its submission in the ledger.
     pub(super) position: u64,
     pub(super) stage: Stage,
@@ -124,6 +126,8 @@ pub(super) enum Stage {
 pub(super) struct Asked {
     pub(super) cameras: Vec<CameraId>,
     pub(super) answer: Answer,
+    /// When that was answered.
+    pub(super) answered: Timestamp,
     /// Clips that the resident erased meanwhile.
     pub(super) erased: BTreeSet<ClipId>,
     /// Holds of court orders on it.
@@ -230,7 +234,7 @@ impl State {
             Event::Closed { request } => self.end(request.0, &Stage::Closed),
             Event::Approved { request: Text(id), deadline, holds } => {
                 let Some(request) = self.requests.get_mut(&id) else { return };
-                request.stage = Stage::Open { deadline: deadline.0 };
+                (request.stage, request.opened) = (Stage::Open { deadline: deadline.0 }, at);
                 request.unheld = false;
                 for (household, hold) in holds {
                     if let Some(asked) = request.asked.get_mut(&household.0) {
@@ -241,7 +245,7 @@ impl State {
             }
             Event::Renewed { request: Text(id), deadline } => {
                 let Some(request) = self.requests.get_mut(&id) else { return };
-                request.stage = Stage::Open { deadline: deadline.0 };
+                (request.stage, request.opened) = (Stage::Open { deadline: deadline.0 }, at);
                 request.renewed = true;
                 for asked in request.asked.values_mut() {
                     (asked.told, asked.unreached, asked.tried) = (false, 0, None);
@@ -345,6 +349,7 @@ impl State {
             cost,
             submitted: at,
             screened_by: screened_by.0,
+            opened: at,
             position,
             stage: Stage::Screening { holds: Vec::new() },
             unheld: false,
@@ -383,6 +388,9 @@ impl State {
         let Some((id, household)) = about(&event) else { return };
         let Some(request) = self.requests.get_mut(&id) else { return };
         let Some(asked) = request.asked.get_mut(&household) else { return };
+        if matches!(event, Event::Accepted { .. } | Event::Denied { .. }) {
+            asked.answered = at;
+        }
         match event {
             Event::Accepted { chosen, hold, until, .. } => {
                 asked.answer = Answer::Accepted { hold: hold.0, chosen, until: until.0 };
@@ -418,6 +426,18 @@ impl State {
         self.note_running(id);
     }
 
+    /// Trusted time jumped to a wall clock that had been doubted. What was set while it lagged
+    /// moves with it: nobody gets less time to answer or to fetch for that.
+    pub(super) fn catch_up(&mut self, jump: CatchUp) {
+        let running: Vec<RequestId> = self.running.keys().copied().collect();
+        for id in running {
+            if let Some(request) = self.requests.get_mut(&id) {
+                request.catch_up(jump);
+            }
+            self.note_running(id);
+        }
+    }
+
     /// Keeps `running` and `due` right: screening and deadlines run out, and so does what waits to
     /// be fetched.
     fn note_running(&mut self, id: RequestId) {
@@ -450,6 +470,24 @@ impl Ended {
 }
 
 impl Request {
+    fn catch_up(&mut self, jump: CatchUp) {
+        if jump.covers(self.opened) {
+            self.opened = jump.corrected(self.opened);
+            match &mut self.stage {
+                Stage::Open { deadline } => *deadline = deadline.saturating_add(jump.by),
+                _ => self.screened_by = self.screened_by.saturating_add(jump.by),
+            }
+        }
+        for asked in self.asked.values_mut().filter(|asked| jump.covers(asked.answered)) {
+            asked.answered = jump.corrected(asked.answered);
+            if let Answer::Accepted { until: end, .. } | Answer::Denied { undo_until: end } =
+                &mut asked.answer
+            {
+                *end = end.saturating_add(jump.by);
+            }
+        }
+    }
+
     /// When time changes something of it next.
     fn next_due(&self) -> Option<Timestamp> {
         let stage = match self.stage {
@@ -470,6 +508,7 @@ impl Asked {
         Self {
             cameras,
             answer: Answer::Screening,
+            answered: Timestamp::MIN,
             erased: BTreeSet::new(),
             orders: Vec::new(),
             told: false,

@@ -2,6 +2,7 @@
 #![expect(clippy::similar_names, reason = "a desk and a disk are the words of the trade")]
 
 mod bundle;
+mod doubt;
 mod evidence;
 mod forge;
 mod life;
