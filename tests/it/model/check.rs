@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clipkeep::vfs::Vfs as _;
 use clipkeep::{
-    CameraId, ClassId, Clip, ClipId, ClipReader, ClipState, Error, ErrorKind, HoldReceipt,
-    MissedReason, OpenReport, PlanAction, SweepPlan, SweepReport, Timestamp, VerifyDepth, Window,
+    CameraId, ClassId, Clip, ClipId, ClipReader, ClipState, ClockStatus, Error, ErrorKind,
+    HoldReceipt, MissedReason, OpenReport, PlanAction, SweepPlan, SweepReport, Timestamp,
+    VerifyDepth, Window,
 };
 
 use super::footage::found_on;
 use super::harm::allocated;
 use super::reference::{Clip as Expected, Fate, Hold, Span};
-use super::run::{Broken, Checked, Run, SEGMENT_BYTES, camera, demand};
+use super::run::{Broken, Checked, HOUR, Run, SEGMENT_BYTES, camera, demand};
 use super::step::{CAMERAS, Reading};
 
 const CHUNK_BYTES: u64 = 64 << 10;
@@ -102,6 +103,29 @@ pub(crate) fn time_goes_forward(run: &mut Run) -> Checked {
         format!("I3: it is {now}, and cannot be after {}", run.reference.now_max)
     })?;
     run.reference.now = now;
+    Ok(())
+}
+
+/// I3: trusted time jumps on record alone, and the record covers all that came while the wall clock
+/// was seen to be doubted.
+pub(crate) fn jumps_are_on_record(run: &mut Run) -> Checked {
+    if run.is_frozen {
+        return Ok(());
+    }
+    let jumps = run.store().catch_ups(run.reference.jumps.len());
+    run.tally.add("jumps of trusted time", u64::try_from(jumps.len()).unwrap());
+    for jump in jumps {
+        let doubted = run.reference.doubted_since.unwrap_or(Timestamp::MAX);
+        demand(
+            jump.since <= doubted && jump.by > HOUR && jump.trusted <= run.store().now(),
+            || format!("I3: {jump:?}, and the wall clock was doubted since {doubted}"),
+        )?;
+        run.reference.jumped(jump);
+        run.reference.doubted_since = None;
+    }
+    let agrees = run.store().clock_status() == ClockStatus::Agrees;
+    let since = run.reference.doubted_since.unwrap_or(run.reference.now);
+    run.reference.doubted_since = (!agrees).then_some(since);
     Ok(())
 }
 
@@ -449,7 +473,7 @@ pub(crate) fn policies_are_kept(run: &Run) -> Checked {
             format!("I3: clip {id} is kept {}, not {known}", explained.retention)
         })?;
         if clip.unanswered.is_none() && matches!(clip.fate, Fate::Kept) {
-            let due = clip.received.saturating_add(known.at_most());
+            let due = run.reference.came(clip.received).saturating_add(known.at_most());
             demand(explained.own_expiry == due, || {
                 format!("I3: clip {id} expires {}, not {due}", explained.own_expiry)
             })?;

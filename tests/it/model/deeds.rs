@@ -17,7 +17,7 @@ use super::reference::{Clip as Expected, Fate, Hold, Span, Unanswered, Unstored,
 use super::run::{Broken, Checked, HOUR, Recording, Run, camera, demand, start};
 use super::step::Step;
 
-const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
 const FRAGMENT: Duration = Duration::from_secs(2);
 /// How far a camera whose clock is unsure may be off.
 const UNSURE: Duration = Duration::from_mins(20);
@@ -63,6 +63,7 @@ impl Run {
             Step::Tick(pause) => self.tick(pause),
             Step::Wall(wall) => Ok(self.step_wall(wall)),
             Step::ConfirmClock => self.confirm_clock(),
+            Step::RemoveCamera { camera } => self.remove_camera(camera),
             Step::Retain { camera, choice, existing } => self.retain(camera, choice, existing),
             Step::Sweep => self.sweep(),
             Step::Seal => match self.store().seal() {
@@ -116,6 +117,9 @@ impl Run {
     fn append(&mut self, of: u8, ago: u16, kib: u16, unsure: bool) -> Checked<String> {
         self.tally.count("appends");
         let camera = camera(of);
+        if let Some(excuse) = self.bring_back(&camera)? {
+            return Ok(excuse);
+        }
         let window = Window::starting(self.ago(ago.max(1)), MINUTE).unwrap();
         let (number, bytes) = self.new_footage(kib);
         let unsure = if unsure { UNSURE } else { Duration::ZERO };
@@ -175,6 +179,9 @@ impl Run {
             return Ok("enough are being recorded".to_owned());
         }
         let camera = camera(of);
+        if let Some(excuse) = self.bring_back(&camera)? {
+            return Ok(excuse);
+        }
         let new = NewClip::starting(&camera, self.ago(ago.max(10))).init(&INIT[..]);
         match self.store().record(new) {
             Ok(recorder) => {
@@ -337,12 +344,14 @@ impl Run {
             key,
             placed: now,
             deadline,
+            end_set: now,
             renewals: 0,
             released_until: None,
             ended: false,
             asked_release: None,
             asked_scope: None,
             asked_deadline: None,
+            asked_at: now,
         };
         let active = |(_, hold): &(&HoldId, &Hold)| {
             key.is_some() && hold.key == key && hold.released_until.is_none() && !hold.ended
@@ -380,6 +389,13 @@ impl Run {
             return Ok(format!("was hold {id}"));
         }
         match placed {
+            // What is known of an unreadable ledger can still be told, and nothing is decided.
+            Ok(receipt) if self.is_frozen && receipt.placed_before => {
+                Ok(format!("was hold {}", receipt.id))
+            }
+            Err(error) if self.is_frozen && error.kind() == ErrorKind::Conflict => {
+                Ok("the key was used".to_owned())
+            }
             Ok(receipt) => {
                 let id = receipt.id;
                 demand(!self.is_frozen, || "I11: a hold on an unreadable ledger".to_owned())?;
@@ -451,7 +467,9 @@ impl Run {
             Err(error) => {
                 let grace = super::reference::grace_of(cause);
                 let until = self.reference.now.saturating_add(grace);
-                self.reference.holds.get_mut(&id).unwrap().asked_release = Some(until);
+                let asked_at = self.reference.now;
+                let hold = self.reference.holds.get_mut(&id).unwrap();
+                (hold.asked_release, hold.asked_at) = (Some(until), asked_at);
                 self.excuse(&error, "releasing a hold")
             }
         }
@@ -475,12 +493,13 @@ impl Run {
                     && !(once && hold.renewals > 0);
                 demand(may, || format!("hold {id} was renewed"))?;
                 (hold.deadline, hold.renewals) = (deadline, hold.renewals + 1);
+                hold.end_set = now;
                 self.tally.count("holds renewed");
                 Ok(format!("hold {id}"))
             }
             Err(error) if error.kind() == ErrorKind::InvalidInput => Ok("refused".to_owned()),
             Err(error) => {
-                hold.asked_deadline = Some(deadline);
+                (hold.asked_deadline, hold.asked_at) = (Some(deadline), now);
                 self.excuse(&error, "renewing a hold")
             }
         }

@@ -30,6 +30,8 @@ fn scenes() -> impl Strategy<Value = Vec<Step>> {
         3 => (any::<u8>(), any::<u8>()).prop_map(|(camera, clip)| crowded(camera, clip)),
         1 => (any::<u8>(), any::<bool>())
             .prop_map(|(camera, is_same)| asked_twice(camera, is_same)),
+        2 => (any::<u8>(), sizes(), any::<bool>())
+            .prop_map(|(camera, kib, is_finished)| recorded(camera, kib, is_finished)),
     ]
 }
 
@@ -66,6 +68,18 @@ fn asked_twice(camera: u8, is_same: bool) -> Vec<Step> {
         hours: 100,
     };
     vec![place(camera), place(if is_same { camera } else { camera.wrapping_add(1) })]
+}
+
+/// A recording of several fragments, which ends as it should or is let go.
+fn recorded(camera: u8, kib: u16, is_finished: bool) -> Vec<Step> {
+    let end = if is_finished {
+        Step::Finish { recording: 0 }
+    } else {
+        Step::DropRecording { recording: 0 }
+    };
+    let begin = Step::Begin { camera, minutes_ago: 30 };
+    let write = Step::Write { recording: 0, kib };
+    vec![begin, write, write, Step::Tick(Pause::Seconds(40)), write, end]
 }
 
 /// The process ends somewhere inside the sweep that lets things go.
@@ -124,10 +138,10 @@ fn recording() -> impl Strategy<Value = Step> {
         5 => append.prop_map(|(camera, minutes_ago, kib, unsure)| {
             Step::Append { camera, minutes_ago, kib, unsure }
         }),
-        2 => (any::<u8>(), 10..90_u16)
+        3 => (any::<u8>(), 10..90_u16)
             .prop_map(|(camera, minutes_ago)| Step::Begin { camera, minutes_ago }),
-        4 => (any::<u8>(), sizes()).prop_map(|(recording, kib)| Step::Write { recording, kib }),
-        1 => any::<u8>().prop_map(|recording| Step::Finish { recording }),
+        5 => (any::<u8>(), sizes()).prop_map(|(recording, kib)| Step::Write { recording, kib }),
+        2 => any::<u8>().prop_map(|recording| Step::Finish { recording }),
         1 => any::<u8>().prop_map(|recording| Step::DropRecording { recording }),
     ]
 }
@@ -203,6 +217,7 @@ fn deciding() -> impl Strategy<Value = Step> {
             Step::Retain { camera, choice, existing }
         }),
         2 => Just(Step::Seal),
+        1 => any::<u8>().prop_map(|camera| Step::RemoveCamera { camera }),
     ]
 }
 

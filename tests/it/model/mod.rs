@@ -129,10 +129,11 @@ fn print_count(histories: u64, tally: &Tally) {
 }
 
 /// Everything that an ordinary run must have met, or it proves less than it says.
-const MET: [&str; 41] = [
+const MET: [&str; 43] = [
     "appends",
     "calls that failed",
     "calls that failed for a read",
+    "cameras removed",
     "clean restarts",
     "clean sweeps",
     "clips deleted",
@@ -157,6 +158,7 @@ const MET: [&str; 41] = [
     "holds renewed",
     "holds that came too late",
     "holds that lapsed",
+    "jumps of trusted time",
     "keys used twice",
     "kills",
     "leases that outlived their clip",
@@ -254,6 +256,11 @@ fn a_reference_that_keeps_an_hour_longer_is_noticed() {
 #[test]
 fn a_reference_that_forgets_a_fragment_is_noticed() {
     is_noticed(Flaw::ForgetsLastFragment);
+}
+
+#[test]
+fn a_reference_that_forgets_lags_is_noticed() {
+    is_noticed(Flaw::ForgetsLags);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clipkeep::{
-    CameraId, ClassId, ClipId, ClipState, HoldCause, HoldId, ReleaseCause, Retention, Timestamp,
-    WhenFull,
+    CameraId, CatchUp, ClassId, ClipId, ClipState, HoldCause, HoldId, ReleaseCause, Retention,
+    Timestamp, WhenFull,
 };
 
 use super::footage::INIT;
@@ -53,6 +53,7 @@ pub(crate) enum Flaw {
     ExpiresAnHourLate,
     ForgetsLastFragment,
     ForgetsExpiries,
+    ForgetsLags,
 }
 
 /// What became of a clip.
@@ -132,6 +133,8 @@ pub(crate) struct Hold {
     pub(crate) placed: Timestamp,
     pub(crate) deadline: Timestamp,
     pub(crate) renewals: u32,
+    /// When the end that it has was set.
+    pub(crate) end_set: Timestamp,
     /// Until when it protects, once it was released.
     pub(crate) released_until: Option<Timestamp>,
     /// The end of its protection was seen.
@@ -140,11 +143,13 @@ pub(crate) struct Hold {
     pub(crate) asked_release: Option<Timestamp>,
     pub(crate) asked_scope: Option<Vec<(CameraId, Span)>>,
     pub(crate) asked_deadline: Option<Timestamp>,
+    /// When the last of these was asked for.
+    pub(crate) asked_at: Timestamp,
 }
 
 impl Hold {
     /// How long a hold of this cause protects after nobody answered.
-    fn lapse_grace(&self) -> Duration {
+    pub(crate) fn lapse_grace(&self) -> Duration {
         if self.cause == HoldCause::Request { 72 * HOUR } else { Duration::ZERO }
     }
 
@@ -211,6 +216,10 @@ pub(crate) struct Reference {
     pub(crate) now: Timestamp,
     /// What trusted time cannot have got beyond, whatever the wall clock showed.
     pub(crate) now_max: Timestamp,
+    /// The jumps of trusted time that are on record.
+    pub(crate) jumps: Vec<CatchUp>,
+    /// Since when the wall clock was seen not to agree, if it does not.
+    pub(crate) doubted_since: Option<Timestamp>,
     pub(crate) default_retention: Retention,
     pub(crate) retentions: BTreeMap<CameraId, Retention>,
     /// The retention of the classes that clips were seen in.
@@ -230,6 +239,8 @@ impl Reference {
             flaw,
             now,
             now_max: now,
+            jumps: Vec::new(),
+            doubted_since: None,
             default_retention: retention,
             retentions: BTreeMap::new(),
             classes: BTreeMap::new(),
@@ -240,6 +251,39 @@ impl Reference {
             asked_policies: Vec::new(),
             early: BTreeSet::new(),
         }
+    }
+
+    /// Trusted time jumped, and who was promised anything meanwhile gets as much more.
+    pub(crate) fn jumped(&mut self, jump: CatchUp) {
+        self.jumps.push(jump);
+        if self.flaw == Some(Flaw::ForgetsLags) {
+            return;
+        }
+        for hold in self.holds.values_mut().chain(&mut self.unplaced) {
+            if jump.covers(hold.asked_at)
+                && let Some(deadline) = &mut hold.asked_deadline
+            {
+                *deadline = deadline.saturating_add(jump.by);
+            }
+            if jump.covers(hold.end_set) {
+                hold.end_set = hold.end_set.saturating_add(jump.by);
+                match &mut hold.released_until {
+                    Some(until) => *until = until.saturating_add(jump.by),
+                    None => hold.deadline = hold.deadline.saturating_add(jump.by),
+                }
+            }
+        }
+    }
+
+    /// When that came which is stamped `received`, by the trusted time of today.
+    pub(crate) fn came(&self, received: Timestamp) -> Timestamp {
+        let mut came = received;
+        for jump in self.jumps.iter().filter(|_| self.flaw != Some(Flaw::ForgetsLags)) {
+            if jump.since <= came && came < jump.trusted {
+                came = came.saturating_add(jump.by);
+            }
+        }
+        came
     }
 
     /// The retention that new clips of `camera` get.
@@ -305,13 +349,14 @@ impl Reference {
         if self.flaw == Some(Flaw::ForgetsExpiries) {
             most = Duration::MAX;
         }
-        if clip.received.saturating_add(most) <= self.now {
+        let came = self.came(clip.received);
+        if came.saturating_add(most) <= self.now {
             return None;
         }
         if !pressure.room_wanted {
-            return Some(format!("I3: it is kept until {}", clip.received.saturating_add(most)));
+            return Some(format!("I3: it is kept until {}", came.saturating_add(most)));
         }
-        let promised = clip.received.saturating_add(least);
+        let promised = came.saturating_add(least);
         if self.now < promised && pressure.when_full == WhenFull::Refuse {
             return Some(format!("I3: it was promised until {promised}"));
         }
@@ -320,12 +365,12 @@ impl Reference {
 
     /// Whether `clip` went before its time because room was wanted.
     pub(crate) fn is_early(&self, clip: &Clip) -> bool {
-        self.now < clip.received.saturating_add(self.shortest_retention(clip).0)
+        self.now < self.came(clip.received).saturating_add(self.shortest_retention(clip).0)
     }
 
     /// Whether `clip` is past its own time.
     pub(crate) fn is_overdue(&self, clip: &Clip) -> bool {
-        clip.received.saturating_add(self.longest_retention(clip)) <= self.now
+        self.came(clip.received).saturating_add(self.longest_retention(clip)) <= self.now
     }
 
     /// A sweep did all that it had to. Segments that are older than `segment_age` are sealed.
@@ -346,7 +391,7 @@ impl Reference {
     /// in one: until they are due, what lies beside them may stay.
     fn newest_beside(&self, sealed: Timestamp) -> Timestamp {
         let beside = self.clips.values().filter(|clip| clip.begun <= sealed);
-        beside.map(|clip| clip.received).max().unwrap_or(Timestamp::MAX)
+        beside.map(|clip| self.came(clip.received)).max().unwrap_or(Timestamp::MAX)
     }
 
     /// Whether `clip` must be gone by now, as a sweep has just done all that it had to.
@@ -400,6 +445,7 @@ impl Reference {
         let hold = self.holds.get_mut(&id).expect("only what was placed is released");
         if hold.released_until.is_none() && !hold.ended {
             hold.released_until = Some(now.saturating_add(grace));
+            hold.end_set = now;
         }
     }
 

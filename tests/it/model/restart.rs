@@ -102,6 +102,7 @@ impl Run {
     /// What was asked and not answered is now known.
     fn settle_doubts(&mut self, opening: &OpenReport) -> Checked {
         check::time_is_not_forgotten(self)?;
+        check::jumps_are_on_record(self)?;
         self.tally.add("repairs", u64::try_from(opening.repairs.len()).unwrap());
         if !self.is_frozen {
             self.settle_holds()?;
@@ -142,7 +143,9 @@ impl Run {
                 let released = hold.released_until.get_or_insert(until);
                 match state {
                     HoldState::Active => hold.released_until = None,
-                    HoldState::Grace { until } => *released = until,
+                    HoldState::Grace { until } => {
+                        (*released, hold.end_set) = (until, hold.asked_at);
+                    }
                     HoldState::Ended => {}
                 }
             }
@@ -150,6 +153,7 @@ impl Run {
                 && found.deadline() == deadline
             {
                 (hold.deadline, hold.renewals) = (deadline, hold.renewals + 1);
+                hold.end_set = hold.asked_at;
             }
             demand(hold.deadline == found.deadline(), || {
                 format!("I2: hold {} ends {}", found.id(), found.deadline())

@@ -87,6 +87,8 @@ pub(crate) struct Run {
     pub(crate) is_frozen: bool,
     pub(crate) is_damaged: bool,
     pub(crate) flipped_files: BTreeSet<String>,
+    /// Cameras that are removed, or may be.
+    pub(crate) away: BTreeSet<CameraId>,
     pub(crate) next_footage: u32,
 }
 
@@ -139,6 +141,7 @@ impl Run {
             is_frozen: false,
             is_damaged: false,
             flipped_files: BTreeSet::new(),
+            away: BTreeSet::new(),
             next_footage: 0,
         }
     }
@@ -255,6 +258,7 @@ impl Run {
     /// Looks at everything that may have changed, takes over what may be so, and checks the rest.
     pub(crate) fn look(&mut self) -> Checked {
         check::time_goes_forward(self)?;
+        check::jumps_are_on_record(self)?;
         self.look_at_holds()?;
         self.look_at_clips()?;
         self.adopt_strangers()?;
@@ -285,6 +289,7 @@ impl Run {
                     })?;
                     self.tally.count("holds that lapsed");
                     hold.released_until = Some(until);
+                    hold.end_set = until.saturating_sub(hold.lapse_grace());
                 }
                 HoldState::Grace { until } => {
                     let known = hold.released_until;

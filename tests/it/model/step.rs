@@ -211,6 +211,9 @@ pub(crate) enum Step {
     Tick(Pause),
     Wall(WallStep),
     ConfirmClock,
+    RemoveCamera {
+        camera: u8,
+    },
     Retain {
         camera: Option<u8>,
         choice: u8,
@@ -301,6 +304,7 @@ impl fmt::Display for Step {
             Self::Tick(pause) => write!(f, "{pause} pass"),
             Self::Wall(step) => write!(f, "the wall clock {step}"),
             Self::ConfirmClock => f.write_str("somebody confirms the wall clock"),
+            Self::RemoveCamera { camera: of } => write!(f, "camera {} is removed", camera(*of)),
             Self::Retain { camera: of, choice, existing } => {
                 let whose = of.map_or("all cameras", camera);
                 let which = if *existing { "existing too" } else { "new clips" };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use clipkeep::{ErrorKind, PolicyScope, Retention, Timestamp};
+use clipkeep::{CameraId, ErrorKind, NewClip, PolicyScope, Retention, Timestamp, Window};
 
 use super::check;
-use super::deeds::minutes;
+use super::deeds::{MINUTE, minutes};
 use super::reference::AskedPolicy;
 use super::run::{Checked, HOUR, Run, SEGMENT_AGE, camera, demand};
 use super::step::{Pause, WallStep};
@@ -62,8 +62,60 @@ impl Run {
         }
     }
 
+    /// A camera goes. It records no more until it is added again; what it recorded, and the holds
+    /// on it, stay as they are.
+    pub(super) fn remove_camera(&mut self, of: u8) -> Checked<String> {
+        let camera = camera(of);
+        if self.recordings.iter().any(|recording| recording.camera == camera) {
+            return Ok("it is recording".to_owned());
+        }
+        match self.store().remove_camera(&camera) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let clips = self.reference.clips.values();
+                let known = clips.filter(|clip| clip.is_listed()).any(|clip| clip.camera == camera);
+                demand(self.is_frozen || !known, || format!("camera {camera} is not known"))?;
+                return Ok("nobody knows it".to_owned());
+            }
+            Err(error) => {
+                self.away.insert(camera);
+                return self.excuse(&error, "removing a camera");
+            }
+        }
+        self.away.insert(camera.clone());
+        self.tally.count("cameras removed");
+        demand(!self.store().cameras().contains(&camera), || {
+            format!("camera {camera} is removed and listed")
+        })?;
+        let window = Window::starting(self.reference.now, MINUTE).unwrap();
+        let refused = self.store().append(NewClip::new(&camera, window), vec![0]);
+        demand(refused.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound), || {
+            format!("camera {camera} is removed and records: {refused:?}")
+        })?;
+        Ok(String::new())
+    }
+
+    /// Adds a camera again that may have been removed; an answer if that failed.
+    pub(super) fn bring_back(&mut self, camera: &CameraId) -> Checked<Option<String>> {
+        if !self.away.contains(camera) {
+            return Ok(None);
+        }
+        match self.store().add_camera(camera) {
+            Ok(()) => {
+                self.away.remove(camera);
+                Ok(None)
+            }
+            Err(error) => self.excuse(&error, "adding a camera again").map(Some),
+        }
+    }
+
     pub(super) fn retain(&mut self, of: Option<u8>, choice: u8, existing: bool) -> Checked<String> {
         let camera = of.map(camera);
+        if let Some(camera) = &camera
+            && let Some(excuse) = self.bring_back(camera)?
+        {
+            return Ok(excuse);
+        }
         let (least, most) = RETENTIONS[usize::from(choice) % RETENTIONS.len()];
         let retention = Retention::new(minutes(least), minutes(most)).unwrap();
         let scope = if existing { PolicyScope::ExistingToo } else { PolicyScope::NewClips };
