@@ -16,6 +16,7 @@ use super::looks::Looks;
 use super::operator::Profile;
 use super::places::Places;
 use super::private::{Key, Records};
+use super::screening::let_through;
 use super::state::{Answer, Stage, State};
 use super::text::Text;
 use super::{HouseholdId, Refusal, RequestId, Rules};
@@ -138,7 +139,7 @@ impl Desk {
         self.change_now(decide)
     }
 
-    fn change_now<T>(
+    pub(super) fn change_now<T>(
         &self,
         decide: impl FnOnce(&Inside, &mut Change<'_, '_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
@@ -155,23 +156,23 @@ impl Desk {
         Ok(answer)
     }
 
-    /// Ends what trusted time has ended: screening, deadlines, the time to fetch. Every command
-    /// does this first; a daemon does it now and then.
+    /// Ends what trusted time has ended: screening (also what a rule lets through), deadlines, the
+    /// time to fetch, and the words of requests that are over. Every command does this first; a daemon does it now and then.
     ///
     /// # Errors
     ///
     /// `Store` when the ledger cannot be written.
     pub fn settle(&self) -> Result<(), Refusal> {
         let now = self.store.trusted_now();
-        if self.inside.lock().state.ended(now).is_empty() {
-            return Ok(());
+        if !self.inside.lock().state.ended(now).is_empty() {
+            self.change_now(|inside, change| {
+                for due in inside.state.ended(change.now()) {
+                    end(&inside.state, change, &due, &self.rules)?;
+                }
+                Ok(())
+            })?;
         }
-        self.change_now(|inside, change| {
-            for due in inside.state.ended(change.now()) {
-                end(&inside.state, change, &due)?;
-            }
-            Ok(())
-        })
+        self.destroy_words()
     }
 
     /// What does not agree between requests and holds: nothing, ever. For tests and checks.
@@ -234,6 +235,7 @@ pub(super) const ACTOR: &str = "requests";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     Screening(RequestId),
+    Rule(RequestId),
     Deadline(RequestId),
     Fetching(RequestId, HouseholdId),
 }
@@ -277,6 +279,7 @@ impl State {
                 Stage::Screening { .. } if request.screened_by <= now => {
                     ended.push(Due::Screening(*id));
                 }
+                Stage::Screening { .. } if request.by_rule => ended.push(Due::Rule(*id)),
                 Stage::Open { deadline } if *deadline <= now => ended.push(Due::Deadline(*id)),
                 _ => {}
             }
@@ -291,8 +294,17 @@ impl State {
 }
 
 /// Puts on record that something has ended, with the holds that end with it.
-fn end(state: &State, change: &mut Change<'_, '_>, due: &Due) -> Result<(), Refusal> {
+fn end(
+    state: &State,
+    change: &mut Change<'_, '_>,
+    due: &Due,
+    rules: &Rules,
+) -> Result<(), Refusal> {
     match due {
+        Due::Rule(id) => match state.requests.get(id) {
+            Some(request) => let_through(change, *id, request, rules.answering, true).map(drop),
+            None => Ok(()),
+        },
         Due::Screening(id) => {
             if let Some(Stage::Screening { holds }) = state.requests.get(id).map(|r| &r.stage) {
                 for hold in holds {
@@ -324,7 +336,9 @@ fn end(state: &State, change: &mut Change<'_, '_>, due: &Due) -> Result<(), Refu
 fn is_named(state: &State, name: &str) -> bool {
     let household =
         name.parse().is_ok_and(|id| state.households.get(&id).is_some_and(|home| !home.left));
-    let request = name.parse().is_ok_and(|id| state.requests.contains_key(&id));
+    let request = name.parse().is_ok_and(|id| {
+        state.requests.get(&id).is_some_and(|request| request.words_gone.is_none())
+    });
     let agency = name.strip_prefix("agency-").and_then(|id| id.parse().ok());
     household || request || agency.is_some_and(|id| state.agencies.contains_key(&id))
 }

@@ -29,8 +29,10 @@ mod private;
 mod refusal;
 mod resident;
 mod rules;
+mod screening;
 mod state;
 mod text;
+mod words;
 #[cfg(test)]
 mod tests;
 
@@ -43,9 +45,10 @@ pub use home::Home;
 pub use id::{AgencyId, HouseholdId, PostId, RequestId};
 pub use looks::Viewer;
 pub use notice::Notice;
-pub use operator::{NewHousehold, Partner, Screening};
+pub use operator::{NewHousehold, Partner};
 pub use private::Commitment;
 pub use refusal::Refusal;
 pub use resident::{AskedView, FeedItem};
-pub use rules::Rules;
+pub use rules::{ByRule, Rules};
+pub use screening::{Approval, Screening};
 pub use text::{Span, Text};
