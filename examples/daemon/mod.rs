@@ -13,8 +13,8 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 /// How long it may take until it is ready.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A daemon on a port of its own, without tokens. What it logs goes nowhere: of who reads footage it
-/// has a line a clip.
+/// A daemon on a port of its own, without tokens. What it logs goes nowhere: of who reads footage
+/// it has a line a clip.
 pub(crate) struct Daemon {
     child: Child,
     pub(crate) address: SocketAddr,

@@ -25,8 +25,8 @@ const LINES_MAX: usize = 1_000;
 pub struct AuditLine {
     /// When, by trusted time.
     pub at: Text<Timestamp>,
-    /// Who: `operator`, `resident`, an agency, a token, `time`, `rule`, or the actor that the ledger
-    /// names.
+    /// Who: `operator`, `resident`, an agency, a token, `time`, `rule`, or the actor that the
+    /// ledger names.
     pub who: String,
     /// What, in words.
     pub what: String,

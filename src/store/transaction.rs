@@ -137,9 +137,9 @@ impl Transaction<'_> {
         Ok(id)
     }
 
-    /// Whether there is room in the budgets for a hold, which is not placed. Several that are placed
-    /// in one transaction are each measured against the holds before it: whoever places them asks
-    /// first about one that covers them all.
+    /// Whether there is room in the budgets for a hold, which is not placed. Several that are
+    /// placed in one transaction are each measured against the holds before it: whoever places
+    /// them asks first about one that covers them all.
     ///
     /// # Errors
     ///
