@@ -11,7 +11,7 @@ pub(super) struct DeskArgs {
     store: StoreArgs,
 
     /// The settings of `clipkeep serve`: its bounds of requests and its hold budgets count here
-    /// too, and so do its variables (CLIPKEEP_REQUESTS_ANSWERING_DAYS)
+    /// too, and so do its variables
     #[cfg(feature = "daemon")]
     #[arg(long, env = "CLIPKEEP_CONFIG", value_name = "FILE", help_heading = "Store")]
     config: Option<std::path::PathBuf>,

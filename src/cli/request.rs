@@ -12,6 +12,7 @@ use super::desk_args::DeskArgs;
 use super::exit::Exit;
 use super::files;
 use super::output::Out;
+use super::size;
 use super::when::{Span as Duration, When};
 use crate::evidence::VerifyingKey;
 use crate::requests::evidence::Mp4;
@@ -394,12 +395,12 @@ fn approved(request: RequestId, approval: Approval, out: &mut Out) -> anyhow::Re
         return out.json(&json!({"request": request, "done": "approved", "asked": asked,
             "not_asked": not_asked}));
     }
-    out.line(format_args!("Request {request} approved: {asked} households are asked."))?;
+    let homes = |count: usize| Ok::<_, anyhow::Error>(size::count(count.try_into()?, "household"));
+    out.line(format_args!("Request {request} approved. Asked: {}.", homes(asked)?))?;
     if not_asked > 0 {
-        out.line(format_args!(
-            "NOT HELD: there is no room for the holds of {not_asked} more, who"
-        ))?;
-        out.line("are not asked. Its agency is not told. Make room, then approve it again.")?;
+        let homes = homes(not_asked)?;
+        out.line(format_args!("NOT HELD: no room for the holds of {homes}, which are not asked."))?;
+        out.line("Its agency is not told. Make room, then approve it again.")?;
     }
     Ok(())
 }

@@ -248,6 +248,17 @@ impl State {
             Event::Rejected { request, .. } => self.end(request.0, &Stage::Rejected, at),
             Event::Withdrawn { request } => self.end(request.0, &Stage::Withdrawn, at),
             Event::Closed { request } => self.end(request.0, &Stage::Closed, at),
+            event @ (Event::Approved { .. }
+            | Event::AskedLate { .. }
+            | Event::Renewed { .. }
+            | Event::WordsDestroyed { .. }) => self.apply_to_course(event, at),
+            other => self.answer(other, at),
+        }
+    }
+
+    /// What becomes of a request that is let through, and of its words.
+    fn apply_to_course(&mut self, event: Event, at: Timestamp) {
+        match event {
             Event::WordsDestroyed { request: Text(id) } => {
                 if let Some(request) = self.requests.get_mut(&id) {
                     request.words_gone = Some(at);
@@ -275,7 +286,7 @@ impl State {
                 }
                 self.note_running(id, at);
             }
-            other => self.answer(other, at),
+            _ => {}
         }
     }
 
