@@ -10,8 +10,7 @@ fn street(homes: u32) -> Street {
     drop(desk);
     let mut rule = ByRule::of(vec!["theft".to_owned()]);
     rule.a_day = 2;
-    let mut rules = Rules::default();
-    rules.by_rule = Some(rule);
+    let rules = Rules { by_rule: Some(rule), ..Rules::default() };
     Street { disk, clock, desk: Desk::open(store, rules).unwrap() }
 }
 
