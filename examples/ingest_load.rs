@@ -11,16 +11,16 @@
 
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
-use std::error::Error;
+mod daemon;
+
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+use daemon::{Daemon, Outcome, now};
 
 const ROUNDS: u32 = 3;
 const ROUND: Duration = Duration::from_secs(20);
@@ -30,24 +30,12 @@ const FRAGMENT_BYTES: usize = 500_000;
 /// Five fragments of two seconds behind their init segment.
 const FRONT_DOOR: &str = "src/cli/demo/front-door.mp4";
 
-struct Daemon {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 fn main() -> Outcome<()> {
     let mut args = std::env::args().skip(1);
     let binary = args.next().unwrap_or_else(|| "target/release/clipkeep".to_owned());
     let cameras: u32 = args.next().map_or(Ok(200), |text| text.parse())?;
     let folder = tempfile::tempdir()?;
-    let daemon = start(&binary, &folder.path().join("store"))?;
+    let daemon = Daemon::start(&binary, &folder.path().join("store"), &["log.level=warn"])?;
     let (init, fragment) = footage()?;
     let (mut all, mut all_bare) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
@@ -70,26 +58,6 @@ fn main() -> Outcome<()> {
         return Err(format!("{stored} fragments are stored, of {expected} acknowledged").into());
     }
     Ok(())
-}
-
-fn start(binary: &str, dir: &Path) -> Outcome<Daemon> {
-    let mut child = Command::new(binary)
-        .args(["serve", "--listen", "127.0.0.1:0", "--json", "--set", "access.tokens=false"])
-        .args(["--set", "log.level=warn", "--dir"])
-        .arg(dir)
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    let stdout = child.stdout.take().ok_or("the daemon has no output")?;
-    BufReader::new(stdout).read_line(&mut line)?;
-    let hello: serde_json::Value = serde_json::from_str(&line)?;
-    let url = hello["listening"].as_str().ok_or("the daemon does not say where it listens")?;
-    let address = url.trim_start_matches("http://").parse()?;
-    let daemon = Daemon { child, address };
-    while ask(&mut TcpStream::connect(address)?, "GET", "/readyz", b"").is_err() {
-        thread::yield_now();
-    }
-    Ok(daemon)
 }
 
 /// An init segment, and one fragment with as many bytes of data as it takes.
@@ -196,31 +164,11 @@ fn bare(folder: &Path, cameras: u32, fragment: &[u8]) -> Outcome<Vec<Duration>> 
     Ok(times)
 }
 
-/// One request, and the body of its answer.
+/// One request that must succeed, and the body of its answer.
 fn ask(connection: &mut TcpStream, method: &str, path: &str, body: &[u8]) -> Outcome<Vec<u8>> {
-    let len = body.len();
-    write!(connection, "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len}\r\n\r\n")?;
-    connection.write_all(body)?;
-    let mut answer = Vec::new();
-    let mut room = vec![0; 64 << 10];
-    loop {
-        let read = connection.read(&mut room)?;
-        answer.extend_from_slice(room.get(..read).unwrap_or(&[]));
-        let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
-            if read == 0 {
-                return Err("the connection ended".into());
-            }
-            continue;
-        };
-        let head = String::from_utf8_lossy(answer.get(..end).unwrap_or(&[])).to_lowercase();
-        if !head.starts_with("http/1.1 2") {
-            return Err(format!("{path}: {head}").into());
-        }
-        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-        let length: usize = length.map_or(Ok(0), |length| length.trim().parse())?;
-        if answer.len() >= end + 4 + length {
-            return Ok(answer.split_off(end + 4));
-        }
+    match daemon::ask(connection, method, path, "", body)? {
+        (200..300, answer) => Ok(answer),
+        (status, _) => Err(format!("{path}: {status}").into()),
     }
 }
 
@@ -246,11 +194,6 @@ fn at(times: &[Duration], percent: usize) -> Duration {
         .get((times.len() * percent / 100).min(times.len().max(1) - 1))
         .copied()
         .unwrap_or_default()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a measurement takes the time")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[expect(clippy::disallowed_methods, reason = "cameras send at a pace")]

@@ -20,20 +20,18 @@
 //! Further arguments: the rounds (300), and the step in milliseconds (50).
 
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
-#![expect(clippy::disallowed_methods, reason = "a measurement takes the time")]
 
-use std::error::Error;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+mod daemon;
+
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clipkeep::requests::{Desk, HouseholdId, NewHousehold, Place, Rules, Text};
 use clipkeep::{CameraId, Clock, NewClip, Store, SystemClock, Timestamp, Uptime, Window};
 use serde_json::json;
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+use daemon::{Daemon, Outcome};
 
 const CAUSES: [&str; 6] =
     ["silence", "no camera", "no clips", "opted out", "clips gone", "says no"];
@@ -59,18 +57,6 @@ impl Clock for Ago {
     }
 }
 
-struct Daemon {
-    child: Child,
-    connection: TcpStream,
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 /// Seconds, by act and cause.
 type Times = [[Vec<f64>; CAUSES.len()]; ACTS.len()];
 
@@ -92,7 +78,11 @@ fn measure(binary: &str, rounds: u32, step: u32) -> Outcome<Times> {
     let folder = tempfile::tempdir()?;
     let dir = folder.path().join("store");
     fill(&dir)?;
-    let mut daemon = start(binary, &dir, step)?;
+    let daemon =
+        Daemon::start(binary, &dir, &[&format!("requests.answer_ms={step}"), "log.level=error"])?;
+    // The desk is open a little later than the store.
+    daemon.wait_for("/v1/agencies")?;
+    let mut connection = daemon.connect()?;
     let window = json!({"from": Ago(45).wall().to_string(), "to": Ago(30).wall().to_string()});
     let mut times = Times::default();
     let mut order = Order(1);
@@ -104,7 +94,7 @@ fn measure(binary: &str, rounds: u32, step: u32) -> Outcome<Times> {
                 "key": number, "incident": number, "kind": "theft", "contact": "officer",
                 "window": window, "area": {"circle": {"center": center, "radius_m": 150.0}},
             });
-            let took = play(&mut daemon.connection, &asking.to_string(), cause)?;
+            let took = play(&mut connection, &asking.to_string(), cause)?;
             for (act, took) in times.iter_mut().zip(took) {
                 act.get_mut(cause).ok_or("no such cause")?.push(took);
             }
@@ -183,63 +173,20 @@ fn latitude(cause: usize) -> Outcome<f64> {
     Ok(40.0 + 0.1 * f64::from(u32::try_from(cause)?))
 }
 
-fn start(binary: &str, dir: &Path, step: u32) -> Outcome<Daemon> {
-    let mut child = Command::new(binary)
-        .args(["serve", "--listen", "127.0.0.1:0", "--json", "--set", "access.tokens=false"])
-        .args(["--set", &format!("requests.answer_ms={step}"), "--set", "log.level=error", "--dir"])
-        .arg(dir)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let mut line = String::new();
-    let stdout = child.stdout.take().ok_or("the daemon has no output")?;
-    BufReader::new(stdout).read_line(&mut line)?;
-    let hello: serde_json::Value = serde_json::from_str(&line)?;
-    let url = hello["listening"].as_str().ok_or("the daemon does not say where it listens")?;
-    let address: SocketAddr = url.trim_start_matches("http://").parse()?;
-    let connection = TcpStream::connect(address)?;
-    connection.set_nodelay(true)?;
-    let mut daemon = Daemon { child, connection };
-    while ask(&mut daemon.connection, "GET", "/v1/agencies", "")?.0 != 200 {
-        std::thread::yield_now();
-    }
-    Ok(daemon)
-}
-
 /// One request, the seconds until its answer was there, and that answer.
 fn timed(to: &mut TcpStream, method: &str, path: &str, body: &str) -> Outcome<(f64, Vec<u8>)> {
-    let begun = Instant::now();
+    let begun = daemon::now();
     let (_, answer) = ask(to, method, path, body)?;
     Ok((begun.elapsed().as_secs_f64(), answer))
 }
 
 /// One request over a kept connection: status and body of the answer.
 fn ask(to: &mut TcpStream, method: &str, path: &str, body: &str) -> Outcome<(u16, Vec<u8>)> {
-    let len = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len}\r\n");
-    let kind = "Content-Type: application/json\r\n\r\n";
-    to.write_all(format!("{head}{kind}{body}").as_bytes())?;
-    let mut answer = Vec::new();
-    let mut room = vec![0; 16 << 10];
-    loop {
-        let read = to.read(&mut room)?;
-        answer.extend_from_slice(room.get(..read).unwrap_or(&[]));
-        if read == 0 {
-            return Err("the connection ended".into());
-        }
-        let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(answer.get(..end).unwrap_or(&[])).to_lowercase();
-        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-        let length: usize = length.map_or(Ok(0), |length| length.trim().parse())?;
-        if answer.len() < end + 4 + length {
-            continue;
-        }
-        let status: u16 = head.split(' ').nth(1).unwrap_or_default().parse()?;
-        if !matches!(status, 200..300 | 409 | 503) {
-            return Err(format!("{path}: {}", String::from_utf8_lossy(&answer)).into());
-        }
-        return Ok((status, answer.split_off(end + 4)));
+    let (status, answer) = daemon::ask(to, method, path, "application/json", body.as_bytes())?;
+    if matches!(status, 200..300 | 409 | 503) {
+        return Ok((status, answer));
     }
+    Err(format!("{path}: {status} {}", String::from_utf8_lossy(&answer)).into())
 }
 
 /// Prints each comparison, and how many tell something.

@@ -11,33 +11,34 @@
 
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
-use std::error::Error;
+mod daemon;
+
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use clipkeep::{CameraId, NewClip, Store, Timestamp, Window};
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+use daemon::{Daemon, Outcome, now};
 
 const CLIPS: u32 = 32;
 const CLIP_BYTES: usize = 8 << 20;
 const READERS: usize = 8;
 const ROUNDS: usize = 7;
 
-/// A server that ends with this program.
-struct Server {
+/// An nginx that ends with this program.
+struct Nginx {
     child: Child,
     address: SocketAddr,
 }
 
-impl Drop for Server {
+impl Drop for Nginx {
     fn drop(&mut self) {
         // Asked, not killed: a killed nginx leaves its workers behind.
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
@@ -55,7 +56,7 @@ fn main() -> Outcome<()> {
     let (store, files) = (folder.path().join("store"), folder.path().join("files"));
     fs::create_dir(&files)?;
     let ids = fill(&store, &files)?;
-    let daemon = start_daemon(&binary, &store)?;
+    let daemon = Daemon::start(&binary, &store, &[])?;
     let nginx = start_nginx(folder.path(), &files)?;
     let ours: Vec<String> = ids.iter().map(|id| format!("/v1/clips/{id}/media")).collect();
     let theirs: Vec<String> = ids.iter().map(|id| format!("/{id}")).collect();
@@ -105,28 +106,8 @@ fn fill(dir: &Path, files: &Path) -> Outcome<Vec<String>> {
     Ok(ids)
 }
 
-fn start_daemon(binary: &str, dir: &Path) -> Outcome<Server> {
-    let mut child = Command::new(binary)
-        .args(["serve", "--listen", "127.0.0.1:0", "--json", "--set", "access.tokens=false"])
-        .args(["--set", "access.requests_per_second=0", "--dir"])
-        .arg(dir)
-        .stdout(Stdio::piped())
-        // It logs who reads footage: a line a clip.
-        .stderr(Stdio::null())
-        .spawn()?;
-    let mut line = String::new();
-    let stdout = child.stdout.take().ok_or("the daemon has no output")?;
-    BufReader::new(stdout).read_line(&mut line)?;
-    let said: serde_json::Value = serde_json::from_str(&line)?;
-    let url = said["listening"].as_str().ok_or("the daemon does not say where it listens")?;
-    let address: SocketAddr = url.trim_start_matches("http://").parse()?;
-    let server = Server { child, address };
-    wait_for(|| fetch(&mut TcpStream::connect(address)?, "/readyz").map(drop))?;
-    Ok(server)
-}
-
 /// nginx as Debian ships it, with its own `sendfile`; `None` where it is not installed.
-fn start_nginx(folder: &Path, files: &Path) -> Outcome<Option<Server>> {
+fn start_nginx(folder: &Path, files: &Path) -> Outcome<Option<Nginx>> {
     // Nobody else takes the port between here and there, on the machine of a measurement.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let (pid, root) = (folder.join("nginx.pid"), files.display());
@@ -142,7 +123,7 @@ fn start_nginx(folder: &Path, files: &Path) -> Outcome<Option<Server>> {
     Command::new("chmod").arg("-R").arg("a+rX").arg(folder).status()?;
     let started = Command::new("nginx").arg("-c").arg(&path).stderr(Stdio::null()).spawn();
     let Ok(child) = started else { return Ok(None) };
-    let server = Server { child, address };
+    let server = Nginx { child, address };
     wait_for(|| TcpStream::connect(address).map(drop).map_err(Into::into))?;
     Ok(Some(server))
 }
@@ -222,9 +203,4 @@ fn fetch(connection: &mut TcpStream, path: &str) -> Outcome<u64> {
 fn median(rates: &mut [f64]) -> f64 {
     rates.sort_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied().unwrap_or(0.0)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a measurement takes the time")]
-fn now() -> Instant {
-    Instant::now()
 }

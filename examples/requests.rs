@@ -1,11 +1,12 @@
 //! A city of requests: how long a submission takes, and how long opening takes afterwards.
 //!
-//! `cargo run --release --example requests -- [--requests N] [--cameras N] [--dir DIR]`
+//! `cargo run --release --example requests -- [--requests N] [--cameras N] [--dir DIR] [--days N]`
 //!
 //! Homes with a camera each stand on a grid of 60 m; each request asks for a circle of 150 m around
 //! one of them, some 19 homes, over an hour. Half of the requests are approved and denied by one
 //! resident each. Then the desk is closed, and opened again by a process of its own, whose memory
-//! is that of the opening alone.
+//! is that of the opening alone: a day later, or so many days. After 15 of them every deadline has
+//! passed while the hub was off, and opening puts that on record.
 
 #![expect(clippy::print_stdout, reason = "an example tells what it found")]
 #![expect(clippy::disallowed_methods, reason = "it measures by real time")]
@@ -30,7 +31,7 @@ fn main() -> Result<(), Failure> {
     let clock = ManualClock::at(now);
     let reopened = argument("--reopen", "");
     if !reopened.is_empty() {
-        clock.advance(Duration::from_hours(24));
+        clock.advance(Duration::from_hours(24) * argument("--days", "1").parse()?);
         return reopen(Path::new(&reopened), &clock);
     }
     let requests = argument("--requests", "2000").parse()?;
@@ -75,7 +76,10 @@ fn main() -> Result<(), Failure> {
     println!("ledger: {} MiB in each copy", ledger >> 20);
     drop(desk);
     let path = dir.path().display().to_string();
-    let opened = Command::new(std::env::current_exe()?).args(["--reopen", &path]).status()?;
+    let opened = Command::new(std::env::current_exe()?)
+        .args(["--reopen", &path])
+        .args(["--days", &argument("--days", "1")])
+        .status()?;
     if opened.success() { Ok(()) } else { Err("opening failed".into()) }
 }
 

@@ -91,6 +91,8 @@ mod retention;
 mod store;
 #[cfg(feature = "media")]
 pub mod media;
+#[cfg(feature = "media")]
+mod stored;
 #[cfg(feature = "evidence")]
 pub mod evidence;
 #[cfg(feature = "requests")]

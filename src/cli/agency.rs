@@ -4,10 +4,10 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::audit;
+use super::desk_args::DeskArgs;
 use super::exit::Exit;
 use super::output::Out;
-use super::store_args::StoreArgs;
-use crate::requests::{AgencyId, Desk, Rules};
+use crate::requests::{AgencyId, Desk};
 use crate::types::Error;
 
 /// Say which departments may ask residents for footage, and show the public list
@@ -28,12 +28,12 @@ enum Command {
     /// Everybody who is or was a partner, since when, how often they asked, how that ended: public
     List {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
     },
     /// Make a department a partner from now on
     Join {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
 
         /// Its name: lower-case letters, digits and '-'
         agency: AgencyId,
@@ -45,7 +45,7 @@ enum Command {
     /// It may neither ask nor fetch, and what it asked is withdrawn
     Suspend {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
 
         /// Its name
         agency: AgencyId,
@@ -53,7 +53,7 @@ enum Command {
     /// What it asked, and what came of it, the newest first
     Audit {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
 
         /// Its name
         agency: AgencyId,
@@ -61,7 +61,7 @@ enum Command {
     /// It may ask again
     Reinstate {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
 
         /// Its name
         agency: AgencyId,
@@ -70,30 +70,25 @@ enum Command {
 
 pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     match &args.command {
-        Command::List { store } => list(&desk(store)?, out)?,
+        Command::List { store } => list(&store.desk()?, out)?,
         Command::Join { store, agency, contact } => {
-            desk(store)?.join_agency(agency, contact).map_err(Error::from)?;
+            store.desk()?.join_agency(agency, contact).map_err(Error::from)?;
             done(agency, "joined", out)?;
         }
         Command::Suspend { store, agency } => {
-            desk(store)?.suspend_agency(agency).map_err(Error::from)?;
+            store.desk()?.suspend_agency(agency).map_err(Error::from)?;
             done(agency, "suspended", out)?;
         }
         Command::Audit { store, agency } => {
-            let lines = desk(store)?.audit_of_agency(agency).map_err(Error::from)?;
+            let lines = store.desk()?.audit_of_agency(agency).map_err(Error::from)?;
             audit::show(&lines, out)?;
         }
         Command::Reinstate { store, agency } => {
-            desk(store)?.reinstate_agency(agency).map_err(Error::from)?;
+            store.desk()?.reinstate_agency(agency).map_err(Error::from)?;
             done(agency, "reinstated", out)?;
         }
     }
     Ok(Exit::Done)
-}
-
-/// The desk of a store that may be written.
-pub(super) fn desk(store: &StoreArgs) -> anyhow::Result<Desk> {
-    Ok(Desk::open(store.write()?, Rules::default()).map_err(Error::from)?)
 }
 
 fn done(agency: &AgencyId, what: &str, out: &mut Out) -> anyhow::Result<()> {

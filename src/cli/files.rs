@@ -22,6 +22,17 @@ pub(super) fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(|source| missing("open", path, source))
 }
 
+/// The text of a file.
+///
+/// # Errors
+///
+/// `NotFound`, or what the system says.
+#[cfg(feature = "daemon")]
+pub(super) fn read_text(path: &Path) -> Result<String> {
+    std::io::read_to_string(open(path)?)
+        .map_err(|error| crate::types::Error::io("read", path, error))
+}
+
 /// The files at and below `path`, sorted by name; links to folders are not followed.
 ///
 /// # Errors

@@ -14,9 +14,9 @@ use super::output::Out;
 use super::size;
 use super::store_args::Dir;
 use super::when::When;
-use crate::media::{ClipBytes, Export, ExportClip, Format};
+use crate::media::{Export, ExportClip, Format};
 use crate::types::{Error, ErrorKind};
-use crate::{CameraId, Clip, ClipId, ClipReader, Result, Store, Timestamp, Window};
+use crate::{CameraId, Clip, ClipId, Result, Store, Timestamp, Window};
 
 /// Write a clip, or all that a camera recorded in a window, to a file
 ///
@@ -199,24 +199,10 @@ pub(super) fn plan_export(
 ) -> Result<Export> {
     let mut parts = Vec::with_capacity(clips.len());
     for clip in clips {
-        let bytes = Arc::new(Stored(store.read_copied(clip.id())?));
+        let bytes = Arc::new(store.read_copied(clip.id())?);
         parts.push(ExportClip::new(clip.window().start(), clip.id().to_string(), bytes));
     }
     Export::plan(&parts, window, format)
-}
-
-/// A stored clip, as the export reads it.
-#[derive(Debug)]
-struct Stored(ClipReader);
-
-impl ClipBytes for Stored {
-    fn len(&self) -> u64 {
-        self.0.clip().len()
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        self.0.read_at(offset, buf)
-    }
 }
 
 /// Where the output goes.

@@ -6,11 +6,10 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::agency::desk;
 use super::audit;
+use super::desk_args::DeskArgs;
 use super::exit::Exit;
 use super::output::Out;
-use super::store_args::StoreArgs;
 use crate::CameraId;
 use crate::requests::{HouseholdId, NewHousehold, Place, Text};
 use crate::types::Error;
@@ -34,7 +33,7 @@ enum Command {
     /// Register a home
     Join {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
 
         /// A camera and roughly where it is: ID@LATITUDE,LONGITUDE. Once for each camera
         #[arg(long = "camera", value_name = "CAMERA", required = true)]
@@ -47,7 +46,7 @@ enum Command {
     /// Never ask this home again, and let go of what waits for its answer
     OptOut {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
 
         /// The home
         household: HouseholdId,
@@ -55,7 +54,7 @@ enum Command {
     /// Ask this home again from now on
     OptIn {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
 
         /// The home
         household: HouseholdId,
@@ -63,7 +62,7 @@ enum Command {
     /// Remove a home, and destroy what is personal about it
     Leave {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
 
         /// The home
         household: HouseholdId,
@@ -71,7 +70,7 @@ enum Command {
     /// Who asked for, held, shared, fetched and deleted what of a home, the newest first
     Audit {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
 
         /// The home
         household: HouseholdId,
@@ -79,7 +78,7 @@ enum Command {
     /// Everything that a home is or was asked, and what is held of it
     Asked {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
 
         /// The home
         household: HouseholdId,
@@ -106,23 +105,23 @@ pub(super) fn run(args: Args, out: &mut Out) -> anyhow::Result<Exit> {
         Command::Join { store, cameras, contact } => {
             let cameras = cameras.into_iter().map(|placed| (Text(placed.0), placed.1)).collect();
             let home = NewHousehold { cameras, contact };
-            let id = desk(&store)?.join_household(&home).map_err(Error::from)?;
+            let id = store.desk()?.join_household(&home).map_err(Error::from)?;
             done(id, "joined", out)?;
         }
         Command::OptOut { store, household } => {
-            desk(&store)?.opt_out(household).map_err(Error::from)?;
+            store.desk()?.opt_out(household).map_err(Error::from)?;
             done(household, "opted out", out)?;
         }
         Command::OptIn { store, household } => {
-            desk(&store)?.opt_in(household).map_err(Error::from)?;
+            store.desk()?.opt_in(household).map_err(Error::from)?;
             done(household, "opted in", out)?;
         }
         Command::Leave { store, household } => {
-            desk(&store)?.leave(household).map_err(Error::from)?;
+            store.desk()?.leave(household).map_err(Error::from)?;
             done(household, "left", out)?;
         }
         Command::Audit { store, household } => {
-            let lines = desk(&store)?.audit_of_household(household).map_err(Error::from)?;
+            let lines = store.desk()?.audit_of_household(household).map_err(Error::from)?;
             audit::show(&lines, out)?;
         }
         Command::Asked { store, household } => asked(&store, household, out)?,
@@ -137,8 +136,8 @@ fn done(household: HouseholdId, what: &str, out: &mut Out) -> anyhow::Result<()>
     out.line(format_args!("Household {household} {what}."))
 }
 
-fn asked(store: &StoreArgs, household: HouseholdId, out: &mut Out) -> anyhow::Result<()> {
-    let views = desk(store)?.asked(household).map_err(Error::from)?;
+fn asked(store: &DeskArgs, household: HouseholdId, out: &mut Out) -> anyhow::Result<()> {
+    let views = store.desk()?.asked(household).map_err(Error::from)?;
     if out.wants_json() {
         let views: Result<Vec<_>, _> = views.iter().map(serde_json::to_value).collect();
         return out.json_list("asked", views?.into_iter());
@@ -154,6 +153,9 @@ fn asked(store: &StoreArgs, household: HouseholdId, out: &mut Out) -> anyhow::Re
                 out.line(format_args!("  \"{}\"", submission.words))?;
             }
             out.line(format_args!("  ask back: {}", submission.contact))?;
+        }
+        if let Some(gone) = view.words_gone {
+            out.line(format_args!("  its words were destroyed on {}", out.time(gone.0)))?;
         }
         if let Some(until) = view.until {
             out.line(format_args!("  until {}", out.time(until.0)))?;

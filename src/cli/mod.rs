@@ -15,6 +15,8 @@ mod clock;
 mod completions;
 mod delete;
 mod demo;
+#[cfg(feature = "requests")]
+mod desk_args;
 mod exit;
 mod files;
 mod get;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::agency::desk;
+use super::desk_args::DeskArgs;
 use super::exit::Exit;
 use super::files;
 use super::output::Out;
-use super::store_args::{StoreArgs, WindowArgs};
+use super::store_args::WindowArgs;
 use crate::CameraId;
 use crate::requests::evidence::check_retention;
 use crate::types::Error;
@@ -32,7 +32,7 @@ enum Command {
     /// That footage was kept for as long as promised, or what went early and why
     Retention {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
 
         /// The camera
         #[arg(long, short)]
@@ -59,7 +59,7 @@ enum Command {
 pub(super) fn run(args: Args, out: &mut Out) -> anyhow::Result<Exit> {
     let Command::Retention { store, camera, period, whole, output, force } = args.command;
     let period = period.window()?;
-    let desk = desk(&store)?;
+    let desk = store.desk()?;
     let proof = desk.retention_proof(&camera, period, whole).map_err(Error::from)?;
     let key = desk.verifying_key().map_err(Error::from)?;
     // What it says is read from it as whoever gets it will.

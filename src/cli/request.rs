@@ -7,17 +7,18 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::agency::desk;
 use super::audit;
+use super::desk_args::DeskArgs;
 use super::exit::Exit;
 use super::files;
 use super::output::Out;
-use super::store_args::StoreArgs;
+use super::size;
 use super::when::{Span as Duration, When};
 use crate::evidence::VerifyingKey;
 use crate::requests::evidence::Mp4;
 use crate::requests::{
-    AgencyId, AgencyView, AskedView, Chosen, HouseholdId, RequestId, Span, Submission, Text,
+    AgencyId, AgencyView, Approval, AskedView, Chosen, HouseholdId, RequestId, Span, Submission,
+    Text,
 };
 use crate::types::{CameraId, ClipId, Error, Window};
 
@@ -47,7 +48,7 @@ enum Command {
     /// Agency: ask
     Submit {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
         /// Who asks
         agency: AgencyId,
         /// What: a JSON file
@@ -57,7 +58,7 @@ enum Command {
     /// Agency: see what it asked
     List {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
         /// Who asked
         agency: AgencyId,
     },
@@ -87,7 +88,7 @@ enum Command {
     /// Operator: what waits for screening
     Screening {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
     },
     /// Operator: let a request through
     Approve(OfOperator),
@@ -113,7 +114,7 @@ enum Command {
     /// Operator: whom to tell of what
     Notices {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
     },
     /// Operator: note that a resident was told, or could not be reached
     Noticed {
@@ -140,17 +141,17 @@ enum Command {
     /// Operator: what everybody did, without saying to which clips
     Audit {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
     },
     /// Print the key that bundles and checkpoints are checked with
     Key {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
     },
     /// Write the certificate that a clip has ended and its bytes were removed
     Certificate {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
         /// The clip
         clip: ClipId,
         /// The file
@@ -160,12 +161,12 @@ enum Command {
     /// Sign what the ledger is now, for witnesses
     Checkpoint {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
     },
     /// Take in a checkpoint that a witness cosigned: bundles show it from then on
     Cosigned {
         #[command(flatten)]
-        store: StoreArgs,
+        store: DeskArgs,
         /// The checkpoint with the cosignature
         #[arg(long)]
         file: PathBuf,
@@ -179,7 +180,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct OfAgency {
     #[command(flatten)]
-    store: StoreArgs,
+    store: DeskArgs,
     /// The request
     request: RequestId,
     /// Who asked
@@ -191,7 +192,7 @@ struct OfAgency {
 #[derive(Debug, clap::Args)]
 struct OfOperator {
     #[command(flatten)]
-    store: StoreArgs,
+    store: DeskArgs,
     /// The request
     request: RequestId,
 }
@@ -200,7 +201,7 @@ struct OfOperator {
 #[derive(Debug, clap::Args)]
 struct OfResident {
     #[command(flatten)]
-    store: StoreArgs,
+    store: DeskArgs,
     /// The request
     request: RequestId,
     /// The home
@@ -230,27 +231,27 @@ pub(super) fn run(args: Args, out: &mut Out) -> anyhow::Result<Exit> {
             let text = std::io::read_to_string(files::open(&file)?)?;
             let submission: Submission = serde_json::from_str(&text)
                 .map_err(|error| Error::invalid(format!("{}: {error}", file.display())))?;
-            let view = desk(&store)?.submit(&agency, &submission).map_err(Error::from)?;
+            let view = store.desk()?.submit(&agency, &submission).map_err(Error::from)?;
             show(&[view], out)?;
         }
         Command::List { store, agency } => {
-            show(&desk(&store)?.agency_views(&agency).map_err(Error::from)?, out)?;
+            show(&store.desk()?.agency_views(&agency).map_err(Error::from)?, out)?;
         }
         Command::Withdraw(of) => {
-            let view = desk(&of.store)?.withdraw(&of.agency, of.request).map_err(Error::from)?;
+            let view = of.store.desk()?.withdraw(&of.agency, of.request).map_err(Error::from)?;
             show(&[view], out)?;
         }
         Command::Renew(of) => {
-            let view = desk(&of.store)?.renew(&of.agency, of.request).map_err(Error::from)?;
+            let view = of.store.desk()?.renew(&of.agency, of.request).map_err(Error::from)?;
             show(&[view], out)?;
         }
         Command::Acknowledge { of, clips } => {
-            let desk = desk(&of.store)?;
+            let desk = of.store.desk()?;
             let view = desk.acknowledge(&of.agency, of.request, &clips).map_err(Error::from)?;
             show(&[view], out)?;
         }
         Command::Bundle { of, output, force } => {
-            let desk = desk(&of.store)?;
+            let desk = of.store.desk()?;
             files::write(&output, force, |file| {
                 desk.bundle(&of.agency, of.request, &Mp4, file).map_err(Error::from)?;
                 Ok(desk.hand_over(&of.agency, of.request).map_err(Error::from)?)
@@ -273,18 +274,18 @@ fn operator_or_resident(command: Command, out: &mut Out) -> anyhow::Result<Exit>
         Command::Screening { store } => screening(&store, out)?,
         Command::Notices { store } => notices(&store, out)?,
         Command::Audit { store } => {
-            audit::show(&desk(&store)?.audit().map_err(Error::from)?, out)?;
+            audit::show(&store.desk()?.audit().map_err(Error::from)?, out)?;
         }
         Command::Approve(of) => {
-            desk(&of.store)?.approve(of.request).map_err(Error::from)?;
-            done(of.request, "approved", out)?;
+            let approval = of.store.desk()?.approve(of.request).map_err(Error::from)?;
+            approved(of.request, approval, out)?;
         }
         Command::Reject(of) => {
-            desk(&of.store)?.reject(of.request).map_err(Error::from)?;
+            of.store.desk()?.reject(of.request).map_err(Error::from)?;
             done(of.request, "rejected", out)?;
         }
         Command::Order { of, cameras, from, to, duration } => {
-            let desk = desk(&of.store)?;
+            let desk = of.store.desk()?;
             let asked = desk.asked(of.household).map_err(Error::from)?;
             let asked = asked.iter().find(|asked| asked.request.0 == of.request);
             let scope = asked.map(|asked| ordered(asked, cameras, from, to)).transpose()?;
@@ -293,7 +294,7 @@ fn operator_or_resident(command: Command, out: &mut Out) -> anyhow::Result<Exit>
             done(of.request, &format!("ordered: hold {}", hold.map_err(Error::from)?), out)?;
         }
         Command::Noticed { of, unreached } => {
-            let desk = desk(&of.store)?;
+            let desk = of.store.desk()?;
             desk.noticed(of.request, of.household, !unreached).map_err(Error::from)?;
             done(of.request, "noted", out)?;
         }
@@ -302,19 +303,19 @@ fn operator_or_resident(command: Command, out: &mut Out) -> anyhow::Result<Exit>
                 .into_iter()
                 .map(|choice| Chosen { clip: Text(choice.0), part: choice.1 })
                 .collect();
-            desk(&of.store)?.accept(of.household, of.request, &chosen).map_err(Error::from)?;
+            of.store.desk()?.accept(of.household, of.request, &chosen).map_err(Error::from)?;
             done(of.request, "accepted", out)?;
         }
         Command::Deny(of) => {
-            desk(&of.store)?.deny(of.household, of.request).map_err(Error::from)?;
+            of.store.desk()?.deny(of.household, of.request).map_err(Error::from)?;
             done(of.request, "denied", out)?;
         }
         Command::Undo(of) => {
-            desk(&of.store)?.undo_denial(of.household, of.request).map_err(Error::from)?;
+            of.store.desk()?.undo_denial(of.household, of.request).map_err(Error::from)?;
             done(of.request, "waiting for an answer again", out)?;
         }
         Command::Revoke(of) => {
-            desk(&of.store)?.revoke(of.household, of.request).map_err(Error::from)?;
+            of.store.desk()?.revoke(of.household, of.request).map_err(Error::from)?;
             done(of.request, "not shared any more", out)?;
         }
         other => return about_the_log(other, out),
@@ -326,7 +327,7 @@ fn operator_or_resident(command: Command, out: &mut Out) -> anyhow::Result<Exit>
 fn about_the_log(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
     match command {
         Command::Key { store } => {
-            let key = desk(&store)?.verifying_key().map_err(Error::from)?.to_string();
+            let key = store.desk()?.verifying_key().map_err(Error::from)?.to_string();
             if out.wants_json() {
                 out.json(&json!({"key": key}))?;
             } else {
@@ -334,7 +335,7 @@ fn about_the_log(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
             }
         }
         Command::Certificate { store, clip, output } => {
-            let certificate = desk(&store)?.deletion_certificate(clip).map_err(Error::from)?;
+            let certificate = store.desk()?.deletion_certificate(clip).map_err(Error::from)?;
             files::write(&output, false, |file| Ok(file.write_all(&certificate)?))?;
             if out.wants_json() {
                 out.json(&json!({"clip": clip.to_string(), "done": "certified"}))?;
@@ -344,7 +345,7 @@ fn about_the_log(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
             }
         }
         Command::Checkpoint { store } => {
-            let note = desk(&store)?.checkpoint().map_err(Error::from)?;
+            let note = store.desk()?.checkpoint().map_err(Error::from)?;
             if out.wants_json() {
                 out.json(&json!({"checkpoint": note}))?;
             } else {
@@ -353,7 +354,7 @@ fn about_the_log(command: Command, out: &mut Out) -> anyhow::Result<Exit> {
         }
         Command::Cosigned { store, file, key } => {
             let note = std::io::read_to_string(files::open(&file)?)?;
-            desk(&store)?.cosigned(&note, &key).map_err(Error::from)?;
+            store.desk()?.cosigned(&note, &key).map_err(Error::from)?;
             if out.wants_json() {
                 out.json(&json!({"witness": key.name(), "done": "cosigned"}))?;
             } else {
@@ -387,6 +388,23 @@ fn done(request: RequestId, what: &str, out: &mut Out) -> anyhow::Result<()> {
     out.line(format_args!("Request {request} {what}."))
 }
 
+fn approved(request: RequestId, approval: Approval, out: &mut Out) -> anyhow::Result<()> {
+    let Approval { asked, not_asked, .. } = approval;
+    if out.wants_json() {
+        let request = request.to_string();
+        return out.json(&json!({"request": request, "done": "approved", "asked": asked,
+            "not_asked": not_asked}));
+    }
+    let homes = |count: usize| Ok::<_, anyhow::Error>(size::count(count.try_into()?, "household"));
+    out.line(format_args!("Request {request} approved. Asked: {}.", homes(asked)?))?;
+    if not_asked > 0 {
+        let homes = homes(not_asked)?;
+        out.line(format_args!("NOT HELD: no room for the holds of {homes}, which are not asked."))?;
+        out.line("Its agency is not told. Make room, then approve it again.")?;
+    }
+    Ok(())
+}
+
 fn show(views: &[AgencyView], out: &mut Out) -> anyhow::Result<()> {
     if out.wants_json() {
         let views: Result<Vec<_>, _> = views.iter().map(serde_json::to_value).collect();
@@ -409,8 +427,8 @@ fn show(views: &[AgencyView], out: &mut Out) -> anyhow::Result<()> {
     out.table(&["REQUEST", "STATUS", "SUBMITTED", "ANSWERS UNTIL", "SHARED CLIPS"], &[], rows)
 }
 
-fn screening(store: &StoreArgs, out: &mut Out) -> anyhow::Result<()> {
-    let waiting = desk(store)?.screening().map_err(Error::from)?;
+fn screening(store: &DeskArgs, out: &mut Out) -> anyhow::Result<()> {
+    let waiting = store.desk()?.screening().map_err(Error::from)?;
     if out.wants_json() {
         let waiting: Result<Vec<_>, _> = waiting.iter().map(serde_json::to_value).collect();
         return out.json_list("screening", waiting?.into_iter());
@@ -419,16 +437,19 @@ fn screening(store: &StoreArgs, out: &mut Out) -> anyhow::Result<()> {
         let (kind, words) = (&one.submission.kind, &one.submission.words);
         out.line(format_args!("{} of {}: {kind}. {words}", one.request.0, one.agency.0))?;
         out.line(format_args!("  would ask {} households", one.households))?;
-        if one.unheld {
-            out.line("  NOT HELD: the hold budget does not suffice (make room, then approve),")?;
-            out.line("  or it would ask more than 1,024 cameras (reject it)")?;
+        if one.open {
+            out.line("  NOT HELD: it is open, and there is no room to ask them (make room, then")?;
+            out.line("  approve it again)")?;
+        } else if one.unheld {
+            out.line("  NOT HELD: the hold budget does not suffice (make room, then approve), or")?;
+            out.line("  it would ask more than 1,024 cameras (approved, it asks nobody)")?;
         }
     }
     out.line(format_args!("{} waiting for screening", waiting.len()))
 }
 
-fn notices(store: &StoreArgs, out: &mut Out) -> anyhow::Result<()> {
-    let notices = desk(store)?.notices().map_err(Error::from)?;
+fn notices(store: &DeskArgs, out: &mut Out) -> anyhow::Result<()> {
+    let notices = store.desk()?.notices().map_err(Error::from)?;
     if out.wants_json() {
         let notices: Result<Vec<_>, _> = notices.iter().map(serde_json::to_value).collect();
         return out.json_list("notices", notices?.into_iter());

@@ -1,6 +1,5 @@
 //! `clipkeep serve`: the standalone daemon.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -9,7 +8,7 @@ use super::exit::{self, Exit};
 use super::files;
 use super::output::Out;
 use crate::daemon::{Config, Started};
-use crate::types::{Error, Result};
+use crate::types::Result;
 
 /// The store of who says nothing of one, in the working directory.
 const DIR: &str = "clipkeep-data";
@@ -67,11 +66,7 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
 }
 
 fn config(args: &Args) -> Result<Config> {
-    let mut text = String::new();
-    if let Some(path) = &args.config {
-        let read = files::open(path)?.read_to_string(&mut text);
-        read.map_err(|error| Error::io("read", path, error))?;
-    }
+    let text = args.config.as_deref().map_or_else(|| Ok(String::new()), files::read_text)?;
     let listen = args.listen.iter().map(|address| format!("http.listen={address}"));
     let flags: Vec<String> = listen.chain(args.set.iter().cloned()).collect();
     Config::new(&args.dir, &text, |name| std::env::var(name).ok(), &flags)

@@ -126,6 +126,14 @@ impl StoreArgs {
         self.dir.open(self.options().create(true).retention(retention))
     }
 
+    /// The same with these hold budgets, where no flag says another.
+    #[cfg(all(feature = "daemon", feature = "requests"))]
+    pub(super) fn or_hold_budgets(mut self, all: Option<u64>, agency: Option<u64>) -> Self {
+        self.hold_budget = self.hold_budget.or(all.map(Size));
+        self.agency_hold_budget = self.agency_hold_budget.or(agency.map(Size));
+        self
+    }
+
     fn options(&self) -> StoreOptions {
         let mut options = Store::options().when_full(self.when_full.into());
         if let Some(Size(bytes)) = self.quota {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::requests::Rules;
 use crate::types::{Error, Result};
 
 /// The defaults, each explained: what `clipkeep serve --print-config` prints.
@@ -110,6 +111,12 @@ pub(super) struct RequestSettings {
     pub(super) answering_days: u32,
     pub(super) fetching_days: u32,
     pub(super) undo_hours: u32,
+    pub(super) words_days: u32,
+    pub(super) rule_kinds: Vec<String>,
+    pub(super) rule_area_m2_max: u64,
+    pub(super) rule_window_minutes_max: u32,
+    pub(super) rule_hours_back: u32,
+    pub(super) rule_requests_a_day: u32,
     pub(super) answer_ms: u64,
     pub(super) page_url: String,
     pub(super) smtp_url: Secret,
@@ -204,6 +211,22 @@ impl Config {
         config.dir = dir.into();
         config.check()?;
         Ok(config)
+    }
+
+    /// The rules of requests.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for what no hold can keep, or what contradicts itself.
+    pub fn rules(&self) -> Result<Rules> {
+        super::desk::rules(&self.requests)
+    }
+
+    /// The most bytes that all holds together may cover, and those of one agency; none: no limit.
+    #[must_use]
+    pub fn hold_budgets(&self) -> (Option<u64>, Option<u64>) {
+        let limit = |bytes: u64| Some(bytes).filter(|bytes| *bytes > 0);
+        (limit(self.store.hold_budget_bytes), limit(self.store.agency_hold_budget_bytes))
     }
 
     /// The defaults as a file to start from.

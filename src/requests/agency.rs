@@ -142,6 +142,10 @@ impl Desk {
         let cost = Rules::cost(size, window);
         let incident = self.key.token(&["incident", name, &submission.incident]);
         self.check_budgets(state, agency, incident, cost, change.now())?;
+        let today = state.by_rule.get(&(agency.clone(), day(change.now()))).copied();
+        let by_rule = self.rules.by_rule.as_ref().is_some_and(|rule| {
+            rule.lets_through(&submission.kind, size, window, change.now(), today.unwrap_or(0))
+        });
         let request = state.requests.keys().next_back().copied().unwrap_or_default().next();
         let paper = Records::open(self.store.vfs())?.write(&request.to_string(), submission)?;
         let mut asked = matching(inside, &submission.area);
@@ -165,6 +169,8 @@ impl Desk {
             cost,
             partner_by,
             screened_by: Text(change.now().saturating_add(self.rules.screening)),
+            words_days: self.rules.words_days,
+            by_rule,
         })?;
         change.note(Event::Matched {
             request: Text(request),
@@ -426,6 +432,12 @@ fn matching(inside: &Inside, area: &Area) -> Vec<(HouseholdId, Vec<CameraId>)> {
     })
 }
 
+/// Whether a hold was refused for what there is: too much, or something that cannot be counted. An
+/// agency must not be told, not even by what becomes of its request.
+pub(super) fn hangs_on_footage(error: &crate::Error) -> bool {
+    matches!(error.kind(), ErrorKind::HoldBudget | ErrorKind::Corrupt | ErrorKind::Io)
+}
+
 /// What became of the provisional hold of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Provisional {
@@ -463,7 +475,7 @@ fn hold_all(
         .agency(agency.as_str());
     match change.tx.place_hold(hold) {
         Ok(hold) => Ok(Provisional::Held(hold)),
-        Err(error) if error.kind() == ErrorKind::HoldBudget => Ok(Provisional::Refused),
+        Err(error) if hangs_on_footage(&error) => Ok(Provisional::Refused),
         Err(error) => Err(error.into()),
     }
 }

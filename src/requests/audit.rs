@@ -25,7 +25,8 @@ const LINES_MAX: usize = 1_000;
 pub struct AuditLine {
     /// When, by trusted time.
     pub at: Text<Timestamp>,
-    /// Who: `operator`, `resident`, an agency, a token, `time`, or the actor that the ledger names.
+    /// Who: `operator`, `resident`, an agency, a token, `time`, `rule`, or the actor that the
+    /// ledger names.
     pub who: String,
     /// What, in words.
     pub what: String,
@@ -129,17 +130,26 @@ impl Reader {
                 let what = format!("placed hold {} ({}) until {until}", placed.hold, why(placed));
                 Some(known(at, &placed.actor, what).of(homes))
             }
-            Decision::HoldReleased { hold, grace_until, actor, .. } => {
-                let what = format!("released hold {hold}, which ends {grace_until}");
+            Decision::HoldReleased { hold, grace_until, actor, reason } => {
+                let what = format!("released hold {hold} ({reason}), which ends {grace_until}");
                 Some(known(at, actor, what).of(self.holds.get(hold)?.clone()))
+            }
+            Decision::HoldNarrowed { hold, scope, actor, reason } => {
+                let still = self.homes_of(scope.iter().map(|(camera, _)| camera));
+                let before = self.holds.insert(*hold, still.clone())?;
+                // The others under it are not told that somebody is out of it.
+                let out: BTreeSet<_> = before.difference(&still).copied().collect();
+                let what = format!("took the home out of hold {hold} ({reason})");
+                Some(known(at, actor, what).of(out)).filter(|known| !known.homes.is_empty())
             }
             Decision::HoldLapsed { hold, grace_until } => {
                 let what = format!("hold {hold} ran out, and ends {grace_until}");
                 Some(known(at, "time", what).of(self.holds.get(hold)?.clone()))
             }
-            Decision::ClipDeleted { clip, camera, actor, .. } => {
+            Decision::ClipDeleted { clip, camera, actor, reason, .. } => {
                 let homes = self.homes_of([camera].into_iter());
-                Some(known(at, actor, "deleted a clip".to_owned()).of(homes).clips([*clip]))
+                let what = format!("deleted a clip ({reason})");
+                Some(known(at, actor, what).of(homes).clips([*clip]))
             }
             Decision::SegmentExpired { clips, reason, .. } if *clips > 0 => {
                 Some(known(at, "time", format!("{clips} clips expired ({reason})")))
@@ -197,6 +207,17 @@ impl Reader {
                 let known = known.clips(clips.into_iter().map(|clip| clip.0));
                 Some(Known { agency: agency.map(|agency| agency.0), ..known })
             }
+            // No agency is told: whether an order stands would follow from it.
+            Event::WordsDestroyed { request } => {
+                let homes = self.requests.get(&request.0)?.asked.clone();
+                let what = "destroyed the words of the request".to_owned();
+                Some(known(at, "time", what).request(request.0).of(homes))
+            }
+            Event::AskedLate { request, holds } => {
+                let homes = holds.into_iter().map(|(home, _)| home.0).collect();
+                let what = "let it through, now that there is room".to_owned();
+                Some(known(at, "operator", what).request(request.0).of(homes))
+            }
             other => self.course(at, &other).or_else(|| self.answer(at, &other)),
         }
     }
@@ -205,6 +226,9 @@ impl Reader {
     fn course(&self, at: Timestamp, event: &Event) -> Option<Known> {
         let agency = |id: &Text<RequestId>| Some(self.requests.get(&id.0)?.agency.to_string());
         let (id, who, what) = match event {
+            Event::Approved { request, by_rule: true, .. } => {
+                (request, "rule".to_owned(), "let it through")
+            }
             Event::Approved { request, .. } => (request, "operator".to_owned(), "let it through"),
             Event::Rejected { request, timed_out: true } => {
                 (request, "time".to_owned(), "rejected it: nobody screened it")

@@ -16,6 +16,7 @@ use super::looks::Looks;
 use super::operator::Profile;
 use super::places::Places;
 use super::private::{Key, Records};
+use super::screening::let_through;
 use super::state::{Answer, Stage, State};
 use super::text::Text;
 use super::{HouseholdId, Refusal, RequestId, Rules};
@@ -158,7 +159,7 @@ impl Desk {
         self.change_now(decide)
     }
 
-    fn change_now<T>(
+    pub(super) fn change_now<T>(
         &self,
         decide: impl FnOnce(&Inside, &mut Change<'_, '_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
@@ -177,23 +178,27 @@ impl Desk {
         Ok(answer)
     }
 
-    /// Ends what trusted time has ended: screening, deadlines, the time to fetch. Every command
-    /// does this first; a daemon does it now and then.
+    /// Ends what trusted time has ended: screening (also what a rule lets through), deadlines, the
+    /// time to fetch, and the words of requests that are over. Every command does this first; a
+    /// daemon does it now and then.
     ///
     /// # Errors
     ///
     /// `Store` when the ledger cannot be written.
     pub fn settle(&self) -> Result<(), Refusal> {
         let now = self.store.trusted_now();
-        if self.inside().state.ended(now).is_empty() {
-            return Ok(());
+        // After weeks without power there may be more to end than one batch of the ledger takes.
+        while !self.inside().state.ended(now, 1).is_empty() {
+            self.change_now(|inside, change| {
+                let due = inside.state.ended(now, HOLDS_AT_ONCE);
+                let some = at_once(due.iter().map(|due| inside.state.holds_of(due)));
+                for due in due.iter().take(some) {
+                    end(&inside.state, change, due, &self.rules)?;
+                }
+                Ok(())
+            })?;
         }
-        self.change_now(|inside, change| {
-            for due in inside.state.ended(change.now()) {
-                end(&inside.state, change, &due)?;
-            }
-            Ok(())
-        })
+        self.destroy_words()
     }
 
     /// What does not agree between requests and holds: nothing, ever. For tests and checks.
@@ -252,10 +257,15 @@ impl Desk {
 /// Who places the holds of this layer, as the ledger has it.
 pub(super) const ACTOR: &str = "requests";
 
+/// What is ended in one batch of the ledger has about as many holds at most; one request may have
+/// as many alone.
+const HOLDS_AT_ONCE: usize = 1024;
+
 /// Something that time has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     Screening(RequestId),
+    Rule(RequestId),
     Deadline(RequestId),
     Fetching(RequestId, HouseholdId),
 }
@@ -290,15 +300,29 @@ impl State {
         (needed, wrong)
     }
 
-    /// What time has ended at `now`.
-    fn ended(&self, now: Timestamp) -> Vec<Due> {
+    /// How many holds something that has ended has at most.
+    fn holds_of(&self, due: &Due) -> usize {
+        match due {
+            Due::Screening(id) | Due::Rule(id) | Due::Deadline(id) => {
+                self.requests.get(id).map_or(0, |request| request.asked.len())
+            }
+            Due::Fetching(..) => 1,
+        }
+    }
+
+    /// What time has ended at `now`: as many as are wanted, and the rest of the last request.
+    fn ended(&self, now: Timestamp, wanted: usize) -> Vec<Due> {
         let mut ended = Vec::new();
         for (_, id) in self.due.range(..=(now, RequestId(u32::MAX))) {
+            if ended.len() >= wanted {
+                break;
+            }
             let Some(request) = self.requests.get(id) else { continue };
             match &request.stage {
                 Stage::Screening { .. } if request.screened_by <= now => {
                     ended.push(Due::Screening(*id));
                 }
+                Stage::Screening { .. } if request.by_rule => ended.push(Due::Rule(*id)),
                 Stage::Open { deadline } if *deadline <= now => ended.push(Due::Deadline(*id)),
                 _ => {}
             }
@@ -312,9 +336,29 @@ impl State {
     }
 }
 
+/// How many of the things that have ended, each with so many holds, are put on record at once.
+fn at_once(holds: impl Iterator<Item = usize>) -> usize {
+    let mut so_far = 0_usize;
+    let fits = holds.take_while(|more| {
+        let is_first = so_far == 0;
+        so_far = so_far.saturating_add(more.saturating_add(1));
+        is_first || so_far <= HOLDS_AT_ONCE
+    });
+    fits.count()
+}
+
 /// Puts on record that something has ended, with the holds that end with it.
-fn end(state: &State, change: &mut Change<'_, '_>, due: &Due) -> Result<(), Refusal> {
+fn end(
+    state: &State,
+    change: &mut Change<'_, '_>,
+    due: &Due,
+    rules: &Rules,
+) -> Result<(), Refusal> {
     match due {
+        Due::Rule(id) => match state.requests.get(id) {
+            Some(request) => let_through(change, *id, request, rules.answering, true).map(drop),
+            None => Ok(()),
+        },
         Due::Screening(id) => {
             if let Some(Stage::Screening { holds }) = state.requests.get(id).map(|r| &r.stage) {
                 for hold in holds {
@@ -346,7 +390,24 @@ fn end(state: &State, change: &mut Change<'_, '_>, due: &Due) -> Result<(), Refu
 fn is_named(state: &State, name: &str) -> bool {
     let household =
         name.parse().is_ok_and(|id| state.households.get(&id).is_some_and(|home| !home.left));
-    let request = name.parse().is_ok_and(|id| state.requests.contains_key(&id));
+    let request = name.parse().is_ok_and(|id| {
+        state.requests.get(&id).is_some_and(|request| request.words_gone.is_none())
+    });
     let agency = name.strip_prefix("agency-").and_then(|id| id.parse().ok());
     household || request || agency.is_some_and(|id| state.agencies.contains_key(&id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_ended_goes_on_record_in_parts_that_the_ledger_takes() {
+        let at_once = |holds: &[usize]| at_once(holds.iter().copied());
+        assert_eq!(at_once(&[]), 0);
+        assert_eq!(at_once(&[1024]), 1, "one request is never too much");
+        assert_eq!(at_once(&[1024, 0]), 1);
+        assert_eq!(at_once(&[0; 2000]), HOLDS_AT_ONCE);
+        assert_eq!(at_once(&[19; 2000]), HOLDS_AT_ONCE / 20);
+    }
 }

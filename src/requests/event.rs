@@ -61,6 +61,11 @@ pub enum Event {
         partner_by: u64,
         /// When screening is over at the latest.
         screened_by: Text<Timestamp>,
+        /// For how long its words are kept once it is over.
+        words_days: u32,
+        /// It keeps to the bounds within which no person screens it.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        by_rule: bool,
     },
     /// Whom a request would ask, under which provisional holds. Noted with its submission.
     Matched {
@@ -76,12 +81,18 @@ pub enum Event {
     Cosigned { size: u64, witness: String, line: String },
     /// Screening refused it, or took too long.
     Rejected { request: Text<RequestId>, timed_out: bool },
-    /// Screening let it through: each household that is asked has a hold of its own now.
+    /// Screening let it through: each household that is asked has a hold of its own now. None is
+    /// asked where the hold budget had no room for them all.
     Approved {
         request: Text<RequestId>,
         deadline: Text<Timestamp>,
         holds: Vec<(Text<HouseholdId>, Text<HoldId>)>,
+        /// No person let it through: it keeps to the bounds of a rule.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        by_rule: bool,
     },
+    /// There is room now: these are asked in a request that is open. Its agency is not told.
+    AskedLate { request: Text<RequestId>, holds: Vec<(Text<HouseholdId>, Text<HoldId>)> },
     /// The deadline moved; every hold that waits for an answer moved with it.
     Renewed { request: Text<RequestId>, deadline: Text<Timestamp> },
     /// A resident chose to share clips.
@@ -113,6 +124,9 @@ pub enum Event {
     Withdrawn { request: Text<RequestId> },
     /// The deadline passed: whoever did not answer is not asked any more.
     Closed { request: Text<RequestId> },
+    /// What was asked, by whom and why is destroyed, with its salt: nobody can find out any more
+    /// what the commitment stands for.
+    WordsDestroyed { request: Text<RequestId> },
     /// A resident was told, or could not be reached; never taken as an answer.
     Noticed { request: Text<RequestId>, household: Text<HouseholdId>, reached: bool },
     /// A resident put a clip into the neighbourhood feed.

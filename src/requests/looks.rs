@@ -165,7 +165,9 @@ struct About<'a> {
 impl<'a> About<'a> {
     fn of(state: &'a State, household: HouseholdId) -> Self {
         let mut about = Self::default();
-        for request in state.running.keys().filter_map(|id| state.requests.get(id)) {
+        let lasting = state.lasting.get(&household).into_iter().flatten();
+        let over = lasting.filter(|id| !state.running.contains_key(id));
+        for request in state.running.keys().chain(over).filter_map(|id| state.requests.get(id)) {
             let Some(asked) = request.asked.get(&household) else { continue };
             let waits = asked.answer.is_pending() || asked.answer == Answer::Screening;
             if waits || !asked.orders.is_empty() {

@@ -1,19 +1,19 @@
-//! What the operator may do: partners, households, screening, orders. No footage.
+//! What the operator may do: partners, households, orders; screening is in `screening`. No footage.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CameraId, HoldCause, NewHold, ReleaseCause, Timestamp, Window};
+use crate::{CameraId, HoldCause, NewHold, Timestamp, Window};
 
-use super::agency::{Submission, withdraw};
+use super::agency::withdraw;
 use super::area::Place;
 use super::desk::{ACTOR, Desk};
 use super::event::Event;
 use super::private::Records;
 use super::resident::asked;
-use super::state::{Answer, Stage};
+use super::state::Stage;
 use super::text::Text;
 use super::{AgencyId, HouseholdId, Refusal, RequestId};
 
@@ -65,26 +65,6 @@ pub struct Partner {
     pub closed: u64,
     /// In how many of these something was shared with it.
     pub shared: u64,
-}
-
-/// A request that waits for screening, as the operator sees it: the agency's words, and how many
-/// households it would ask; no footage.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Screening {
-    /// The request.
-    pub request: Text<RequestId>,
-    /// Who asks.
-    pub agency: Text<AgencyId>,
-    /// When it came.
-    pub submitted: Text<Timestamp>,
-    /// What it says.
-    pub submission: Submission,
-    /// How many households it matches.
-    pub households: usize,
-    /// The hold budget did not suffice for it (make room, then approve), or it would ask more than
-    /// 1,024 cameras (then nobody is asked: reject it).
-    pub unheld: bool,
 }
 
 impl Desk {
@@ -218,82 +198,6 @@ impl Desk {
         Ok(id)
     }
 
-    /// The requests that wait for screening, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// `Store` when a private record cannot be read.
-    pub fn screening(&self) -> Result<Vec<Screening>, Refusal> {
-        let records = Records::open(self.store.vfs())?;
-        let inside = self.inside();
-        let running = inside.state.running.keys();
-        let requests = running.filter_map(|id| Some((id, inside.state.requests.get(id)?)));
-        requests
-            .filter(|(_, request)| matches!(request.stage, Stage::Screening { .. }))
-            .map(|(id, request)| {
-                Ok(Screening {
-                    request: Text(*id),
-                    agency: Text(request.agency.clone()),
-                    submitted: Text(request.submitted),
-                    submission: records.read(&id.to_string(), request.paper)?,
-                    households: request.asked.len(),
-                    unheld: request.unheld,
-                })
-            })
-            .collect()
-    }
-
-    /// Lets a request through: each household that it matches gets a hold of its own and is asked.
-    ///
-    /// # Errors
-    ///
-    /// `Unknown`; `Over` when it is not in screening any more; `Store` with `HoldBudget` when the
-    /// holds do not fit: it stays in screening.
-    pub fn approve(&self, id: RequestId) -> Result<(), Refusal> {
-        self.change(|inside, change| {
-            let Some(request) = inside.state.requests.get(&id) else { return Err(no_request(id)) };
-            let Stage::Screening { holds: provisional } = &request.stage else {
-                return Err(Refusal::Over(format!("request {id}: it was screened already")));
-            };
-            let deadline = change.now().saturating_add(self.rules.answering);
-            let mut holds = Vec::new();
-            for (household, asked) in &request.asked {
-                if asked.answer != Answer::Screening {
-                    continue;
-                }
-                let hold = NewHold::new(asked.cameras.iter().cloned(), request.window)
-                    .cause(HoldCause::Request)
-                    .reference(format!("request {id}"))
-                    .actor(ACTOR)
-                    .agency(request.agency.as_str())
-                    .for_duration(self.rules.answering);
-                holds.push((Text(*household), Text(change.tx.place_hold(hold)?)));
-            }
-            for hold in provisional {
-                change.release(*hold, ReleaseCause::Ended, ACTOR)?;
-            }
-            change.note(Event::Approved { request: Text(id), deadline: Text(deadline), holds })
-        })
-    }
-
-    /// Refuses a request: its provisional holds end at once.
-    ///
-    /// # Errors
-    ///
-    /// `Unknown`; `Over` when it is not in screening any more.
-    pub fn reject(&self, id: RequestId) -> Result<(), Refusal> {
-        self.change(|inside, change| {
-            let Some(request) = inside.state.requests.get(&id) else { return Err(no_request(id)) };
-            let Stage::Screening { holds } = &request.stage else {
-                return Err(Refusal::Over(format!("request {id}: it was screened already")));
-            };
-            for hold in holds {
-                change.release(*hold, ReleaseCause::Rejected, ACTOR)?;
-            }
-            change.note(Event::Rejected { request: Text(id), timed_out: false })
-        })
-    }
-
     /// Serves a court order on all that a household is asked about in a request: see
     /// [`Desk::order_on`].
     ///
@@ -364,10 +268,6 @@ impl Desk {
 
 fn unknown(agency: &AgencyId) -> Refusal {
     Refusal::Unknown(format!("agency {agency}: it never joined"))
-}
-
-fn no_request(id: RequestId) -> Refusal {
-    Refusal::Unknown(format!("request {id}: there is none"))
 }
 
 fn check_contact(contact: &str) -> Result<(), Refusal> {

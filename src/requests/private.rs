@@ -158,19 +158,20 @@ impl<'a> Records<'a> {
         })
     }
 
-    /// Destroys a record: with its salt goes what its commitment could be checked against.
+    /// Destroys records: with its salt goes what a commitment could be checked against.
     ///
     /// # Durability
     ///
-    /// Its name is gone from the disk when this returns.
-    pub(super) fn destroy(&self, name: &str) -> Result<()> {
-        let fail = |error| self.io("destroy private record", name, error);
-        self.remove_for_good(&path_of(name)).map_err(fail)
+    /// Their names are gone from the disk when this returns.
+    pub(super) fn destroy<T: AsRef<str>>(&self, names: &[T]) -> Result<()> {
+        let paths: Vec<String> = names.iter().map(|name| path_of(name.as_ref())).collect();
+        self.remove_for_good(&paths)
     }
 
-    fn remove_for_good(&self, path: &str) -> io::Result<()> {
-        self.remove(path)?;
-        Barrier::RecordGoneSync.sync(|| self.vfs.sync_dir(FOLDER))
+    fn remove_for_good(&self, paths: &[String]) -> Result<()> {
+        let fail = |error| self.io("destroy private records", FOLDER, error);
+        paths.iter().try_for_each(|path| self.remove(path)).map_err(fail)?;
+        Barrier::RecordGoneSync.sync(|| self.vfs.sync_dir(FOLDER)).map_err(fail)
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
@@ -187,18 +188,15 @@ impl<'a> Records<'a> {
             .vfs
             .list(FOLDER)
             .map_err(|error| self.io("list private records", FOLDER, error))?;
-        for name in names {
+        let left_over = names.into_iter().filter(|name| {
             let unfinished = name.strip_suffix(".new").is_some();
             let orphan = name.strip_suffix(".json").is_some_and(|record| {
                 ![KEY_NAME, SEED_NAME].contains(&record) && !is_named(record)
             });
-            if unfinished || orphan {
-                let path = format!("{FOLDER}/{name}");
-                self.remove_for_good(&path)
-                    .map_err(|error| self.io("destroy private record", &name, error))?;
-            }
-        }
-        Ok(())
+            unfinished || orphan
+        });
+        let paths: Vec<String> = left_over.map(|name| format!("{FOLDER}/{name}")).collect();
+        if paths.is_empty() { Ok(()) } else { self.remove_for_good(&paths) }
     }
 
     /// The key that tells incidents and submissions apart; made when there is none.
@@ -301,8 +299,8 @@ mod tests {
         assert_ne!(commitment, other, "the same words say nothing of each other");
         let wrong = records.read::<String>("h2", commitment).unwrap_err();
         assert_eq!(wrong.kind(), crate::ErrorKind::Corrupt);
-        records.destroy("h1").unwrap();
-        records.destroy("h1").unwrap();
+        records.destroy(&["h1"]).unwrap();
+        records.destroy(&["h1"]).unwrap();
         let gone = records.read::<String>("h1", commitment).unwrap_err();
         assert_eq!(gone.kind(), crate::ErrorKind::NotFound);
         records.sweep(|_| false).unwrap();

@@ -28,14 +28,17 @@ pub struct AskedView {
     pub request: Text<RequestId>,
     /// Who asks.
     pub agency: Text<AgencyId>,
-    /// What the agency says: what happened, and whom to call. None while it is screened.
+    /// What the agency says: what happened, and whom to call. None while it is screened, and once
+    /// its words are destroyed.
     pub submission: Option<Submission>,
+    /// When its words were destroyed, if they were.
+    pub words_gone: Option<Text<Timestamp>>,
     /// The time that it is about.
     pub window: Span,
     /// The cameras that it is about.
     pub cameras: Vec<Text<CameraId>>,
     /// `screening`, `pending`, `accepted`, `denied`, `opted-out`, `lapsed`, `withdrawn`,
-    /// `rejected`, `disclosed` or `unfetched`.
+    /// `rejected`, `not-asked`, `disclosed` or `unfetched`.
     pub answer: &'static str,
     /// Until when the answer can be given, or taken back, or what was shared can be fetched.
     pub until: Option<Text<Timestamp>>,
@@ -282,7 +285,7 @@ impl Desk {
         })?;
         self.inside.lock().places.remove(household);
         // If this is cut off, the next opening does it.
-        Ok(Records::open(self.store.vfs())?.destroy(&household.to_string())?)
+        Ok(Records::open(self.store.vfs())?.destroy(&[household.to_string()])?)
     }
 
     /// May be asked again, by requests that come from now on.
@@ -383,7 +386,8 @@ impl Desk {
         for (id, request) in &inside.state.requests {
             let Some(asked) = request.asked.get(&household) else { continue };
             let submission = match asked.answer {
-                Answer::Screening | Answer::Rejected => None,
+                Answer::Screening | Answer::Rejected | Answer::NotAsked => None,
+                _ if request.words_gone.is_some() => None,
                 _ => Some(records.read(&id.to_string(), request.paper)?),
             };
             views.push(request.asked_view(*id, asked, submission, now));
@@ -448,6 +452,7 @@ impl Request {
             Answer::Lapsed => ("lapsed", None),
             Answer::Withdrawn => ("withdrawn", None),
             Answer::Rejected => ("rejected", None),
+            Answer::NotAsked => ("not-asked", None),
             Answer::Disclosed { chosen } => {
                 shared.clone_from(chosen);
                 ("disclosed", None)
@@ -458,6 +463,7 @@ impl Request {
             request: Text(id),
             agency: Text(self.agency.clone()),
             submission,
+            words_gone: self.words_gone.map(Text),
             window: self.window.into(),
             cameras: asked.cameras.iter().cloned().map(Text).collect(),
             answer,

@@ -15,7 +15,7 @@ const SQUARE_MILE_M2: u64 = 2_589_988;
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// What a request must keep to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rules {
     /// The shortest and the longest window.
@@ -39,6 +39,63 @@ pub struct Rules {
     pub fetching: Duration,
     /// How long a resident can take a denial back.
     pub undo: Duration,
+    /// For how many days the words of a request are kept after it is over, at least. What counts
+    /// is the rule of the day on which it came.
+    pub words_days: u32,
+    /// Which requests are let through without a person; none: each is screened by one.
+    pub by_rule: Option<ByRule>,
+}
+
+/// What a request must keep to beyond [`Rules`] so that it is let through without a person. All of
+/// it is in the request's own words, or in how often its agency asked: whether there is footage,
+/// and whose, decides nothing. Residents decide as they do of any other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ByRule {
+    /// The kinds of incident, as the agency writes them, in small letters.
+    pub kinds: Vec<String>,
+    /// The largest area, in square metres.
+    pub area_m2: u64,
+    /// The longest window.
+    pub window: Duration,
+    /// How far back a window may begin.
+    pub reach: Duration,
+    /// How many requests of one agency in one day of trusted time; the others wait for a person.
+    pub a_day: u32,
+}
+
+impl ByRule {
+    /// These kinds of incident, in an eighth of a square mile, over two hours of the last three
+    /// days, three a day.
+    #[must_use]
+    pub fn of(kinds: Vec<String>) -> Self {
+        Self {
+            kinds,
+            area_m2: SQUARE_MILE_M2 / 8,
+            window: Duration::from_hours(2),
+            reach: Duration::from_hours(72),
+            a_day: 3,
+        }
+    }
+
+    /// Whether a request about this `kind` of incident, an area of so many square metres and
+    /// `window`, is let through at trusted time `now`, when `today` of its agency's were before it.
+    #[must_use]
+    pub fn lets_through(
+        &self,
+        kind: &str,
+        area_m2: u64,
+        window: Window,
+        now: Timestamp,
+        today: u32,
+    ) -> bool {
+        let kind = kind.trim().to_lowercase();
+        self.kinds.contains(&kind)
+            && area_m2 <= self.area_m2
+            && window.duration() <= self.window
+            && window.start() >= now.saturating_sub(self.reach)
+            && today < self.a_day
+    }
 }
 
 impl Default for Rules {
@@ -55,6 +112,8 @@ impl Default for Rules {
             answering: Duration::from_hours(14 * 24),
             fetching: Duration::from_hours(30 * 24),
             undo: Duration::from_hours(24),
+            words_days: 3,
+            by_rule: None,
         }
     }
 }
@@ -96,6 +155,10 @@ impl Rules {
                 "fetching: want a minute to 30 days, for which a hold on shared clips keeps",
             ),
             (self.undo <= DAY, "undo: want at most 24 hours, for which what was denied is kept"),
+            (
+                (3..=90).contains(&self.words_days),
+                "words: want 3 days, for which something may still be held, to 90",
+            ),
         ];
         match wanted.iter().find(|(is_so, _)| !is_so) {
             Some((_, why)) => Err(Refusal::Invalid(format!("rules of requests: {why}"))),
@@ -212,6 +275,24 @@ mod tests {
         bad(|rules| rules.answering = 31 * DAY, "answering");
         bad(|rules| rules.fetching = 31 * DAY, "fetching");
         bad(|rules| rules.undo = 2 * DAY, "undo");
+        bad(|rules| rules.words_days = 2, "words");
+        bad(|rules| rules.words_days = 91, "words");
+    }
+
+    #[test]
+    fn a_rule_lets_through_what_keeps_to_each_of_its_bounds_and_nothing_else() {
+        let rule = ByRule::of(vec!["package theft".to_owned()]);
+        let now = Timestamp::from_micros(100_000 * 60_000_000);
+        let lets = |kind: &str, area, from, to, today| {
+            rule.lets_through(kind, area, window(from, to), now, today)
+        };
+        assert!(lets(" Package Theft", 323_748, 99_000, 99_120, 2));
+        assert!(!lets("theft", 323_748, 99_000, 99_120, 2), "another kind");
+        assert!(!lets("package theft", 323_749, 99_000, 99_120, 2), "a larger area");
+        assert!(!lets("package theft", 323_748, 99_000, 99_121, 2), "a longer window");
+        assert!(!lets("package theft", 323_748, 95_679, 95_700, 2), "too long ago");
+        assert!(lets("package theft", 323_748, 95_680, 95_700, 2));
+        assert!(!lets("package theft", 323_748, 99_000, 99_120, 3), "too many today");
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! and after any crash. It decides nothing and knows no time: the methods of [`super::Desk`] do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::{CameraId, CatchUp, ClipId, HoldId, Timestamp, Window};
+use crate::{CameraId, ClipId, HoldId, Timestamp, Window};
 
 use super::event::{Chosen, Event};
 use super::private::Commitment;
@@ -26,6 +27,8 @@ pub(super) struct State {
     pub(super) incidents: BTreeMap<Commitment, Spent>,
     /// What each agency asked for on each day of trusted time, in square metre minutes.
     pub(super) days: BTreeMap<(AgencyId, i64), u64>,
+    /// How many requests of each agency on each day of trusted time no person screens.
+    pub(super) by_rule: BTreeMap<(AgencyId, i64), u32>,
     /// What was signed of the log: size and root.
     pub(super) checkpoints: BTreeMap<u64, String>,
     /// Who cosigned these: by size, the lines of witnesses by their keys.
@@ -37,7 +40,15 @@ pub(super) struct State {
     pub(super) running: BTreeMap<RequestId, Timestamp>,
     /// The same by time.
     pub(super) due: BTreeSet<(Timestamp, RequestId)>,
+    /// The requests that time changes no more and whose words are still there, by when these may
+    /// go.
+    pub(super) over: BTreeSet<(Timestamp, RequestId)>,
+    /// The requests in which a home has shared something that was fetched, or is under a court's
+    /// order, also when they are over.
+    pub(super) lasting: BTreeMap<HouseholdId, BTreeSet<RequestId>>,
 }
+
+const WORDS_DAY: Duration = Duration::from_hours(24);
 
 /// What was asked for about an incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,11 +108,18 @@ pub(super) struct Request {
     pub(super) screened_by: Timestamp,
     /// When the deadline that it has was set.
     pub(super) opened: Timestamp,
+    /// No person screens it.
+    pub(super) by_rule: bool,
     /// Position of its submission in the ledger.
     pub(super) position: u64,
     pub(super) stage: Stage,
     pub(super) unheld: bool,
     pub(super) renewed: bool,
+    /// When anything last happened to it.
+    pub(super) changed: Timestamp,
+    pub(super) words_days: u32,
+    /// When its words were destroyed.
+    pub(super) words_gone: Option<Timestamp>,
     pub(super) asked: BTreeMap<HouseholdId, Asked>,
 }
 
@@ -142,7 +160,7 @@ pub(super) struct Asked {
 /// What a household said, or what became of it instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Not asked yet.
+    /// Not asked yet: the request is in screening, or there is no room for the hold.
     Screening,
     /// Has not answered.
     Pending {
@@ -160,6 +178,8 @@ pub(super) enum Answer {
     Lapsed,
     Withdrawn,
     Rejected,
+    /// The request was open and there was no room to hold what it was about.
+    NotAsked,
     Disclosed {
         chosen: Vec<Chosen>,
     },
@@ -229,19 +249,37 @@ impl State {
                     post.withdrawn = true;
                 }
             }
-            Event::Rejected { request, .. } => self.end(request.0, &Stage::Rejected),
-            Event::Withdrawn { request } => self.end(request.0, &Stage::Withdrawn),
-            Event::Closed { request } => self.end(request.0, &Stage::Closed),
-            Event::Approved { request: Text(id), deadline, holds } => {
+            Event::Rejected { request, .. } => self.end(request.0, &Stage::Rejected, at),
+            Event::Withdrawn { request } => self.end(request.0, &Stage::Withdrawn, at),
+            Event::Closed { request } => self.end(request.0, &Stage::Closed, at),
+            event @ (Event::Approved { .. }
+            | Event::AskedLate { .. }
+            | Event::Renewed { .. }
+            | Event::WordsDestroyed { .. }) => self.apply_to_course(event, at),
+            other => self.answer(other, at),
+        }
+    }
+
+    /// What becomes of a request that is let through, and of its words.
+    fn apply_to_course(&mut self, event: Event, at: Timestamp) {
+        match event {
+            Event::WordsDestroyed { request: Text(id) } => {
+                if let Some(request) = self.requests.get_mut(&id) {
+                    request.words_gone = Some(at);
+                    self.over.remove(&(request.words_until(), id));
+                }
+            }
+            Event::Approved { request: Text(id), deadline, holds, .. } => {
                 let Some(request) = self.requests.get_mut(&id) else { return };
                 (request.stage, request.opened) = (Stage::Open { deadline: deadline.0 }, at);
                 request.unheld = false;
-                for (household, hold) in holds {
-                    if let Some(asked) = request.asked.get_mut(&household.0) {
-                        asked.answer = Answer::Pending { hold: hold.0 };
-                    }
+                request.ask(holds);
+                self.note_running(id, at);
+            }
+            Event::AskedLate { request, holds } => {
+                if let Some(request) = self.requests.get_mut(&request.0) {
+                    request.ask(holds);
                 }
-                self.note_running(id);
             }
             Event::Renewed { request: Text(id), deadline } => {
                 let Some(request) = self.requests.get_mut(&id) else { return };
@@ -250,9 +288,9 @@ impl State {
                 for asked in request.asked.values_mut() {
                     (asked.told, asked.unreached, asked.tried) = (false, 0, None);
                 }
-                self.note_running(id);
+                self.note_running(id, at);
             }
-            other => self.answer(other, at),
+            _ => {}
         }
     }
 
@@ -327,6 +365,8 @@ impl State {
             fingerprint,
             cost,
             screened_by,
+            words_days,
+            by_rule,
             ..
         } = event
         else {
@@ -341,6 +381,10 @@ impl State {
         about.cost = about.cost.saturating_add(cost);
         let today = self.days.entry((agency.0.clone(), day(at))).or_default();
         *today = today.saturating_add(cost);
+        if by_rule {
+            let today = self.by_rule.entry((agency.0.clone(), day(at))).or_default();
+            *today = today.saturating_add(1);
+        }
         let new = Request {
             agency: agency.0,
             window: window.window(),
@@ -350,23 +394,28 @@ impl State {
             submitted: at,
             screened_by: screened_by.0,
             opened: at,
+            by_rule,
             position,
             stage: Stage::Screening { holds: Vec::new() },
             unheld: false,
             renewed: false,
+            changed: at,
+            words_days,
+            words_gone: None,
             asked: BTreeMap::new(),
         };
         self.requests.insert(request.0, new);
-        self.note_running(request.0);
+        self.note_running(request.0, at);
     }
 
     /// A request is over as a whole; who had not answered is not asked any more. What was accepted
     /// can be fetched on after the deadline, and not after a withdrawal.
-    fn end(&mut self, id: RequestId, stage: &Stage) {
+    fn end(&mut self, id: RequestId, stage: &Stage, at: Timestamp) {
         let Some(request) = self.requests.get_mut(&id) else { return };
         for asked in request.asked.values_mut() {
             let over = match (&asked.answer, stage) {
                 (Answer::Pending { .. }, Stage::Closed) => Answer::Lapsed,
+                (Answer::Screening, Stage::Closed) => Answer::NotAsked,
                 (
                     Answer::Pending { .. } | Answer::Screening | Answer::Accepted { .. },
                     Stage::Withdrawn,
@@ -380,7 +429,7 @@ impl State {
         if let Some(agency) = self.agencies.get_mut(&request.agency) {
             agency.ended.count(request);
         }
-        self.note_running(id);
+        self.note_running(id, at);
     }
 
     /// What one household said, or what became of it.
@@ -404,6 +453,7 @@ impl State {
                 asked.answer = Answer::Denied { undo_until: Timestamp::MIN };
             }
             Event::Disclosed { .. } => {
+                self.lasting.entry(household).or_default().insert(id);
                 if let Answer::Accepted { chosen, .. } = &asked.answer {
                     asked.answer = Answer::Disclosed { chosen: chosen.clone() };
                 }
@@ -415,7 +465,10 @@ impl State {
                     chosen.retain(|chosen| chosen.clip != clip);
                 }
             }
-            Event::Ordered { hold, .. } => asked.orders.push(hold.0),
+            Event::Ordered { hold, .. } => {
+                self.lasting.entry(household).or_default().insert(id);
+                asked.orders.push(hold.0);
+            }
             Event::Noticed { reached: true, .. } => asked.told = true,
             Event::Noticed { reached: false, .. } => {
                 asked.unreached = asked.unreached.saturating_add(1);
@@ -423,30 +476,23 @@ impl State {
             }
             _ => {}
         }
-        self.note_running(id);
+        self.note_running(id, at);
     }
 
-    /// Trusted time jumped to a wall clock that had been doubted. What was set while it lagged
-    /// moves with it: nobody gets less time to answer or to fetch for that.
-    pub(super) fn catch_up(&mut self, jump: CatchUp) {
-        let running: Vec<RequestId> = self.running.keys().copied().collect();
-        for id in running {
-            if let Some(request) = self.requests.get_mut(&id) {
-                request.catch_up(jump);
-            }
-            self.note_running(id);
-        }
-    }
-
-    /// Keeps `running` and `due` right: screening and deadlines run out, and so does what waits to
-    /// be fetched.
-    fn note_running(&mut self, id: RequestId) {
+    /// Keeps `running`, `due` and `over` right: screening and deadlines run out, and so does what
+    /// waits to be fetched.
+    pub(super) fn note_running(&mut self, id: RequestId, at: Timestamp) {
         if let Some(before) = self.running.remove(&id) {
             self.due.remove(&(before, id));
         }
-        if let Some(next) = self.requests.get(&id).and_then(Request::next_due) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        self.over.remove(&(request.words_until(), id));
+        request.changed = at;
+        if let Some(next) = request.next_due() {
             self.running.insert(id, next);
             self.due.insert((next, id));
+        } else if request.words_gone.is_none() {
+            self.over.insert((request.words_until(), id));
         }
     }
 }
@@ -470,27 +516,24 @@ impl Ended {
 }
 
 impl Request {
-    fn catch_up(&mut self, jump: CatchUp) {
-        if jump.covers(self.opened) {
-            self.opened = jump.corrected(self.opened);
-            match &mut self.stage {
-                Stage::Open { deadline } => *deadline = deadline.saturating_add(jump.by),
-                _ => self.screened_by = self.screened_by.saturating_add(jump.by),
+    /// These are asked from now on.
+    fn ask(&mut self, holds: Vec<(Text<HouseholdId>, Text<HoldId>)>) {
+        for (household, hold) in holds {
+            if let Some(asked) = self.asked.get_mut(&household.0) {
+                asked.answer = Answer::Pending { hold: hold.0 };
             }
         }
-        for asked in self.asked.values_mut().filter(|asked| jump.covers(asked.answered)) {
-            asked.answered = jump.corrected(asked.answered);
-            if let Answer::Accepted { until: end, .. } | Answer::Denied { undo_until: end } =
-                &mut asked.answer
-            {
-                *end = end.saturating_add(jump.by);
-            }
-        }
+    }
+
+    /// When its words may go, if nothing more happens to it.
+    pub(super) fn words_until(&self) -> Timestamp {
+        self.changed.saturating_add(WORDS_DAY * self.words_days)
     }
 
     /// When time changes something of it next.
     fn next_due(&self) -> Option<Timestamp> {
         let stage = match self.stage {
+            Stage::Screening { .. } if self.by_rule => Some(self.submitted),
             Stage::Screening { .. } => Some(self.screened_by),
             Stage::Open { deadline } => Some(deadline),
             _ => None,

@@ -287,7 +287,8 @@ impl Inner {
 }
 
 fn refuse_above(budget: u64, held: u64, more: u64, whose: &str) -> Result<()> {
-    if held.saturating_add(more) <= budget {
+    // What pins nothing more is no load, also where the budget was made smaller since.
+    if more == 0 || held.saturating_add(more) <= budget {
         return Ok(());
     }
     Err(Error::new(

@@ -137,6 +137,18 @@ impl Transaction<'_> {
         Ok(id)
     }
 
+    /// Whether there is room in the budgets for a hold, which is not placed. Several that are
+    /// placed in one transaction are each measured against the holds before it: whoever places
+    /// them asks first about one that covers them all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::place_hold`].
+    pub fn check_hold(&self, hold: NewHold) -> Result<()> {
+        let placed: HoldPlaced = hold.into_placed(self.next_hold, self.now)?;
+        self.inner.check_budget(&placed).map(drop)
+    }
+
     /// Releases a hold that was placed before the transaction.
     ///
     /// # Errors

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clipkeep::requests::{
-    AgencyId, Area, Chosen, Desk, HouseholdId, NewHousehold, Place, PostId, Refusal, RequestId,
-    Rules, Submission, Text,
+    AgencyId, Area, ByRule, Chosen, Desk, HouseholdId, NewHousehold, Place, PostId, Refusal,
+    RequestId, Rules, Submission, Text,
 };
 use clipkeep::vfs::Vfs;
 use clipkeep::vfs::sim::SimVfs;
@@ -36,7 +36,11 @@ fn open(disk: impl Vfs + 'static, clock: &ManualClock) -> Result<Desk, Refusal> 
         .evidence_reserve(SEGMENT_BYTES)
         .vfs(disk)
         .clock(clock.clone());
-    Desk::open(options.open("store")?, Rules::default())
+    let (mut rules, mut rule) = (Rules::default(), ByRule::of(vec!["package theft".to_owned()]));
+    // The story's request comes days after what it is about.
+    rule.reach = rules.reach;
+    rules.by_rule = Some(rule);
+    Desk::open(options.open("store")?, rules)
 }
 
 fn submission(key: &str) -> Submission {
@@ -61,8 +65,10 @@ type Step = fn(&mut Story, &Desk) -> Result<(), Refusal>;
 
 const REQUEST: RequestId = RequestId(1);
 
+const WORDS_GO: &str = "the words of all requests go";
+
 /// Every transition of a request's life at least once.
-const STEPS: [(&str, Step); 25] = [
+const STEPS: [(&str, Step); 27] = [
     ("an agency joins", |_, desk| desk.join_agency(&agency(), "desk")),
     ("four homes join", |_, desk| {
         for home in 1..=4 {
@@ -83,7 +89,7 @@ const STEPS: [(&str, Step); 25] = [
     }),
     ("a request comes", |_, desk| desk.submit(&agency(), &submission("k1")).map(drop)),
     ("a home opts out", |_, desk| desk.opt_out(HouseholdId(4))),
-    ("it is approved", |_, desk| desk.approve(REQUEST)),
+    ("it is approved", |_, desk| desk.approve(REQUEST).map(drop)),
     ("a home is told", |_, desk| desk.noticed(REQUEST, HouseholdId(1), true)),
     ("one accepts", |story, desk| desk.accept(HouseholdId(1), REQUEST, &story.chosen(0))),
     ("one denies", |_, desk| desk.deny(HouseholdId(2), REQUEST)),
@@ -105,8 +111,17 @@ const STEPS: [(&str, Step); 25] = [
     ("it is rejected", |_, desk| desk.reject(RequestId(2))),
     ("another comes", |_, desk| desk.submit(&agency(), &submission_late("k3")).map(drop)),
     ("a home opts in", |_, desk| desk.opt_in(HouseholdId(4))),
+    ("a rule lets another through", |_, desk| {
+        let within = Submission { kind: "package theft".to_owned(), ..submission_late("k4") };
+        desk.submit(&agency(), &within)?;
+        desk.settle()
+    }),
     ("the agency is suspended", |_, desk| desk.suspend_agency(&agency())),
     ("and reinstated", |_, desk| desk.reinstate_agency(&agency())),
+    (WORDS_GO, |story, desk| {
+        story.clock.advance(91 * DAY);
+        desk.settle()
+    }),
     ("a home leaves", |_, desk| desk.leave(HouseholdId(3))),
 ];
 
@@ -200,7 +215,9 @@ fn check(disk: &SimVfs, moment: &Moment, after: &[String]) -> Result<(), String>
         let id = path.trim_start_matches("private/").trim_end_matches(".json");
         let left = moment.acknowledged == STEPS.len() && id == "h3";
         let home = !left && id.parse().is_ok_and(|home| desk.asked(home).is_ok());
+        let words_gone = STEPS.iter().take(moment.acknowledged).any(|step| step.0 == WORDS_GO);
         let request = id.parse().is_ok_and(|id| desk.agency_view(&agency(), id).is_ok());
+        let request = request && !words_gone;
         let agency = id == "agency-springfield-pd" && !desk.partners().is_empty();
         id == "key" || home || request || agency
     };

@@ -34,14 +34,16 @@ struct AskedShape {
     request: String,
     /// Who asks.
     agency: String,
-    /// What the agency says; none while it is screened.
+    /// What the agency says; none while it is screened, and once its words are destroyed.
     submission: Option<Asking>,
+    /// When its words were destroyed (RFC 3339), if they were.
+    words_gone: Option<String>,
     /// The time that it is about.
     window: Stretch,
     /// The cameras that it is about.
     cameras: Vec<String>,
     /// `screening`, `pending`, `accepted`, `denied`, `opted-out`, `lapsed`, `withdrawn`,
-    /// `rejected`, `disclosed` or `unfetched`.
+    /// `rejected`, `not-asked`, `disclosed` or `unfetched`.
     answer: &'static str,
     /// Until when it can be answered, or taken back, or what was shared can be fetched.
     until: Option<String>,
@@ -57,6 +59,7 @@ impl From<AskedView> for AskedShape {
             request: view.request.0.to_string(),
             agency: view.agency.0.to_string(),
             submission: view.submission.map(Asking::from),
+            words_gone: view.words_gone.map(|at| at.0.to_string()),
             window: view.window.into(),
             cameras: view.cameras.iter().map(|camera| camera.0.to_string()).collect(),
             answer: view.answer,

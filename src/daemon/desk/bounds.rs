@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::requests::Rules;
+use crate::requests::{ByRule, Rules};
 use crate::types::{Error, Result};
 
 use super::super::config::RequestSettings;
@@ -28,6 +28,16 @@ pub(in crate::daemon) fn rules(settings: &RequestSettings) -> Result<Rules> {
     rules.answering = days(settings.answering_days);
     rules.fetching = days(settings.fetching_days);
     rules.undo = hours(settings.undo_hours);
+    rules.words_days = settings.words_days;
+    rules.by_rule = (!settings.rule_kinds.is_empty()).then(|| {
+        let kinds = settings.rule_kinds.iter().map(|kind| kind.trim().to_lowercase());
+        let mut rule = ByRule::of(kinds.collect());
+        rule.area_m2 = settings.rule_area_m2_max;
+        rule.window = minutes(settings.rule_window_minutes_max);
+        rule.reach = hours(settings.rule_hours_back);
+        rule.a_day = settings.rule_requests_a_day;
+        rule
+    });
     match rules.check() {
         Ok(()) => Ok(rules),
         Err(refusal) => Err(Error::invalid(format!("settings [requests]: {refusal}"))),
@@ -51,11 +61,18 @@ mod tests {
     }
 
     #[test]
+    fn no_request_is_let_through_by_rule_unless_kinds_of_incident_are_named() {
+        assert_eq!(of(&[]).unwrap().by_rule, None);
+        let rules = of(&["requests.rule_kinds=[\"Package theft\"]"]).unwrap();
+        assert_eq!(rules.by_rule, Some(ByRule::of(vec!["package theft".to_owned()])));
+    }
+
+    #[test]
     fn a_bound_that_is_set_counts_and_one_that_no_hold_can_keep_is_refused_at_the_start() {
         let rules = of(&["requests.answering_days=7", "requests.area_m2_max=500000"]).unwrap();
         assert_eq!((rules.answering, rules.area_m2.1), (Duration::from_hours(7 * 24), 500_000));
         assert_eq!(rules.incident_budget, 500_000 * 720);
-        for bad in ["answering_days=31", "window_minutes_min=800", "per_incident=0", "day_budget=0"]
+        for bad in ["answering_days=31", "window_minutes_min=800", "per_incident=0", "words_days=0"]
         {
             let error = of(&[&format!("requests.{bad}")]).unwrap_err().to_string();
             assert!(error.contains("[requests]"), "{error}");

@@ -29,6 +29,7 @@ use super::access::Caller;
 use super::app::App;
 use super::problem::Problem;
 
+pub(super) use bounds::rules;
 pub(super) use looks::{looked, note};
 pub(super) use outbox::check;
 
@@ -120,7 +121,7 @@ async fn every<F: Future<Output = Result<(), Problem>>>(time: Duration, work: im
 async fn end(app: &App) -> Result<(), Problem> {
     if app.desk().is_err() {
         let store = app.store()?;
-        let rules = bounds::rules(&app.config().requests)?;
+        let rules = app.config().rules()?;
         let opened = app.pool().write(move || Desk::open(store, rules)).await??;
         app.open_desk(opened);
     }

@@ -40,9 +40,12 @@ struct ScreeningShape {
     submission: Asking,
     /// How many households it would ask.
     households: usize,
-    /// Nothing is held for it: the hold budget does not suffice (make room, then approve), or it
-    /// would ask too many cameras (reject it).
+    /// Nothing is held for them: the hold budget does not suffice, or it would ask more than 1,024
+    /// cameras (then it asks nobody).
     unheld: bool,
+    /// It was approved, and its agency is told that it is open; nobody is asked for lack of room.
+    /// Make room, and approve it again.
+    open: bool,
 }
 
 /// What waits for screening, oldest first.
@@ -64,22 +67,34 @@ async fn screening(State(app): State<App>) -> Result<Json<ScreeningList>, Proble
         submission: one.submission.into(),
         households: one.households,
         unheld: one.unheld,
+        open: one.open,
     };
     Ok(Json(ScreeningList { screening: waiting.into_iter().map(shape).collect() }))
 }
 
+/// What approving came to.
+#[derive(Debug, Serialize, ToSchema)]
+struct Approved {
+    /// How many households are asked now.
+    asked: usize,
+    /// How many are not, because there is no room for the holds: make room, and approve again.
+    not_asked: usize,
+}
+
 /// Let a request through
 ///
-/// Each household that it matches is asked, and what it has is held for it.
+/// Each household that it matches is asked, and what it has is held for it. Where there is no room
+/// for the holds nobody is asked, and its agency is told that it is open like any other.
 #[utoipa::path(post, path = "/v1/requests/{request}/approve", tag = "requests",
     params(("request" = String, Path, description = "Its id, like r7")),
-    responses((status = 204), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Approved), (status = "4XX", body = Problem),
+        (status = "5XX", body = Problem)))]
 async fn approve(
     State(app): State<App>,
     Named(id): Named<RequestId>,
-) -> Result<StatusCode, Problem> {
-    decide(&app, move |desk| Ok(desk.approve(id)?)).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Json<Approved>, Problem> {
+    let done = decide(&app, move |desk| Ok(desk.approve(id)?)).await?;
+    Ok(Json(Approved { asked: done.asked, not_asked: done.not_asked }))
 }
 
 /// Refuse a request

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::evidence::{ArchivePiece, Hash};
 use crate::{ClipReader, Store, Window};
 
-use crate::requests::{AgencyId, Desk, Refusal, RequestId, Shared, Span};
+use crate::requests::{AgencyId, AgencyView, Desk, Refusal, RequestId, Shared, Span};
 
 use super::footage::{Footage, Trim, TrimError};
 
@@ -151,9 +151,23 @@ impl Desk {
         id: RequestId,
         bundle: &Bundle,
     ) -> Result<bool, Refusal> {
-        let view = self.agency_view(agency, id)?;
-        crate::requests::agency::partner(&self.inside.lock().state, agency)?;
-        Ok(bundle.is_of(&view.shared))
+        Ok(bundle.is_of(&self.fetchable(agency, id)?.shared))
+    }
+
+    /// The agency's view of a request, with that alone which it can fetch. What it said it has dies
+    /// on its own day, and is no reason to refuse what others share later.
+    pub(super) fn fetchable(
+        &self,
+        agency: &AgencyId,
+        id: RequestId,
+    ) -> Result<AgencyView, Refusal> {
+        let mut view = self.agency_view(agency, id)?;
+        let inside = self.inside.lock();
+        crate::requests::agency::partner(&inside.state, agency)?;
+        let words = inside.state.requests.get(&id).is_some_and(|one| one.words_gone.is_none());
+        let there = |one: &Shared| one.until.is_some() || self.store.clip(one.clip.0).is_ok();
+        view.shared.retain(|one| words && there(one));
+        Ok(view)
     }
 }
 

@@ -58,8 +58,7 @@ impl Desk {
         id: RequestId,
         footage: &dyn Footage,
     ) -> Result<Bundle, Refusal> {
-        let view = self.agency_view(agency, id)?;
-        crate::requests::agency::partner(&self.inside.lock().state, agency)?;
+        let view = self.fetchable(agency, id)?;
         if view.shared.is_empty() {
             return Err(Refusal::Over(format!("request {id}: nothing is shared")));
         }

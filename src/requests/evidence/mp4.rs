@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::media::{ClipBytes, ClipFacts, Export, ExportClip, Format};
+use crate::media::{ClipFacts, Export, ExportClip, Format};
 use crate::{ClipReader, Result, Window};
 
 use super::footage::{Footage, Trim, TrimError};
@@ -20,27 +20,13 @@ impl Footage for Mp4 {
         part: Window,
     ) -> std::result::Result<Box<dyn Trim>, TrimError> {
         let (start, name) = (clip.clip().window().start(), clip.clip().id().to_string());
-        let whole = ExportClip::new(start, name, Arc::new(Stored(clip.clone())));
+        let whole = ExportClip::new(start, name, Arc::new(clip.clone()));
         Ok(Box::new(Cut(Export::plan(&[whole], Some(part), Format::Mp4)?)))
     }
 
     fn codecs(&self, clip: &ClipReader) -> Option<String> {
-        let facts = ClipFacts::read(&Stored(clip.clone())).ok()?;
+        let facts = ClipFacts::read(clip).ok()?;
         Some(facts.init().codecs()).filter(|codecs| !codecs.is_empty())
-    }
-}
-
-/// A stored clip, as the export reads it.
-#[derive(Debug)]
-struct Stored(ClipReader);
-
-impl ClipBytes for Stored {
-    fn len(&self) -> u64 {
-        self.0.clip().len()
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        self.0.read_at(offset, buf)
     }
 }
 

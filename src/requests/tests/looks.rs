@@ -92,3 +92,19 @@ fn too_many_looks_that_wait_to_be_noted_stop_the_looking() {
     street.desk.note_looks().unwrap();
     street.desk.looked(&token("one more"), &[clip]).unwrap();
 }
+
+#[test]
+fn looks_at_what_was_fetched_or_is_under_an_order_are_noted_also_later() {
+    let street = Street::of(3);
+    let request = street.open();
+    let clips = [1, 2, 3].map(|home| street.clip(home, 18));
+    street.accept(1, request).unwrap();
+    street.desk.acknowledge(&agency(), request, &[clips[0].id()]).unwrap();
+    street.desk.order(request, HouseholdId(2), 60 * DAY).unwrap();
+    street.desk.withdraw(&agency(), request).unwrap();
+    street.clock.advance(DAY);
+    street.desk.looked(&token("1"), &clips).unwrap();
+    assert_eq!(told(&street, 1), [("token 1".to_owned(), 1)], "it was fetched");
+    assert_eq!(told(&street, 2), [("token 1".to_owned(), 1)], "it is under an order");
+    assert_eq!(told(&street, 3), [], "nobody asks about it any more");
+}

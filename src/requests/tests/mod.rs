@@ -11,4 +11,6 @@ mod oracle;
 mod personal;
 mod races;
 mod retention;
+mod screening;
 mod street;
+mod words;

@@ -2,7 +2,7 @@
 //! silence and at every moment of a request's life.
 
 use super::street::{DAY, HOUR, Street, agency, camera, submission};
-use crate::requests::{AgencyView, HouseholdId, Refusal, RequestId};
+use crate::requests::{AgencyView, HouseholdId, NewHousehold, Place, Refusal, RequestId, Text};
 
 /// Why nothing comes from the one home that an area has, or might have.
 #[derive(Clone, Copy, Debug)]
@@ -17,9 +17,10 @@ enum Silence {
     OptedOutLater,
     Erased,
     NoRoom,
+    TooMany,
 }
 
-const ALL: [Silence; 10] = [
+const ALL: [Silence; 11] = [
     Silence::NoCamera,
     Silence::NoClips,
     Silence::OptedOut,
@@ -30,16 +31,21 @@ const ALL: [Silence; 10] = [
     Silence::OptedOutLater,
     Silence::Erased,
     Silence::NoRoom,
+    Silence::TooMany,
 ];
 
 /// A street on the day after the theft with one home, and footage where there is some.
 fn street(silence: Silence) -> Street {
-    let street = Street::empty();
+    let street = match silence {
+        Silence::NoRoom => Street::empty_with(|options| options.hold_budget(1)),
+        _ => Street::empty(),
+    };
     if !matches!(silence, Silence::NoCamera) {
         street.home(1);
     }
     match silence {
         Silence::NoCamera | Silence::NoClips => {}
+        Silence::TooMany => crowd(&street),
         Silence::Expired => {
             let clip = street.record(1, 18);
             street.desk.store().delete_clip(clip.id(), "test", "as if it had expired").unwrap();
@@ -51,6 +57,18 @@ fn street(silence: Silence) -> Street {
     }
     street.clock.advance(DAY);
     street
+}
+
+/// More cameras than a request may ask, on one spot.
+fn crowd(street: &Street) {
+    for home in 0..20 {
+        let cameras = (0..60).map(|n| {
+            let id = format!("home-{home}-{n}").parse().unwrap();
+            (Text(id), Place { lat: 40.0, lon: -75.0 })
+        });
+        let home = NewHousehold { cameras: cameras.collect(), contact: String::new() };
+        street.desk.join_household(&home).unwrap();
+    }
 }
 
 /// The resident's side, once the request is open.
@@ -171,23 +189,64 @@ fn an_answer_that_is_no_silence_is_heard() {
     assert_ne!(street.bytes(request), before);
 }
 
+/// A street of `homes` homes with a clip each, and room to hold `clips` of them.
+fn cramped(homes: u32, clips: u64) -> Street {
+    let street = Street::empty_with(|options| options.hold_budget(clips * 17 + 1));
+    for home in 1..=homes {
+        street.home(home);
+        assert_eq!(street.record(home, 18).len(), 17);
+    }
+    street.clock.advance(DAY);
+    street
+}
+
 #[test]
 fn a_request_that_the_hold_budget_cannot_cover_is_received_like_any_other() {
-    let street = street(Silence::Unanswered);
-    let (disk, clock) = (street.disk.clone(), street.clock.clone());
-    drop(street);
-    let options = super::street::options(&disk, &clock).hold_budget(1);
-    let store = options.open("store").unwrap();
-    let desk = crate::requests::Desk::open(store, crate::requests::Rules::default()).unwrap();
-    let view = desk.submit(&agency(), &submission("k1")).unwrap();
+    let street = cramped(2, 1);
+    let desk = &street.desk;
+    let view = street.submit();
     assert_eq!(view.status, "received");
-    assert!(desk.store().holds().is_empty());
+    assert!(desk.store().holds().is_empty(), "not even for the one that there is room for");
     let screening = desk.screening().unwrap();
-    assert!(screening[0].unheld && screening[0].households == 1, "the operator is told");
+    assert!(screening[0].unheld && !screening[0].open && screening[0].households == 2);
+    let approval = desk.approve(view.request.0).unwrap();
+    assert_eq!((approval.asked, approval.not_asked), (0, 2), "the operator is told");
+    assert!(desk.store().holds().is_empty() && desk.notices().unwrap().is_empty());
+    assert_eq!((street.view(view.request.0).status, street.answer(1)), ("open", "screening"));
+    let screening = desk.screening().unwrap();
+    assert!(screening[0].open && screening[0].unheld && screening[0].households == 2);
     let refused = desk.approve(view.request.0).unwrap_err();
-    assert_eq!(refused.name(), "hold-budget");
-    assert_eq!(desk.agency_view(&agency(), view.request.0).unwrap(), view);
+    assert_eq!(refused.name(), "hold-budget", "there is no more room than before");
     assert_eq!(desk.disagreements(), Vec::<String>::new());
+    street.days(15);
+    assert_eq!((street.view(view.request.0).status, street.answer(1)), ("closed", "not-asked"));
+    assert!(street.desk.screening().unwrap().is_empty());
+}
+
+#[test]
+fn who_was_not_asked_for_lack_of_room_is_asked_once_there_is_and_no_agency_is_told() {
+    let street = cramped(2, 1);
+    let request = street.open();
+    street.days(2);
+    let heard = |street: &Street| {
+        let audit = street.desk.audit_of_agency(&agency()).unwrap();
+        (street.bytes(request), serde_json::to_string(&audit).unwrap())
+    };
+    let before = heard(&street);
+    // One of them makes room by leaving it.
+    street.desk.opt_out(HouseholdId(2)).unwrap();
+    let approval = street.desk.approve(request).unwrap();
+    assert_eq!((approval.asked, approval.not_asked), (1, 0));
+    assert_eq!(heard(&street), before, "its deadline has not moved either");
+    assert!(street.is_held(&street.clip(1, 18)));
+    assert_eq!(street.desk.notices().unwrap().len(), 1);
+    assert_eq!(street.desk.disagreements(), Vec::<String>::new());
+    let again = street.desk.approve(request);
+    assert!(matches!(again, Err(Refusal::Over(_))), "everybody is asked");
+    let street = street.reopened();
+    assert_eq!((street.answer(1), street.answer(2)), ("pending", "opted-out"));
+    street.accept(1, request).unwrap();
+    assert_eq!(street.desk.disagreements(), Vec::<String>::new());
 }
 
 #[test]
@@ -206,15 +265,7 @@ fn no_view_of_an_agency_names_a_camera_a_household_or_a_number_of_them() {
 #[test]
 fn a_request_that_would_ask_too_many_is_received_like_any_other() {
     let street = Street::empty();
-    for home in 0..20 {
-        let cameras = (0..60).map(|n| {
-            let id = format!("home-{home}-{n}").parse().unwrap();
-            (crate::requests::Text(id), crate::requests::Place { lat: 40.0, lon: -75.0 })
-        });
-        let home =
-            crate::requests::NewHousehold { cameras: cameras.collect(), contact: String::new() };
-        street.desk.join_household(&home).unwrap();
-    }
+    crowd(&street);
     street.clock.advance(DAY);
     let view = street.submit();
     assert_eq!(view.status, "received");

@@ -63,8 +63,13 @@ pub(super) fn options(disk: &SimVfs, clock: &ManualClock) -> StoreOptions {
 impl Street {
     /// A partner and no homes; it is the day before the theft.
     pub(super) fn empty() -> Self {
+        Self::empty_with(|options| options)
+    }
+
+    /// The same over a store with other options.
+    pub(super) fn empty_with(change: impl FnOnce(StoreOptions) -> StoreOptions) -> Self {
         let (disk, clock) = (SimVfs::new(1), ManualClock::at(midnight()));
-        let store = options(&disk, &clock).open("store").unwrap();
+        let store = change(options(&disk, &clock)).open("store").unwrap();
         let desk = Desk::open(store, Rules::default()).unwrap();
         desk.join_agency(&agency(), SECRETS[4]).unwrap();
         Self { disk, clock, desk }

@@ -9,10 +9,10 @@ use clipkeep::evidence::{Archive, ArchiveReader, Checkpoint, SigningKey};
 use clipkeep::requests::{
     AgencyId, Area, Chosen, Desk, HouseholdId, NewHousehold, Place, Rules, Submission, Text,
 };
-use clipkeep::{ManualClock, Media, NewClip, Store, Timestamp, Window};
+use clipkeep::{Clock as _, ManualClock, Media, NewClip, Store, SystemClock, Timestamp, Window};
 use serde_json::{Value, json};
 
-use super::{Bench, FRONT_DOOR};
+use super::{Bench, FRONT_DOOR, Ran};
 
 /// A bundle in `bench` with one clip of real video, the key that signed it, and the key itself.
 fn bundle(bench: &Bench) -> (Vec<u8>, String, SigningKey) {
@@ -369,4 +369,33 @@ fn the_rules_of_a_request_are_kept_at_the_command_line() {
     assert!(key.starts_with("clipkeep/"), "{key}");
     let note = bench.run(&["request", "checkpoint"]).ok().stdout;
     assert!(note.starts_with("clipkeep/") && note.contains('\u{2014}'), "{note}");
+}
+
+#[test]
+fn requests_at_the_command_line_keep_to_the_settings_of_the_daemon() {
+    let bench = Bench::with_clip();
+    bench.run(&["agency", "join", "springfield-pd"]).ok();
+    let hours_ago = |hours| SystemClock.wall().saturating_sub(Duration::from_hours(hours));
+    let request = json!({
+        "key": "k", "incident": "1", "kind": "theft", "contact": "officer",
+        "window": {"from": hours_ago(14).to_string(), "to": hours_ago(1).to_string()},
+        "area": {"circle": {"center": {"lat": 40.0, "lon": -75.0}, "radius_m": 300.0}},
+    });
+    let (file, settings) = (bench.path("request.json"), bench.path("clipkeep.toml"));
+    fs::write(&file, request.to_string()).unwrap();
+    let (file, config) = (file.display().to_string(), settings.display().to_string());
+    let submit = ["request", "submit", "springfield-pd", "--file", &file];
+    let refused = |ran: Ran| ran.exits(2).stderr;
+    let too_long = refused(bench.run(&submit));
+    assert!(too_long.contains("window of 780 minutes"), "{too_long}");
+    // That long it may be, and is refused for what comes next.
+    fs::write(&settings, "[requests]\nwindow_minutes_max = 800\n").unwrap();
+    let told = refused(bench.run(&[&submit[..], &["--config", &config]].concat()));
+    assert!(told.contains("before springfield-pd joined"), "{told}");
+    let mut by_variable = bench.command(&submit);
+    by_variable.env("CLIPKEEP_REQUESTS_WINDOW_MINUTES_MAX", "800");
+    assert_eq!(refused(Ran::new(&by_variable.output().unwrap())), told);
+    fs::write(&settings, "[requests]\nanswering_days = 31\n").unwrap();
+    let wrong = refused(bench.run(&["household", "opt-out", "h1", "--config", &config]));
+    assert!(wrong.contains("[requests]"), "{wrong}");
 }

@@ -3,7 +3,7 @@
 use super::source::Source;
 
 /// The layers from the bottom up. A module names only what stands to the left of it, or itself.
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 19] = [
     "barrier",
     "sync",
     "types",
@@ -15,6 +15,7 @@ const LAYERS: [&str; 18] = [
     "hold",
     "retention",
     "store",
+    "stored",
     "evidence",
     "requests",
     "archive",
@@ -43,11 +44,14 @@ fn may_name(layer: &str, other: &str) -> bool {
     match (rank(layer), rank(other)) {
         (Some(own), Some(its)) => its < own,
         (Some(_), None) if other == MEDIA => {
-            matches!(layer, "requests" | "ingest" | "cli" | "daemon")
+            matches!(layer, "stored" | "requests" | "ingest" | "cli" | "daemon")
         }
         // What lib.rs exports: for those above the engine.
         (Some(_), None) => {
-            matches!(layer, "evidence" | "requests" | "ingest" | "cli" | "daemon" | "workload")
+            matches!(
+                layer,
+                "stored" | "evidence" | "requests" | "ingest" | "cli" | "daemon" | "workload"
+            )
         }
         (None, _) => false,
     }

@@ -93,10 +93,12 @@ async function pending(home, asked) {
 }
 
 /** What became of a request: in words, and what can still be taken back. */
-function outcome({ agency, answer, chosen, until, window }) {
+function outcome({ agency, answer, chosen, holds, until, window }) {
   const clips = plural(chosen.length);
   switch (answer) {
-    case "screening": return ["The operator looks at this request. It keeps your video meanwhile, and shows it to nobody."];
+    case "screening": return [holds.length
+      ? "The operator looks at this request. It keeps your video meanwhile, and shows it to nobody."
+      : "The operator looks at this request. It keeps nothing of yours, and shows it to nobody."];
     case "accepted": return [`You share ${clips}, until ${moment(until)}. Not fetched yet.`, "revoke", "Stop sharing"];
     case "disclosed": return [`You shared ${clips}, and ${agency} has fetched it.`];
     case "denied": return until
@@ -106,6 +108,7 @@ function outcome({ agency, answer, chosen, until, window }) {
     case "lapsed": return ["The time to answer is over. Nothing is shared."];
     case "withdrawn": return ["It was taken back. Nothing is shared any more."];
     case "rejected": return ["The operator refused it. Nothing is shared."];
+    case "not-asked": return ["You were not asked. Nothing was kept for it, and nothing is shared."];
     case "unfetched": return ["What you shared was not fetched in time, and is shared no more."];
     default: return [answer];
   }

@@ -89,17 +89,20 @@ impl Kit {
     /// The same with further settings.
     fn with(settings: &[String]) -> Self {
         let clock = ManualClock::at(at(0));
-        let options = Store::options()
+        let mut flags = vec!["requests.answer_ms=0".to_owned()];
+        flags.extend_from_slice(settings);
+        let config = Config::new("unused", "", |_| None, &flags).unwrap();
+        let mut options = Store::options()
             .segment_bytes(4 << 20)
             .free_space_floor(0)
             .evidence_reserve(4 << 20)
             .retention(Retention::days(5, 10).unwrap())
             .vfs(SimVfs::new(1))
             .clock(clock.clone());
+        if config.store.hold_budget_bytes > 0 {
+            options = options.hold_budget(config.store.hold_budget_bytes);
+        }
         let store = options.open("store").unwrap();
-        let mut flags = vec!["requests.answer_ms=0".to_owned()];
-        flags.extend_from_slice(settings);
-        let config = Config::new("unused", "", |_| None, &flags).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (access, issued) = Access::open(true, 0, TokenFile::of(folder.path())).unwrap();
         let first = issued.into_iter().map(|token| (token.role.to_string(), token.secret));

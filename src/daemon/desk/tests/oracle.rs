@@ -15,9 +15,10 @@ enum Silence {
     OptedOutLater,
     Erased,
     Unreached,
+    NoRoom,
 }
 
-const ALL: [Silence; 8] = [
+const ALL: [Silence; 9] = [
     Silence::NoCamera,
     Silence::NoClips,
     Silence::OptedOut,
@@ -26,11 +27,16 @@ const ALL: [Silence; 8] = [
     Silence::OptedOutLater,
     Silence::Erased,
     Silence::Unreached,
+    Silence::NoRoom,
 ];
 
 /// Everything that the agency hears of one request from beginning to end.
 fn heard(silence: Silence) -> Vec<Answer> {
-    let mut kit = Kit::empty();
+    let settings = match silence {
+        Silence::NoRoom => vec!["store.hold_budget_bytes=1".to_owned()],
+        _ => Vec::new(),
+    };
+    let mut kit = Kit::with(&settings);
     if silence != Silence::NoCamera {
         kit.home(1);
     }
@@ -57,7 +63,8 @@ fn heard(silence: Silence) -> Vec<Answer> {
         ]
     };
     heard.extend(all(&kit));
-    kit.tell("operator", "/v1/requests/r1/approve").ok();
+    let approved = kit.tell("operator", "/v1/requests/r1/approve").ok().json();
+    assert_eq!(approved["not_asked"], u32::from(silence == Silence::NoRoom), "{silence:?}");
     heard.extend(all(&kit));
     match silence {
         Silence::Denied => drop(kit.says(1, "deny").ok()),
