@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::requests::Rules;
-use crate::types::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 use super::super::config::RequestSettings;
 
@@ -30,7 +30,9 @@ pub(in crate::daemon) fn rules(settings: &RequestSettings) -> Result<Rules> {
     rules.undo = hours(settings.undo_hours);
     match rules.check() {
         Ok(()) => Ok(rules),
-        Err(refusal) => Err(Error::invalid(format!("settings [requests]: {refusal}"))),
+        Err(refusal) => {
+            Err(Error::new(ErrorKind::InvalidInput, format!("settings [requests]: {refusal}")))
+        }
     }
 }
 
