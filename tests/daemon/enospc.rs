@@ -1,62 +1,22 @@
 //! A real file system that is full to the last byte, under a daemon that records and is watched.
-//!
-//! An image is mounted in a mount namespace of the daemon alone: it is unmounted, and its loop
-//! device let go, when the daemon ends, however it ends.
 
-use std::path::Path;
-use std::process::{Command, Output};
 use std::time::Duration;
 
 use clipkeep::Clock as _;
 use clipkeep::requests::evidence;
 use serde_json::{Value, json};
 
+use crate::image::{beside, daemon_on};
 use crate::inbox::{Ago, street};
 use crate::kill::acknowledged;
 use crate::kit::{Daemon, Push, START, front_door, pieces, say};
 use crate::requests::{REQUESTS, asking};
 
-/// XFS wants no less, and the others get the same.
-const IMAGE_BYTES: u64 = 300 << 20;
-const OWN_MOUNTS: [&str; 4] = ["unshare", "--mount", "--propagation", "private"];
-/// `$0` is the folder. The store lies beside what a file system makes of its own.
-const MOUNT: &str = "mount -o loop \"$0/image\" \"$0/disk\" && mkdir -p \"$0/disk/store\" \
-                     && mount --bind \"$0/disk/store\" \"$0/store\"";
 /// Fills the disk, again and again, because what was not written back yet may turn out to need
 /// less; says how many bytes the last attempt could write.
 const FILL: &str = "for n in 1 2 3; do cat /dev/zero > $0/disk/ballast$n; \
                     dd if=/dev/zero bs=512 of=$0/disk/rest$n; sync -f $0/disk; done; \
                     cat /dev/zero > $0/disk/last; sync -f $0/disk; stat -c %s $0/disk/last";
-
-/// Makes the image, with a partner and a home in its store, and sees whether this machine can mount
-/// it and may.
-fn make(folder: &Path) -> Result<(), String> {
-    for name in ["disk", "store", "street"] {
-        std::fs::create_dir(folder.join(name)).unwrap();
-    }
-    street(&folder.join("street"));
-    let image = folder.join("image");
-    std::fs::File::create_new(&image).unwrap().set_len(IMAGE_BYTES).unwrap();
-    run(Command::new("mkfs.ext4").args(["-q", "-m", "0"]).arg(image))?;
-    let [unshare, options @ ..] = OWN_MOUNTS;
-    let fill = format!("{MOUNT} && cp -a --sparse=never \"$0/street/.\" \"$0/store\"");
-    run(Command::new(unshare).args(options).args(["sh", "-c", &fill]).arg(folder))
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|error| format!("cannot run {program}: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("{program}: {}", said.trim())) }
-}
-
-/// Runs a line of shell where the daemon's disk is mounted; `$0` is the folder.
-fn beside(daemon: &Daemon, line: &str) -> Output {
-    let id = daemon.id().to_string();
-    let mut command = Command::new("nsenter");
-    command.args(["--target", &id, "--mount", "sh", "-c", line]).arg(daemon.folder.path());
-    command.output().unwrap()
-}
 
 /// A fragment with 4 MiB more in its last picture, as a NAL unit that says nothing.
 fn large(fragment: &[u8]) -> Vec<u8> {
@@ -140,14 +100,6 @@ impl Exports {
 
 #[test]
 fn a_real_disk_that_is_full_stops_ingest_and_nothing_else_until_there_is_room() {
-    let folder = tempfile::tempdir().unwrap();
-    if let Err(why) = make(folder.path()) {
-        assert!(std::env::var_os("CLIPKEEP_KERNEL_REQUIRED").is_none(), "{why}");
-        return say(&format!("SKIPPED a daemon on a full disk: {why}"));
-    }
-    let mount_and_run = format!("{MOUNT} && exec \"$@\"");
-    let folder_text = folder.path().to_str().unwrap().to_owned();
-    let wrapper = [&OWN_MOUNTS[..], &["sh", "-c", &mount_and_run, &folder_text]].concat();
     let settings = [
         "access.tokens=false",
         "store.when_full=refuse",
@@ -158,8 +110,8 @@ fn a_real_disk_that_is_full_stops_ingest_and_nothing_else_until_there_is_room() 
         // The exports stand still while the disk is filled.
         "http.body_idle_seconds=600",
     ];
-    let daemon = Daemon::behind(&wrapper, folder, &settings);
-    daemon.until("/readyz", |answer| answer.status == 200);
+    let mkfs = ["mkfs.ext4", "-q", "-m", "0"];
+    let Some(daemon) = daemon_on(&mkfs, &settings, street) else { return };
     let first = format!("/v1/cameras/front/stream?start={START}");
     daemon.ask("POST", &first, &[], &front_door()).ok();
     let exports = Exports::begin(&daemon);

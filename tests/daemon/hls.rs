@@ -193,6 +193,8 @@ fn transport_segments_become_clips() {
     for clip in clips {
         assert_eq!(clip["media"], "mpeg-ts");
         assert_eq!(clip["duration_seconds"].as_f64().unwrap().round(), 2.0, "{clip}");
+        // No playlist says when they began.
+        assert_eq!(clip["uncertainty_seconds"].as_f64().unwrap().round(), 62.0, "{clip}");
     }
 }
 
