@@ -137,7 +137,7 @@ impl Session {
 
     fn take(&mut self, piece: Piece) -> Result<()> {
         let before = self.recorder.recorded().bytes;
-        self.recorder.take(piece, SystemClock.wall())?;
+        self.recorder.take(piece, SystemClock.wall(), Duration::ZERO)?;
         let bytes = self.recorder.recorded().bytes - before;
         match &mut self.acks {
             Some(acks) if bytes > 0 => acks.add(&self.recorder, bytes),

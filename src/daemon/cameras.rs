@@ -48,7 +48,7 @@ async fn list(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Cameras>, Problem> {
-    let stats = app.read(super::super::store::Store::stats).await?;
+    let stats = app.read(crate::Store::stats).await?;
     let seen = stats.cameras.iter().filter(|of| !of.removed && caller.sees(&of.camera));
     let cameras = seen.map(|of| Camera {
         id: of.camera.to_string(),

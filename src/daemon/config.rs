@@ -12,7 +12,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::requests::Rules;
-use crate::types::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The defaults, each explained: what `clipkeep serve --print-config` prints.
 const DEFAULTS: &str = include_str!("default.toml");
@@ -187,7 +187,7 @@ impl Config {
         let mut settings = table("the defaults", DEFAULTS)?;
         for (section, given) in table("the configuration file", file)? {
             let Value::Table(given) = given else {
-                return Err(Error::invalid(format!("setting {section}: it has no section")));
+                return Err(invalid(format!("setting {section}: it has no section")));
             };
             for (name, value) in given {
                 put(&mut settings, &section, &name, value)?;
@@ -202,12 +202,12 @@ impl Config {
             let parts =
                 flag.split_once('=').and_then(|(to, text)| Some((to.split_once('.')?, text)));
             let Some(((section, name), text)) = parts else {
-                return Err(Error::invalid(format!("setting {flag:?}: want section.name=value")));
+                return Err(invalid(format!("setting {flag:?}: want section.name=value")));
             };
             put_text(&mut settings, section, name, text)?;
         }
         let parsed: std::result::Result<Self, _> = settings.try_into();
-        let mut config = parsed.map_err(|error| Error::invalid(format!("settings: {error}")))?;
+        let mut config = parsed.map_err(|error| invalid(format!("settings: {error}")))?;
         config.dir = dir.into();
         config.check()?;
         Ok(config)
@@ -243,13 +243,11 @@ impl Config {
     fn check(&self) -> Result<()> {
         let http = &self.http;
         if self.has_tls() == http.tls_key.as_os_str().is_empty() {
-            return Err(Error::invalid(
-                "settings: http.tls_certificate and http.tls_key go together",
-            ));
+            return Err(invalid("settings: http.tls_certificate and http.tls_key go together"));
         }
         let guarded = self.has_tls() && self.access.tokens;
         if !(http.listen.ip().is_loopback() || guarded) {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "listen on {}: beyond loopback only with TLS (http.tls_certificate, http.tls_key) \
                  and tokens (access.tokens)",
                 http.listen
@@ -270,21 +268,21 @@ impl Config {
             ("ingest.camera_memory_bytes_max", self.ingest.camera_memory_bytes_max == 0),
         ];
         if let Some((name, _)) = zeros.iter().find(|(_, zero)| *zero) {
-            return Err(Error::invalid(format!("setting {name}: want more than 0")));
+            return Err(invalid(format!("setting {name}: want more than 0")));
         }
         let ingest = &self.ingest;
         if ingest.memory_bytes_max < ingest.clip_bytes_max.max(ingest.fragment_bytes_max) {
-            return Err(Error::invalid(
+            return Err(invalid(
                 "settings: ingest.memory_bytes_max must have room for one clip and one fragment",
             ));
         }
         if (1..BYTES_PER_SECOND_MIN).contains(&ingest.camera_bytes_per_second) {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "setting ingest.camera_bytes_per_second: want 0 or at least {BYTES_PER_SECOND_MIN}"
             )));
         }
         if ingest.clip_seconds > CLIP_SECONDS_MAX {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "setting ingest.clip_seconds: want at most {CLIP_SECONDS_MAX}"
             )));
         }
@@ -292,8 +290,12 @@ impl Config {
     }
 }
 
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidInput, message)
+}
+
 fn table(of: &str, text: &str) -> Result<Table> {
-    text.parse().map_err(|error| Error::invalid(format!("read {of}: {error}")))
+    text.parse().map_err(|error| invalid(format!("read {of}: {error}")))
 }
 
 fn names(settings: &Table) -> Vec<(String, String)> {
@@ -315,7 +317,7 @@ fn put(settings: &mut Table, section: &str, name: &str, value: Value) -> Result<
             *place = value;
             Ok(())
         }
-        None => Err(Error::invalid(format!("setting {section}.{name}: there is none"))),
+        None => Err(invalid(format!("setting {section}.{name}: there is none"))),
     }
 }
 
@@ -327,7 +329,7 @@ fn put_text(settings: &mut Table, section: &str, name: &str, text: &str) -> Resu
         Value::String(text.to_owned())
     } else {
         text.parse()
-            .map_err(|error| Error::invalid(format!("setting {section}.{name}={text}: {error}")))?
+            .map_err(|error| invalid(format!("setting {section}.{name}={text}: {error}")))?
     };
     put(settings, section, name, value)
 }

@@ -172,7 +172,7 @@ impl Plan {
     responses((status = 200, body = Plan), (status = "4XX", body = Problem),
         (status = "5XX", body = Problem)))]
 async fn plan(State(app): State<App>) -> Result<Json<Plan>, Problem> {
-    Ok(Json(Plan::new(&app.read(super::super::store::Store::plan_sweep).await?)))
+    Ok(Json(Plan::new(&app.read(crate::Store::plan_sweep).await?)))
 }
 
 /// What a sweep did.
@@ -198,7 +198,7 @@ struct Swept {
     responses((status = 200, body = Swept), (status = "4XX", body = Problem),
         (status = "5XX", body = Problem)))]
 async fn sweep(State(app): State<App>) -> Result<Json<Swept>, Problem> {
-    let report = app.write(super::super::store::Store::sweep).await?;
+    let report = app.write(crate::Store::sweep).await?;
     for problem in &report.problems {
         tracing::error!(problem = ?problem, "a segment was not swept");
     }

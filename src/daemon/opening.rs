@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::types::{Error, ErrorKind, Result};
-use crate::{Retention, Store, StoreOptions, WhenFull};
+use crate::{Error, ErrorKind, Result, Retention, Store, StoreOptions, WhenFull};
 
 use super::config::{Config, WhenFullName};
 use super::disk::{Progress, WatchedDisk};

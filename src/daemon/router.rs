@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Info, License, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
@@ -56,8 +56,10 @@ fn described(document: Bytes) -> impl IntoResponse {
 /// The routes, and the document that is made from them and their rules.
 fn parts() -> (Router<App>, OpenApi) {
     let (router, mut document) = documented().split_for_parts();
-    "Clipkeep".clone_into(&mut document.info.title);
+    // In full: what the router puts in by itself is of the crate that it comes from.
+    document.info = Info::new("Clipkeep", env!("CARGO_PKG_VERSION"));
     document.info.description = Some(DESCRIPTION.to_owned());
+    document.info.license = Some(License::new(env!("CARGO_PKG_LICENSE")));
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("token", bearer);

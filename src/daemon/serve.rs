@@ -14,8 +14,7 @@ use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::Store;
-use crate::types::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Store};
 
 use super::accept::Placing;
 use super::access::{Access, Issued, Role, TokenFile};

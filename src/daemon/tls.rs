@@ -11,7 +11,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::types::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 use super::config::Http;
 
@@ -57,12 +57,14 @@ fn changed(http: &Http) -> [Option<(u64, i64, i64)>; 2] {
 
 async fn read(http: Http) -> Result<Arc<ServerConfig>> {
     let read = tokio::task::spawn_blocking(move || parse(&http)).await;
-    read.map_err(|failed| Error::invalid(format!("read certificate: {failed}")))?
+    read.map_err(|failed| {
+        Error::new(ErrorKind::InvalidInput, format!("read certificate: {failed}"))
+    })?
 }
 
 fn parse(http: &Http) -> Result<Arc<ServerConfig>> {
     let refuse = |path: &Path, error: &dyn std::fmt::Display| {
-        Error::invalid(format!("read {}: {error}", path.display()))
+        Error::new(ErrorKind::InvalidInput, format!("read {}: {error}", path.display()))
     };
     let chain = CertificateDer::pem_file_iter(&http.tls_certificate)
         .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)

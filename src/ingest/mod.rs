@@ -8,8 +8,9 @@ mod wall_clock;
 use std::time::Duration;
 
 use crate::media::{Fragment, InitSegment, Piece};
-use crate::types::{Error, ErrorKind, Result};
-use crate::{CameraId, ClipId, Media, NewClip, Recorder, Store, Timestamp};
+use crate::{
+    CameraId, ClipId, Error, ErrorKind, Media, NewClip, Recorder, Result, Store, Timestamp,
+};
 
 use wall_clock::{Place, WallClock};
 
@@ -64,16 +65,24 @@ impl StreamRecorder {
         }
     }
 
-    /// Takes the next piece of the stream, which arrived, whole, at `arrival`. A fragment is
-    /// durable on return.
+    /// Takes the next piece of the stream, which arrived, whole, at `arrival`, after it `waited`
+    /// for footage behind it that came in the same file. A fragment is durable on return.
     ///
     /// # Errors
     ///
     /// Those of the store. The recording ends at its last durable fragment.
-    pub(crate) fn take(&mut self, piece: Piece, arrival: Timestamp) -> Result<()> {
+    pub(crate) fn take(
+        &mut self,
+        piece: Piece,
+        arrival: Timestamp,
+        waited: Duration,
+    ) -> Result<()> {
         match piece {
             Piece::Init(init) => self.init(init),
-            Piece::Fragment(fragment) => self.fragment(fragment, arrival),
+            Piece::Fragment(fragment) => {
+                let place = self.wall_clock.place(&fragment, arrival, waited);
+                self.fragment(fragment, place)
+            }
         }
     }
 
@@ -119,8 +128,7 @@ impl StreamRecorder {
         Ok(())
     }
 
-    fn fragment(&mut self, fragment: Fragment, arrival: Timestamp) -> Result<()> {
-        let place = self.wall_clock.place(&fragment, arrival);
+    fn fragment(&mut self, fragment: Fragment, place: Place) -> Result<()> {
         self.recorded.clock_jumps += u64::from(fragment.clock_set);
         let length = place.start.since(self.clip_start).saturating_add(fragment.duration);
         let long = fragment.key && length > self.split;

@@ -81,7 +81,9 @@ struct Inner {
 
 impl Error {
     /// An error of `kind`; `message` names the operation and the object, lower case, no full stop.
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// For what stands above the engine, and for those who implement a trait of this crate.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
         Self(Box::new(Inner { kind, message, path: None, offset: None, source: None }))
     }
@@ -95,7 +97,8 @@ impl Error {
     }
 
     /// An I/O error at `path`; a full disk becomes `Full`, a read-only one `ReadOnly`.
-    pub(crate) fn io(operation: &str, path: &Path, source: io::Error) -> Self {
+    #[must_use]
+    pub fn io(operation: &str, path: &Path, source: io::Error) -> Self {
         let kind = match source.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
@@ -110,7 +113,7 @@ impl Error {
 
     /// Adds where on disk it happened.
     #[must_use]
-    pub(crate) fn at(mut self, path: &Path) -> Self {
+    pub fn at(mut self, path: &Path) -> Self {
         self.0.path = Some(path.to_owned());
         self
     }
@@ -124,7 +127,7 @@ impl Error {
 
     /// Adds the cause.
     #[must_use]
-    pub(crate) fn caused_by(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
+    pub fn caused_by(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(std::sync::Arc::new(source));
         self
     }

@@ -1,69 +1,120 @@
 //! A real file system that is full to the last byte, under a daemon that records and is watched.
-//!
-//! An image is mounted in a mount namespace of the daemon alone: it is unmounted, and its loop
-//! device let go, when the daemon ends, however it ends.
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::time::Duration;
 
+use clipkeep::Clock as _;
+use clipkeep::requests::evidence;
+use serde_json::{Value, json};
+
+use crate::image::{beside, daemon_on};
+use crate::inbox::{Ago, street};
 use crate::kill::acknowledged;
-use crate::kit::{Daemon, START, front_door, pieces, say};
+use crate::kit::{Daemon, Push, START, front_door, pieces, say};
+use crate::requests::{REQUESTS, asking};
 
-/// XFS wants no less, and the others get the same.
-const IMAGE_BYTES: u64 = 300 << 20;
-const OWN_MOUNTS: [&str; 4] = ["unshare", "--mount", "--propagation", "private"];
-/// `$0` is the folder. The store lies beside what a file system makes of its own.
-const MOUNT: &str = "mount -o loop \"$0/image\" \"$0/disk\" && mkdir -p \"$0/disk/store\" \
-                     && mount --bind \"$0/disk/store\" \"$0/store\"";
 /// Fills the disk, again and again, because what was not written back yet may turn out to need
 /// less; says how many bytes the last attempt could write.
 const FILL: &str = "for n in 1 2 3; do cat /dev/zero > $0/disk/ballast$n; \
                     dd if=/dev/zero bs=512 of=$0/disk/rest$n; sync -f $0/disk; done; \
                     cat /dev/zero > $0/disk/last; sync -f $0/disk; stat -c %s $0/disk/last";
 
-/// Makes the image, and sees whether this machine can mount it and may.
-fn make(folder: &Path) -> Result<(), String> {
-    for name in ["disk", "store"] {
-        std::fs::create_dir(folder.join(name)).unwrap();
+/// A fragment with 4 MiB more in its last picture, as a NAL unit that says nothing.
+fn large(fragment: &[u8]) -> Vec<u8> {
+    const FILLER_BYTES: u32 = 4 << 20;
+    let mut bytes = fragment.to_vec();
+    let box_at = |name: &[u8; 4]| bytes.windows(4).position(|four| four == name).unwrap();
+    let (trun, mdat) = (box_at(b"trun"), box_at(b"mdat"));
+    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    assert_eq!(number(trun + 4), 0x205, "of each sample the size alone");
+    let last = trun + 20 + 4 * (usize::try_from(number(trun + 8)).unwrap() - 1);
+    let grown = [last, mdat - 4].map(|at| (at, number(at) + FILLER_BYTES));
+    for (at, len) in grown {
+        bytes[at..at + 4].copy_from_slice(&len.to_be_bytes());
     }
-    let image = folder.join("image");
-    std::fs::File::create_new(&image).unwrap().set_len(IMAGE_BYTES).unwrap();
-    run(Command::new("mkfs.ext4").args(["-q", "-m", "0"]).arg(image))?;
-    let [unshare, options @ ..] = OWN_MOUNTS;
-    run(Command::new(unshare).args(options).args(["sh", "-c", MOUNT]).arg(folder))
+    bytes.extend_from_slice(&(FILLER_BYTES - 4).to_be_bytes());
+    bytes.push(12);
+    bytes.resize(fragment.len() + usize::try_from(FILLER_BYTES).unwrap(), 0xFF);
+    bytes
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|error| format!("cannot run {program}: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("{program}: {}", said.trim())) }
+/// A clip, a window and a bundle of evidence, of which somebody has begun to read: each is larger
+/// than what the sockets and the daemon's queue hold together.
+struct Exports {
+    paths: [String; 3],
+    begun: [Push; 3],
+    clip: Vec<u8>,
 }
 
-/// Runs a line of shell where the daemon's disk is mounted; `$0` is the folder.
-fn beside(daemon: &Daemon, line: &str) -> Output {
-    let id = daemon.id().to_string();
-    let mut command = Command::new("nsenter");
-    command.args(["--target", &id, "--mount", "sh", "-c", line]).arg(daemon.folder.path());
-    command.output().unwrap()
+impl Exports {
+    fn begin(daemon: &Daemon) -> Self {
+        let post = |path: &str, body: &Value| {
+            daemon.ask("POST", path, &[], body.to_string().as_bytes()).ok();
+        };
+        let mut whole = pieces(&front_door());
+        for fragment in &mut whole[1..] {
+            *fragment = large(fragment);
+        }
+        let clip = whole.concat();
+        let start = Ago(35).wall();
+        for start in [start, start.saturating_add(Duration::from_secs(10))] {
+            daemon.ask("POST", &format!("/v1/cameras/front/stream?start={start}"), &[], &clip).ok();
+        }
+        let window = format!("from={start}&seconds=20");
+        let clips = daemon.get(&format!("/v1/cameras/front/clips?{window}")).ok().json();
+        let ids: Vec<&Value> =
+            clips["clips"].as_array().unwrap().iter().map(|clip| &clip["id"]).collect();
+        assert_eq!(ids.len(), 2, "{clips}");
+        post(REQUESTS, &asking());
+        post("/v1/requests/r1/approve", &Value::Null);
+        let chosen: Vec<Value> = ids.iter().map(|id| json!({"clip": id})).collect();
+        post("/v1/households/h1/requests/r1/accept", &json!({"clips": chosen}));
+        let paths = [
+            format!("/v1/clips/{}/media", ids[0].as_str().unwrap()),
+            format!("/v1/cameras/front/window.mp4?{window}"),
+            format!("{REQUESTS}/r1/bundle"),
+        ];
+        let begun = paths.each_ref().map(|path| daemon.begin(path));
+        Self { paths, begun, clip }
+    }
+
+    /// Reads the rest of them.
+    fn end(self, daemon: &Daemon) {
+        // An answer that is on its way as a whole has no connection any more.
+        let open = "clipkeep_http_connections ";
+        let metrics = daemon.get("/metrics").ok().text();
+        let line = metrics.lines().find_map(|line| line.strip_prefix(open)).unwrap();
+        assert!(line.parse::<u32>().unwrap() > 3, "{line} connections");
+        let [clip, window, bundle] = self.begun.map(|begun| begun.answer().ok());
+        for answer in [&clip, &window, &bundle] {
+            let said = answer.header("content-length").unwrap();
+            assert_eq!(said, answer.body.len().to_string());
+        }
+        assert!(clip.body == self.clip, "the clip has other bytes");
+        assert!(window.body.len() > 2 * 5 * (4 << 20), "{}", window.body.len());
+        assert!(window.body == daemon.get(&self.paths[1]).ok().body, "the window has other bytes");
+        let key = daemon.get("/v1/key").ok().json()["key"].as_str().unwrap().parse().unwrap();
+        let report = evidence::check(&*bundle.body, &[key]);
+        assert!(report.findings.is_empty() && report.clips.len() == 2, "{report:?}");
+    }
 }
 
 #[test]
 fn a_real_disk_that_is_full_stops_ingest_and_nothing_else_until_there_is_room() {
-    let folder = tempfile::tempdir().unwrap();
-    if let Err(why) = make(folder.path()) {
-        assert!(std::env::var_os("CLIPKEEP_KERNEL_REQUIRED").is_none(), "{why}");
-        return say(&format!("SKIPPED a daemon on a full disk: {why}"));
-    }
-    let mount_and_run = format!("{MOUNT} && exec \"$@\"");
-    let folder_text = folder.path().to_str().unwrap().to_owned();
-    let wrapper = [&OWN_MOUNTS[..], &["sh", "-c", &mount_and_run, &folder_text]].concat();
-    let settings = ["access.tokens=false", "store.when_full=refuse", "ingest.clip_seconds=4"];
-    let floor = ["store.free_space_floor_bytes=0"];
-    let daemon = Daemon::behind(&wrapper, folder, &[&settings[..], &floor].concat());
-    daemon.until("/readyz", |answer| answer.status == 200);
+    let settings = [
+        "access.tokens=false",
+        "store.when_full=refuse",
+        "store.free_space_floor_bytes=0",
+        "store.segment_bytes=16777216",
+        "ingest.clip_seconds=10",
+        "requests.answer_ms=0",
+        // The exports stand still while the disk is filled.
+        "http.body_idle_seconds=600",
+    ];
+    let mkfs = ["mkfs.ext4", "-q", "-m", "0"];
+    let Some(daemon) = daemon_on(&mkfs, &settings, street) else { return };
     let first = format!("/v1/cameras/front/stream?start={START}");
     daemon.ask("POST", &first, &[], &front_door()).ok();
+    let exports = Exports::begin(&daemon);
 
     // Full to the last byte while a camera pushes: what was set aside is used up, then it ends.
     let pieces = pieces(&front_door());
@@ -76,6 +127,9 @@ fn a_real_disk_that_is_full_stops_ingest_and_nothing_else_until_there_is_room() 
     push.answer().is_problem(507, "full");
     daemon.get("/readyz").is_problem(503, "unavailable");
     let promised = acknowledged(&daemon.get("/metrics").ok());
+
+    // What was being read goes on, and is whole.
+    exports.end(&daemon);
 
     // What is there is shown, exported and held all the same.
     let window = format!("from={START}&seconds=10");

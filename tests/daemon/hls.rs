@@ -1,6 +1,9 @@
 //! A recorder that can only push files.
 
 use std::process::Command;
+use std::time::Duration;
+
+use clipkeep::{Clock as _, SystemClock, Timestamp};
 
 use crate::kit::{Daemon, FRONT_DOOR, front_door, pieces, say};
 
@@ -140,6 +143,46 @@ fn the_times_of_a_playlist_place_the_segments() {
     daemon.stop_and_list();
 }
 
+/// The clips of `camera`: when each starts, and how far off that may be.
+fn starts(daemon: &Daemon, camera: &str) -> Vec<(Timestamp, f64)> {
+    let clips = daemon.get(&format!("/v1/cameras/{camera}/clips")).ok().json();
+    let clips = clips["clips"].as_array().unwrap().iter();
+    let start = |clip: &serde_json::Value| clip["start"].as_str().unwrap().parse().unwrap();
+    clips.map(|clip| (start(clip), clip["uncertainty_seconds"].as_f64().unwrap())).collect()
+}
+
+#[test]
+fn the_first_segment_began_its_own_length_before_it_had_arrived() {
+    let daemon = Daemon::start();
+    let pieces = pieces(&front_door());
+    let put = |camera: &str, name: &str, body: &[u8]| {
+        daemon.ask("PUT", &format!("/v1/cameras/{camera}/hls/{name}"), &[], body).ok();
+    };
+    // Two fragments of two seconds in a segment, and a playlist that comes afterwards, as with
+    // ffmpeg. The one camera's says much the same as the arrival, the other's does not.
+    for (camera, earlier_ms, clips) in [("near", 300, 1), ("far", 5_000, 2)] {
+        put(camera, "init.mp4", &pieces[0]);
+        let before = SystemClock.wall();
+        put(camera, "a0.m4s", &pieces[1..3].concat());
+        let after = SystemClock.wall();
+        let length = Duration::from_secs(4);
+        let [(start, uncertainty)] = starts(&daemon, camera)[..] else { panic!("one clip") };
+        assert!(start >= before.saturating_sub(length), "{start} {before}");
+        assert!(start <= after.saturating_sub(length), "{start} {after}");
+        assert!((uncertainty - 5.0).abs() < 0.01, "{uncertainty}");
+
+        let said = start.saturating_sub(Duration::from_millis(earlier_ms));
+        let listed = format!("#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:{said}\n#EXTINF:4.0,\na0.m4s\n");
+        put(camera, "index.m3u8", listed.as_bytes());
+        put(camera, "a1.m4s", &pieces[3]);
+        let found = starts(&daemon, camera);
+        assert_eq!(found.len(), clips, "{found:?}");
+        let next = said.saturating_add(length);
+        assert!(clips == 1 || found.contains(&(next, 0.0)), "{next} {found:?}");
+        assert!(found.contains(&(start, uncertainty)), "{found:?}");
+    }
+}
+
 #[test]
 fn transport_segments_become_clips() {
     let mut daemon = Daemon::start();
@@ -150,6 +193,8 @@ fn transport_segments_become_clips() {
     for clip in clips {
         assert_eq!(clip["media"], "mpeg-ts");
         assert_eq!(clip["duration_seconds"].as_f64().unwrap().round(), 2.0, "{clip}");
+        // No playlist says when they began.
+        assert_eq!(clip["uncertainty_seconds"].as_f64().unwrap().round(), 62.0, "{clip}");
     }
 }
 

@@ -185,6 +185,15 @@ impl Daemon {
         self.ask("GET", path, &[], b"")
     }
 
+    /// Asks for something of which no more than the beginning is read until its answer is wanted.
+    pub(crate) fn begin(&self, path: &str) -> Push {
+        let mut stream = self.connect();
+        let host = &self.address;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+        Push { stream }
+    }
+
     /// A chunked body that goes on until it is finished.
     pub(crate) fn push(&self, path: &str, headers: &[&str]) -> Push {
         self.push_as("POST", path, headers)

@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod backup;
 mod boxes;
 mod clips;
 mod connections;
@@ -19,11 +20,13 @@ mod enospc;
 mod hls;
 mod holds;
 mod hooks;
+mod image;
 mod inbox;
 mod kill;
 mod kit;
 mod readme;
 mod requests;
+mod service;
 mod stream;
 mod tls;
 mod trouble;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::inbox::{Ago, street};
 use crate::kit::{Answer, Daemon};
 
-const REQUESTS: &str = "/v1/agencies/springfield-pd/requests";
+pub(crate) const REQUESTS: &str = "/v1/agencies/springfield-pd/requests";
 
 /// A daemon with one token of each kind.
 struct Town {
@@ -74,7 +74,8 @@ impl Town {
     }
 }
 
-fn asking() -> Value {
+/// What a department asks for: twenty minutes of the last hour, around camera `front`.
+pub(crate) fn asking() -> Value {
     json!({
         "key": "k1",
         "window": {"from": Ago(45).wall().to_string(), "to": Ago(25).wall().to_string()},

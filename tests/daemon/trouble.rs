@@ -3,6 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::kill::acknowledged;
 use crate::kit::{Answer, Daemon, START, clipkeep, front_door, pieces};
 
@@ -126,6 +128,10 @@ fn the_api_document_is_served() {
     let document = daemon.get("/openapi.json").ok().json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     assert!(document["paths"]["/v1/holds"]["post"].is_object());
+    let info = &document["info"];
+    assert_eq!((&info["title"], &info["contact"]), (&"Clipkeep".into(), &Value::Null), "{info}");
+    assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(info["license"]["name"], env!("CARGO_PKG_LICENSE"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod barriers;
 mod code;
 mod named;
+mod public;
 mod shape;
 mod source;
 
@@ -60,6 +61,36 @@ fn a_module_that_names_a_higher_layer_is_found() {
     assert!(found(code::layers, "src/cli/get.rs", "use crate::{Store, media};").is_empty());
     let tests = "#[cfg(test)]\nmod tests {\n    use crate::store::X;\n}\nuse crate::cli::X;\n";
     assert_eq!(found(code::layers, "src/log/scan.rs", tests), [5]);
+}
+
+#[test]
+fn the_daemon_names_public_items_only() {
+    let sources = source::sources();
+    let tests = source::test_only(&sources);
+    let hidden = public::Hidden::of(&sources);
+    let code = sources
+        .iter()
+        .filter(|source| !tests.iter().any(|test| source.path.starts_with(test.as_str())));
+    let faults: Vec<String> = code.flat_map(|source| hidden.named_in(source)).collect();
+    assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn a_private_item_in_the_daemon_is_found() {
+    let file = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
+    let engine = "pub struct Error;\nimpl Error {\n    pub(crate) fn hidden(self) {}\n    \
+                  pub(crate) const fn made() -> Self {}\n    pub fn made_of() {}\n}\n\
+                  impl<T> From<T> for Clip {\n    pub(crate) const MIN: u8 = 1;\n}\n";
+    let own = "fn own() {}\n";
+    let sources = [file("src/types/error.rs", engine), file("src/daemon/serve.rs", own)];
+    let hidden = public::Hidden::of(&sources);
+    let text = "use crate::{Error, Store};\nuse crate::store::Store;\nerror.hidden();\n\
+                Error::made();\nError::made_of();\nmap(Clip::MIN);\nuse crate::media::Export;\n\
+                use super::super::store::Store;\nuse super::own;\nhidden();\n";
+    let found = |path: &str| hidden.named_in(&file(path, text)).len();
+    assert_eq!(found("src/daemon/serve.rs"), 5);
+    assert_eq!(found("src/daemon/watch/window.rs"), 4, "two up is still the daemon");
+    assert_eq!(found("src/cli/serve.rs"), 0);
 }
 
 #[test]

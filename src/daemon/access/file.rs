@@ -8,8 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::types::{Error, Result};
-use crate::{Clock as _, SystemClock};
+use crate::{Clock as _, Error, ErrorKind, Result, SystemClock};
 
 use super::rules::Role;
 use super::token::{Issued, NewToken, TokenSet};
@@ -50,8 +49,9 @@ impl TokenFile {
     pub(in crate::daemon) fn load(&self) -> Result<TokenSet> {
         let path = self.path();
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| Error::corrupt(format!("read tokens: {error}")).at(&path)),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                Error::new(ErrorKind::Corrupt, format!("read tokens: {error}")).at(&path)
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(TokenSet::default()),
             Err(error) => Err(Error::io("read tokens", &path, error)),
         }
@@ -133,8 +133,9 @@ impl TokenFile {
         lock.lock().map_err(fail)?;
         let mut set = self.load()?;
         let outcome = change(&mut set)?;
-        let text = serde_json::to_vec_pretty(&set)
-            .map_err(|error| Error::invalid(format!("write tokens: {error}")))?;
+        let text = serde_json::to_vec_pretty(&set).map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, format!("write tokens: {error}"))
+        })?;
         let mut file = private(&fresh).map_err(fail)?;
         file.write_all(&text).and_then(|()| sync(&file)).map_err(fail)?;
         move_into_place(&fresh, &path).map_err(fail)?;

@@ -21,8 +21,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use parking_lot::{Mutex, RwLock};
 
 use crate::requests::{AgencyId, HouseholdId};
-use crate::types::Result as StoreResult;
-use crate::{CameraId, Clock as _, SystemClock};
+use crate::{CameraId, Clock as _, Result as StoreResult, SystemClock};
 
 use super::app::App;
 use super::problem::Problem;

@@ -14,8 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::requests::HouseholdId;
-use crate::types::Result as StoreResult;
-use crate::{CameraId, Clock as _, SystemClock};
+use crate::{CameraId, Clock as _, Result as StoreResult, SystemClock};
 
 use super::super::app::App;
 use super::super::extract::JsonBody;

@@ -6,7 +6,7 @@ use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::types::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What a token is for.
 #[derive(
@@ -49,7 +49,7 @@ impl std::str::FromStr for Role {
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|role| role.name() == text).ok_or_else(|| {
             let want = "camera, resident, agency, operator or public";
-            Error::invalid(format!("role {text:?}: want {want}"))
+            Error::new(ErrorKind::InvalidInput, format!("role {text:?}: want {want}"))
         })
     }
 }

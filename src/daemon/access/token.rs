@@ -7,8 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::requests::{AgencyId, HouseholdId, Refusal};
-use crate::types::{Error, ErrorKind, Result};
-use crate::{CameraId, Timestamp};
+use crate::{CameraId, Error, ErrorKind, Result, Timestamp};
 
 use super::rules::Role;
 
@@ -74,18 +73,18 @@ impl Token {
     /// without its agency; `Io` when the system gives no random bytes.
     pub(super) fn make(new: &NewToken, now: Timestamp) -> Result<(Self, Issued)> {
         if new.name.len() > NAME_BYTES_MAX || new.cameras.len() > CAMERAS_MAX {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "token: want a name up to {NAME_BYTES_MAX} bytes and up to {CAMERAS_MAX} cameras"
             )));
         }
         if (new.role == Role::Agency) != new.agency.is_some() {
             let want = "an agency's token names its agency, and no other does";
-            return Err(Error::invalid(format!("token: {want}")));
+            return Err(invalid(format!("token: {want}")));
         }
         let is_of_home = matches!(new.role, Role::Camera | Role::Resident);
         if new.household.is_some() && !(is_of_home && new.cameras.is_empty()) {
             let want = "a home's token is a camera's or a resident's, and names no cameras";
-            return Err(Error::invalid(format!("token: {want}")));
+            return Err(invalid(format!("token: {want}")));
         }
         let (id, secret) = (hex(&random::<4>()?), hex(&random::<32>()?));
         let token = Self {
@@ -140,7 +139,7 @@ impl TokenSet {
     /// Those of [`Token::make`]; `InvalidInput` when there are too many.
     pub(super) fn add(&mut self, new: &NewToken, now: Timestamp) -> Result<Issued> {
         if self.tokens.len() >= TOKENS_MAX {
-            return Err(Error::invalid(format!("token: there are {TOKENS_MAX} already")));
+            return Err(invalid(format!("token: there are {TOKENS_MAX} already")));
         }
         loop {
             let (token, issued) = Token::make(new, now)?;
@@ -174,6 +173,10 @@ impl TokenSet {
         let matches = blake3::hash(secret.as_bytes()) == kept.unwrap_or_else(|| blake3::hash(b""));
         token.filter(|_| matches && kept.is_some())
     }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, message)
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {

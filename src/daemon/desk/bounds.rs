@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::requests::{ByRule, Rules};
-use crate::types::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 use super::super::config::RequestSettings;
 
@@ -40,7 +40,9 @@ pub(in crate::daemon) fn rules(settings: &RequestSettings) -> Result<Rules> {
     });
     match rules.check() {
         Ok(()) => Ok(rules),
-        Err(refusal) => Err(Error::invalid(format!("settings [requests]: {refusal}"))),
+        Err(refusal) => {
+            Err(Error::new(ErrorKind::InvalidInput, format!("settings [requests]: {refusal}")))
+        }
     }
 }
 

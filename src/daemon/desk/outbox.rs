@@ -14,7 +14,7 @@ use lettre::{SmtpTransport, Transport as _};
 use serde_json::json;
 
 use crate::requests::Notice;
-use crate::types::Error;
+use crate::{Error, ErrorKind};
 
 use super::super::app::App;
 use super::super::config::RequestSettings;
@@ -64,7 +64,9 @@ impl Way {
 ///
 /// `InvalidInput`, naming the setting.
 pub(in crate::daemon) fn check(settings: &RequestSettings) -> crate::Result<()> {
-    let wrong = |name: &str, why: &str| Error::invalid(format!("setting requests.{name}: {why}"));
+    let wrong = |name: &str, why: &str| {
+        Error::new(ErrorKind::InvalidInput, format!("setting requests.{name}: {why}"))
+    };
     if !settings.smtp_url.is_empty() {
         SmtpTransport::from_url(settings.smtp_url.text())
             .map_err(|_error| wrong("smtp_url", "want smtps://USER:PASSWORD@HOST"))?;

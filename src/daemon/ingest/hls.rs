@@ -36,6 +36,8 @@ const PLAYLIST_BYTES_MAX: u64 = 4 << 20;
 #[derive(Debug)]
 struct Delivery {
     bytes: Bytes,
+    /// When it had come whole.
+    arrival: Timestamp,
     /// When it began, if a playlist says so.
     announced: Option<Timestamp>,
     /// Where to say what became of it.
@@ -112,13 +114,18 @@ async fn put(
         if is_playlist || bytes.is_empty() {
             return Ok(());
         }
-        let start = announced.start_of(&camera, &name, SystemClock.wall());
+        let arrival = SystemClock.wall();
+        let start = announced.start_of(&camera, &name, arrival);
         if is_ts {
             return append_whole(&app, &camera, bytes, start).await.map(drop);
         }
         // From here on the recording counts it.
         drop(memory);
-        deliver(&app, &camera, bytes, start).await
+        let (tell, told) = oneshot::channel();
+        let delivery = Delivery { bytes, arrival, announced: start, tell };
+        deliver(&app, &camera, delivery).await?;
+        // A recording that ends of itself leaves what came in its last moment unanswered.
+        told.await.map_err(|_gone| Problem::unavailable("the recording has just ended", 1))?
     });
     let done = task.await;
     turns.tidy();
@@ -130,14 +137,7 @@ async fn put(
 }
 
 /// Hands the file to the task that records `camera`, beginning one when there is none.
-async fn deliver(
-    app: &App,
-    camera: &CameraId,
-    bytes: Bytes,
-    announced: Option<Timestamp>,
-) -> Result<(), Problem> {
-    let (tell, told) = oneshot::channel();
-    let delivery = Delivery { bytes, announced, tell };
+async fn deliver(app: &App, camera: &CameraId, delivery: Delivery) -> Result<(), Problem> {
     let live = app.intake().recordings.0.lock().get(camera).cloned();
     let gone = match live {
         Some(live) => match live.send(delivery).await {
@@ -146,11 +146,10 @@ async fn deliver(
         },
         None => Some(delivery),
     };
-    if let Some(first) = gone {
-        begin(app, camera, first).await?;
+    match gone {
+        Some(first) => begin(app, camera, first).await,
+        None => Ok(()),
     }
-    // A recording that ends of itself leaves what came in its last moment unanswered.
-    told.await.map_err(|_gone| Problem::unavailable("the recording has just ended", 1))?
 }
 
 async fn begin(app: &App, camera: &CameraId, first: Delivery) -> Result<(), Problem> {
@@ -186,15 +185,15 @@ async fn record(
     let mut stopping = app.intake().stopping();
     let mut next = Some(first);
     let mut failed = None;
-    while let Some(Delivery { bytes, announced, tell }) = next {
+    while let Some(Delivery { bytes, arrival, announced, tell }) = next {
         let taken = match init.take() {
-            Some(init) => stream.take(&init).await,
+            Some(init) => stream.take(&init, arrival).await,
             None => Ok(()),
         };
         let taken = match taken {
             Ok(()) => {
                 stream.announce(announced);
-                stream.take(&bytes).await
+                stream.take(&bytes, arrival).await
             }
             failed => failed,
         };

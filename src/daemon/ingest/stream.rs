@@ -104,8 +104,8 @@ pub(super) struct Stream {
     /// Bytes that the parser has and that are no whole piece yet.
     pending: u64,
     memory: Share,
-    /// Whether somebody has waited already for the memory of what it takes.
-    is_admitted: bool,
+    /// Whether it comes in whole files, for the memory of which somebody has waited already.
+    is_of_files: bool,
     /// When the file that is taken began, and the media time of its first fragment.
     announced: Option<(Timestamp, Option<Duration>)>,
     lane: Lane,
@@ -127,7 +127,7 @@ impl Stream {
             recorder: Some(StreamRecorder::new(&app.store()?, camera, start, split)),
             pending: 0,
             memory: app.intake().memory.share(camera),
-            is_admitted: false,
+            is_of_files: false,
             announced: None,
             lane,
             app: app.clone(),
@@ -137,7 +137,7 @@ impl Stream {
 
     /// The same, of files that were read as a whole before.
     pub(super) fn of_files(self) -> Self {
-        Self { is_admitted: true, ..self }
+        Self { is_of_files: true, ..self }
     }
 
     /// The next file began at `start`, if somebody says so.
@@ -198,7 +198,7 @@ impl Stream {
                 }
             };
             match received {
-                Received::Bytes(bytes) => self.take(&bytes).await?,
+                Received::Bytes(bytes) => self.take(&bytes, SystemClock.wall()).await?,
                 Received::End => return Ok(()),
                 Received::CutOff(why) => {
                     return Err(Problem::new("body-cut-off", why).closing());
@@ -213,12 +213,13 @@ impl Stream {
         }
     }
 
-    /// Takes the next bytes of the stream. Its whole fragments are durable on return.
+    /// Takes the next bytes of the stream, which came at `arrival`. Its whole fragments are durable
+    /// on return.
     ///
     /// # Errors
     ///
     /// Why the stream cannot go on; what was taken before stays.
-    pub(super) async fn take(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+    pub(super) async fn take(&mut self, bytes: &[u8], arrival: Timestamp) -> Result<(), Problem> {
         self.lane.heard();
         self.parser.push(bytes);
         self.pending += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -227,21 +228,40 @@ impl Stream {
             let detail = format!("a fragment above {limit} bytes");
             return Err(Problem::new("too-large", detail).closing());
         }
-        if self.is_admitted {
+        if self.is_of_files {
             self.memory.state(self.pending);
         } else {
             self.memory.set(self.pending).await?;
         }
-        let arrival = SystemClock.wall();
-        while let Some(piece) =
-            self.parser.next().map_err(|error| Problem::from(error).closing())?
-        {
-            self.pending = self.pending.saturating_sub(length(&piece));
-            let piece = self.placed(piece);
-            self.store(piece, arrival).await?;
+        loop {
+            let (pieces, whole) = self.pieces();
+            if pieces.is_empty() {
+                self.memory.state(self.pending);
+                return whole;
+            }
+            let last = pieces.iter().filter_map(end).max().unwrap_or_default();
+            for piece in pieces {
+                let waited = end(&piece).map_or(Duration::ZERO, |end| last.saturating_sub(end));
+                self.store(piece, arrival, waited).await?;
+            }
+            whole?;
         }
-        self.memory.state(self.pending);
-        Ok(())
+    }
+
+    /// The next piece, of a file all that are in it; and why there can be no more.
+    fn pieces(&mut self) -> (Vec<Piece>, Result<(), Problem>) {
+        let mut pieces = Vec::new();
+        while pieces.is_empty() || self.is_of_files {
+            match self.parser.next() {
+                Ok(Some(piece)) => {
+                    self.pending = self.pending.saturating_sub(length(&piece));
+                    pieces.push(self.placed(piece));
+                }
+                Ok(None) => break,
+                Err(error) => return (pieces, Err(Problem::from(error).closing())),
+            }
+        }
+        (pieces, Ok(()))
     }
 
     /// `piece` with the time that was announced, where its own media time says none.
@@ -254,7 +274,12 @@ impl Stream {
         Piece::Fragment(fragment)
     }
 
-    async fn store(&mut self, piece: Piece, arrival: Timestamp) -> Result<(), Problem> {
+    async fn store(
+        &mut self,
+        piece: Piece,
+        arrival: Timestamp,
+        waited: Duration,
+    ) -> Result<(), Problem> {
         let Some(mut recorder) = self.recorder.take() else {
             return Err(Problem::new("internal", "the stream failed").closing());
         };
@@ -267,7 +292,7 @@ impl Stream {
             .app
             .pool()
             .write(move || {
-                let taken = recorder.take(piece, arrival);
+                let taken = recorder.take(piece, arrival, waited);
                 (recorder, taken)
             })
             .await?;
@@ -297,6 +322,14 @@ impl Stream {
         let (recorder, ended) = ended.await?;
         self.recorder = Some(recorder);
         ended.map_err(Problem::from)
+    }
+}
+
+/// Where the footage of `piece` ends, by the stream's own clock.
+fn end(piece: &Piece) -> Option<Duration> {
+    match piece {
+        Piece::Init(_) => None,
+        Piece::Fragment(fragment) => Some(fragment.start.saturating_add(fragment.duration)),
     }
 }
 

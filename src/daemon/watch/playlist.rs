@@ -12,8 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::media::{ClipIndex, Playlist, PlaylistClip};
-use crate::types::{Error, ErrorKind};
-use crate::{CameraId, Clip, ClipState, Result as StoreResult, Store, Window};
+use crate::{CameraId, Clip, ClipState, Error, ErrorKind, Result as StoreResult, Store, Window};
 
 use super::super::access::Caller;
 use super::super::app::App;

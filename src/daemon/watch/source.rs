@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 
 use crate::media::{ExportPart, ExportPlan};
 use crate::requests::evidence::BundleReader;
-use crate::{Clip, ClipReader, Error, Result as StoreResult, Store};
+use crate::{Clip, ClipReader, Error, ErrorKind, Result as StoreResult, Store};
 
 use super::super::app::App;
 use super::super::problem::Problem;
@@ -106,7 +106,8 @@ impl Open {
 
 /// The bytes of `range` of a bundle, in chunks as large as those of the store.
 fn read_some(reader: &mut BundleReader, range: Range<u64>) -> StoreResult<Vec<Bytes>> {
-    let failed = |error: std::io::Error| Error::corrupt("read a bundle").caused_by(error);
+    let failed =
+        |error: std::io::Error| Error::new(ErrorKind::Corrupt, "read a bundle").caused_by(error);
     reader.seek(SeekFrom::Start(range.start)).map_err(failed)?;
     let (mut left, mut chunks) = (range.end - range.start, Vec::new());
     while left > 0 {
@@ -114,7 +115,7 @@ fn read_some(reader: &mut BundleReader, range: Range<u64>) -> StoreResult<Vec<By
         let read = reader.by_ref().take(left.min(CHUNK_BYTES)).read_to_end(&mut chunk);
         read.map_err(failed)?;
         if chunk.is_empty() {
-            return Err(Error::corrupt("read a bundle: it ended before its end"));
+            return Err(Error::new(ErrorKind::Corrupt, "read a bundle: it ended before its end"));
         }
         left = left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         chunks.push(Bytes::from(chunk));
@@ -123,7 +124,7 @@ fn read_some(reader: &mut BundleReader, range: Range<u64>) -> StoreResult<Vec<By
 }
 
 fn not_open() -> Error {
-    Error::corrupt("send a window: a clip of it was not opened")
+    Error::new(ErrorKind::Corrupt, "send a window: a clip of it was not opened")
 }
 
 fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {

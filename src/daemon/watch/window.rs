@@ -16,8 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::media::{ClipBytes, DecoderChange, Export, ExportClip, ExportPlan, Format};
-use crate::types::{Error, ErrorKind};
-use crate::{CameraId, Clip, ClipReader, Result as StoreResult, Store, Window};
+use crate::{CameraId, Clip, ClipReader, Error, ErrorKind, Result as StoreResult, Store, Window};
 
 use super::super::access::Caller;
 use super::super::app::App;

@@ -75,8 +75,24 @@ enum Way {
     #[default]
     Untried,
     Open(Arc<File>),
-    /// The file system knows no direct writes, or there is no second descriptor to be had.
+    /// The file system knows no direct writes, or the file was opened for reading alone.
     Refused,
+}
+
+impl Way {
+    /// What the attempt to open a second descriptor leaves: `None` when there was none, because the
+    /// file is not to be written.
+    fn after(attempt: Option<io::Result<File>>) -> Self {
+        match attempt {
+            Some(Ok(file)) => Self::Open(Arc::new(file)),
+            // What the system says for good. Of anything else, such as no descriptor to be had at
+            // this moment, the next write may find that it has passed.
+            Some(Err(error)) if error.raw_os_error() != Some(Errno::INVAL.raw_os_error()) => {
+                Self::Untried
+            }
+            Some(Err(_)) | None => Self::Refused,
+        }
+    }
 }
 
 impl DirectWriter {
@@ -126,10 +142,7 @@ impl DirectWriter {
             // What was opened for reading alone could be opened so for writing, too.
             let writable = rustix::fs::fcntl_getfl(file).is_ok_and(|of| of.contains(OFlags::RDWR));
             let options = OpenOptions::new().write(true).custom_flags(flags).clone();
-            *way = match writable.then(|| options.open(name)) {
-                Some(Ok(file)) => Way::Open(Arc::new(file)),
-                Some(Err(_)) | None => Way::Refused,
-            };
+            *way = Way::after(writable.then(|| options.open(name)));
         }
         match &*way {
             Way::Open(file) => Some(Arc::clone(file)),
@@ -233,6 +246,18 @@ mod tests {
         assert!(!DirectWriter::takes(100, DIRECT_BYTES_MIN));
         assert!(!DirectWriter::takes(0, DIRECT_BYTES_MIN + 100));
         assert!(!DirectWriter::takes(0, DIRECT_BYTES_MIN - ALIGN));
+    }
+
+    #[test]
+    fn a_descriptor_that_was_not_to_be_had_is_asked_for_again() {
+        let failed = |error: Errno| {
+            Way::after(Some(Err(io::Error::from_raw_os_error(error.raw_os_error()))))
+        };
+        for passing in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR] {
+            assert!(matches!(failed(passing), Way::Untried), "{passing}");
+        }
+        assert!(matches!(failed(Errno::INVAL), Way::Refused), "it knows no direct writes");
+        assert!(matches!(Way::after(None), Way::Refused), "it is only read");
     }
 
     #[test]
