@@ -82,6 +82,19 @@ fn room_that_is_counted_as_free_but_refused_is_made() {
 }
 
 #[test]
+fn room_that_is_counted_late_costs_no_more_clips() {
+    let t = TestStore::new();
+    let clips: Vec<Clip> = (0..6).map(|n| t.sized_clip("door", n, "old", 3_900_000)).collect();
+    t.disk.set_capacity(used(&t));
+    t.disk.set_counted_room(Some(0));
+    let new = t.sized_clip("door", 7, "new", 3_900_000);
+    t.assert_gone(&clips[0]);
+    // What sealed segments did not use was given back, so it takes two for a new one.
+    assert!(clips[2..].iter().all(|clip| t.reads_as(clip, "old")));
+    assert!(t.reads_as(&new, "new"));
+}
+
+#[test]
 fn a_limit_of_the_process_is_no_reason_to_drop_clips() {
     let t = TestStore::new();
     let oldest = t.sealed_clip("door", 1, "oldest");

@@ -87,6 +87,12 @@ impl SimVfs {
         self.disk.lock().room.reserve = bytes.map(Reserve::new);
     }
 
+    /// Tells of so many free bytes at most, and gives whoever allocates what there is: XFS and
+    /// btrfs count the room of removed files late. `None` ends it.
+    pub fn set_counted_room(&self, bytes_max: Option<u64>) {
+        self.disk.lock().room.counted_max = bytes_max;
+    }
+
     /// Flips the bits `xor` of the byte at `offset` of a file, on the medium: also in what is
     /// still to be synced. Nothing happens where there is no such byte.
     pub fn corrupt(&self, path: &str, offset: u64, xor: u8) {

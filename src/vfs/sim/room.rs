@@ -17,6 +17,8 @@ pub(super) struct Room {
     /// How many more names can be made.
     pub(super) names: Option<u64>,
     pub(super) reserve: Option<Reserve>,
+    /// How many free bytes are told of at most, whatever can be allocated.
+    pub(super) counted_max: Option<u64>,
 }
 
 /// Blocks that only changes without new data may use while the disk is full, until a sync gives
@@ -35,20 +37,29 @@ impl Reserve {
 
 impl Default for Room {
     fn default() -> Self {
-        Self { capacity: CAPACITY_BYTES_DEFAULT, names: None, reserve: None }
+        Self { capacity: CAPACITY_BYTES_DEFAULT, names: None, reserve: None, counted_max: None }
     }
 }
 
 impl Disk {
     pub(super) fn space(&self) -> io::Result<Space> {
         self.check_powered()?;
-        let total = self.room.capacity;
-        Ok(Space { free: total.saturating_sub(self.used()), total })
+        let free = self.free().min(self.room.counted_max.unwrap_or(u64::MAX));
+        Ok(Space { free, total: self.room.capacity })
+    }
+
+    /// What can be allocated.
+    fn free(&self) -> u64 {
+        self.room.capacity.saturating_sub(self.used())
     }
 
     /// Fails unless `bytes` more can be allocated.
     pub(super) fn reserve(&self, bytes: u64) -> io::Result<()> {
-        if bytes == 0 || bytes <= self.space()?.free {
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.check_powered()?;
+        if bytes <= self.free() {
             return Ok(());
         }
         Err(io::ErrorKind::StorageFull.into())
@@ -74,7 +85,8 @@ impl Disk {
             return Ok(());
         };
         let bytes = blocks * BLOCK_BYTES;
-        if bytes <= self.space()?.free {
+        self.check_powered()?;
+        if bytes <= self.free() {
             return Ok(());
         }
         let left = left.checked_sub(bytes).ok_or(io::ErrorKind::StorageFull)?;
