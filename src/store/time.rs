@@ -50,7 +50,7 @@ impl Store {
     /// retention and the ends of holds.
     #[must_use]
     pub fn catch_ups(&self, known: usize) -> Vec<CatchUp> {
-        self.inner.history.read().catch_ups.after(known).to_vec()
+        self.inner.history.read().catch_ups.beyond(known).to_vec()
     }
 
     /// When `clip` is expired if nothing holds it: its retention from when its last bytes came.

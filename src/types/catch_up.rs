@@ -58,7 +58,7 @@ impl CatchUps {
     }
 
     /// The jumps behind the first `count` ones.
-    pub(crate) fn after(&self, count: usize) -> &[CatchUp] {
+    pub(crate) fn beyond(&self, count: usize) -> &[CatchUp] {
         self.0.get(count..).unwrap_or_default()
     }
 
@@ -105,7 +105,7 @@ mod tests {
         jumps.add(jump(200, 420, 200));
         assert_eq!(jumps.corrected(at(15)), at(115));
         assert_eq!(jumps.corrected(at(210)), at(410));
-        assert_eq!(jumps.after(1).len(), 1);
+        assert_eq!(jumps.beyond(1).len(), 1);
         assert_eq!(jumps.caught_up(), at(420));
     }
 }
