@@ -7,6 +7,7 @@
 
 mod answer;
 mod cache;
+mod chunks;
 pub(crate) mod clips;
 mod media;
 mod page;

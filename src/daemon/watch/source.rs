@@ -5,7 +5,6 @@
 //! its answer is sent or given up. A client that takes nothing for a while loses its answer, so
 //! that it cannot pin footage for ever.
 
-use std::fmt;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +12,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http_body_util::channel::{Channel, Sender};
 use parking_lot::Mutex;
 
 use crate::media::{ExportPart, ExportPlan};
@@ -22,6 +20,7 @@ use crate::{Clip, ClipReader, Error, ErrorKind, Result as StoreResult, Store};
 
 use super::super::app::App;
 use super::super::problem::Problem;
+use super::chunks::{ChunkSender, chunks as channel};
 
 /// How much is read in one call of the store.
 const BATCH_BYTES: u64 = 1 << 20;
@@ -148,7 +147,7 @@ pub(super) async fn body(app: &App, source: Source, range: Range<u64>) -> Result
             Ok((Arc::new(open), chunks))
         })
         .await?;
-    let (sender, body) = Channel::new(CHUNKS_WAITING_MAX);
+    let (sender, body) = channel(CHUNKS_WAITING_MAX);
     let rest = batch(&range).end..range.end;
     tokio::spawn(send(app.clone(), open, chunks, rest, sender));
     Ok(Body::new(body))
@@ -165,19 +164,19 @@ async fn send(
     open: Arc<Open>,
     mut chunks: Vec<Bytes>,
     mut rest: Range<u64>,
-    mut sender: Sender<Bytes, CutShort>,
+    sender: ChunkSender,
 ) {
     let patience = Duration::from_secs(app.config().http.body_idle_seconds);
     loop {
         for chunk in chunks.drain(..) {
-            let sent = tokio::time::timeout(patience, sender.send_data(chunk)).await;
-            if !matches!(sent, Ok(Ok(()))) {
+            let sent = tokio::time::timeout(patience, sender.send(chunk)).await;
+            if !matches!(sent, Ok(true)) {
                 // Nobody reads any more, or too slowly: let go of the clips.
-                sender.abort(CutShort);
                 return;
             }
         }
         if rest.is_empty() {
+            sender.finish();
             return;
         }
         let (from, next) = (Arc::clone(&open), batch(&rest));
@@ -190,7 +189,6 @@ async fn send(
                     detail = problem.detail(),
                     "an answer is cut short"
                 );
-                sender.abort(CutShort);
                 return;
             }
         }
@@ -212,15 +210,3 @@ async fn read(app: &App, open: &Arc<Open>, range: Range<u64>) -> Result<Vec<Byte
         }
     }
 }
-
-/// Why a body ends before its length: the client sees a connection that breaks off.
-#[derive(Debug)]
-struct CutShort;
-
-impl fmt::Display for CutShort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the answer is cut short")
-    }
-}
-
-impl std::error::Error for CutShort {}
