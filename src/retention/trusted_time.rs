@@ -44,7 +44,7 @@ pub enum ClockStatus {
     WallAhead {
         /// How far it is ahead of trusted time.
         by: Duration,
-        /// It will be believed if it runs on evenly for this long.
+        /// The next sweep believes it once it has run on evenly for this long.
         believed_after: Duration,
     },
     /// It is behind and ignored: trusted time never goes back.
