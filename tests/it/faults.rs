@@ -57,6 +57,10 @@ fn fail_once_in_part(scenario: Scenario, seed: u64, op: SimOp) {
 fn fail_once_in(mut world: World, scenario: Scenario, seed: u64, op: SimOp) {
     let error =
         if below(seed, 4, 2) == 0 { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+    if error == io::ErrorKind::StorageFull {
+        // A store that is told so makes room.
+        world.may_be_tight();
+    }
     world.disk.fail_after(op, 1 + below(seed, 5, 40), error);
     // Some operations that fail are errors of the scenario, some the store survives.
     let outcome = scenario(&mut world);

@@ -48,6 +48,18 @@ pub(crate) struct PromisedHold {
     pub(crate) until: Timestamp,
     /// It was asked to end at once.
     pub(crate) released: bool,
+    pub(crate) release: Released,
+}
+
+/// How far the release of a hold has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Released {
+    No,
+    /// Asked for, without an answer: it may still end when it was to end before.
+    InDoubt {
+        before: Timestamp,
+    },
+    Acknowledged,
 }
 
 /// An operation without an answer.
@@ -105,6 +117,8 @@ pub(crate) struct Promises {
 pub(crate) struct Seen {
     clips: BTreeMap<ClipId, (Clip, Bytes)>,
     holds: BTreeMap<HoldId, (CameraId, Vec<Window>)>,
+    /// Those of them that were released.
+    released: BTreeSet<HoldId>,
     retentions: BTreeMap<CameraId, Retention>,
     cameras: BTreeSet<CameraId>,
 }
@@ -242,6 +256,8 @@ impl Promises {
             require(hold.protects() || promised.released || promised.until <= self.swept, || {
                 format!("hold {id} ended by itself")
             })?;
+            let lost = promised.release == Released::Acknowledged && !seen.released.contains(id);
+            require(!lost, || format!("the release of hold {id} is lost"))?;
             let (camera, windows) = &seen.holds[id];
             let same = *windows == promised.windows || Some(windows) == promised.wider.as_ref();
             require(*camera == promised.camera && same, || {
@@ -302,10 +318,18 @@ impl Promises {
             let known = self.holds.get(id);
             let until = known.map(|known| known.until);
             let until = until.or_else(|| self.asked_until(camera, windows));
-            let until = until.unwrap_or(Timestamp::MAX);
-            let released = known.is_some_and(|known| known.released);
+            let mut until = until.unwrap_or(Timestamp::MAX);
+            let mut released = known.is_some_and(|known| known.released);
+            let mut release = known.map_or(Released::No, |known| known.release);
+            if let Released::InDoubt { before } = release {
+                if seen.released.contains(id) {
+                    release = Released::Acknowledged;
+                } else {
+                    (until, released, release) = (before, false, Released::No);
+                }
+            }
             let (camera, windows) = (camera.clone(), windows.clone());
-            let hold = PromisedHold { camera, windows, wider: None, until, released };
+            let hold = PromisedHold { camera, windows, wider: None, until, released, release };
             settled.holds.insert(*id, hold);
         }
         for (camera, retention) in &mut settled.retentions {
@@ -354,11 +378,14 @@ impl Seen {
             let windows = hold.scope().iter().map(|(_, window)| *window).collect();
             (hold.id(), (hold.scope()[0].0.clone(), windows))
         });
+        let ended = store.holds().into_iter().filter(|hold| hold.released_at().is_some());
+        let released = ended.map(|hold| hold.id()).collect();
         let known: BTreeSet<CameraId> = store.cameras().into_iter().collect();
         let retention = |camera: &CameraId| (camera.clone(), store.retention(Some(camera)));
         Ok(Self {
             clips,
             holds: holds.collect(),
+            released,
             retentions: cameras.iter().map(retention).collect(),
             cameras: known,
         })

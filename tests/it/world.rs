@@ -170,6 +170,11 @@ impl World {
     /// A quota, which makes clips go early.
     pub(crate) fn set_quota(&self, bytes: u64) {
         self.record().quota = Some(bytes);
+        self.may_be_tight();
+    }
+
+    /// There may be too little room, so that clips go before their longest time.
+    pub(crate) fn may_be_tight(&self) {
         self.note(|promises| promises.tight = true);
     }
 

@@ -7,7 +7,7 @@ use clipkeep::{
 };
 
 use super::{World, camera, minute};
-use crate::promises::{Asked, PromisedHold};
+use crate::promises::{Asked, PromisedHold, Released};
 
 impl World {
     /// The owner's own hold.
@@ -55,7 +55,8 @@ impl World {
         let camera = camera(name);
         self.ask(Asked::Hold { camera: camera.clone(), windows: windows.clone(), until });
         let receipt = self.store().place_hold(hold)?;
-        let promised = PromisedHold { camera, windows, wider: None, until, released: false };
+        let (wider, released, release) = (None, false, Released::No);
+        let promised = PromisedHold { camera, windows, wider, until, released, release };
         self.answered(|promises| promises.holds.insert(receipt.id, promised));
         Ok(receipt)
     }
@@ -99,8 +100,13 @@ impl World {
         let until = self.record().now.saturating_add(grace);
         self.note(|promises| {
             let promised = promises.holds.get_mut(&hold).expect("it was placed");
+            promised.release = Released::InDoubt { before: promised.until };
             (promised.until, promised.released) = (until, grace.is_zero());
         });
-        self.store().release_hold(hold, &Release::new(cause, "Ann")).map(drop)
+        self.store().release_hold(hold, &Release::new(cause, "Ann"))?;
+        self.note(|promises| {
+            promises.holds.get_mut(&hold).expect("it was placed").release = Released::Acknowledged;
+        });
+        Ok(())
     }
 }
