@@ -160,6 +160,10 @@ impl VfsFile for WatchedFile {
         self.inner.len()
     }
 
+    fn written_from(&self, offset: u64) -> io::Result<Option<std::ops::Range<u64>>> {
+        self.inner.written_from(offset)
+    }
+
     fn allocated(&self) -> io::Result<u64> {
         self.inner.allocated()
     }

@@ -35,9 +35,10 @@ pub(super) struct Copy {
     failed: bool,
 }
 
-/// What is in a file of a copy, always [`FILE_LEN`] bytes, zeros where there is nothing.
+/// What is in a file of a copy.
 #[derive(Debug)]
 pub(super) struct Loaded {
+    /// Whole blocks, at most [`FILE_LEN`] bytes; zeros stand behind them.
     pub(super) bytes: Vec<u8>,
     /// `None` when there is no such file.
     pub(super) len: Option<u64>,
@@ -50,7 +51,7 @@ pub(super) struct Loaded {
 impl Loaded {
     /// There is no such file.
     pub(super) fn missing() -> Self {
-        Self { bytes: vec![0; FILE_LEN], len: None, lost: Vec::new(), cause: None }
+        Self { bytes: Vec::new(), len: None, lost: Vec::new(), cause: None }
     }
 }
 
@@ -135,8 +136,11 @@ impl Copy {
         };
         let len = file.len().map_err(|e| self.error("read length of ledger file", number, e))?;
         loaded.len = Some(len);
-        let there = usize::try_from(len).unwrap_or(FILE_LEN).min(FILE_LEN);
-        let bytes = loaded.bytes.get_mut(..there).unwrap_or_default();
+        // Where nobody can say that nothing was written, all of it is read.
+        let end = written_end(&*file).unwrap_or(len).min(len);
+        let end = usize::try_from(end).unwrap_or(FILE_LEN).min(FILE_LEN);
+        loaded.bytes.resize(end.next_multiple_of(BLOCK_LEN), 0);
+        let bytes = loaded.bytes.get_mut(..end).unwrap_or_default();
         if file.read_at(0, bytes).is_ok() {
             return Ok(loaded);
         }
@@ -267,14 +271,13 @@ impl Copy {
         }
         let failed = |source| self.error("repair ledger file", number, source);
         let file = self.vfs.open(&name::ledger(self.dir, number), true).map_err(failed)?;
-        let mut offset = 0;
-        for (new, old) in image.chunks(BLOCK_LEN).zip(loaded.bytes.chunks(BLOCK_LEN)) {
+        for offset in (0..FILE_LEN).step_by(BLOCK_LEN) {
             let at = u64::try_from(offset).unwrap_or(u64::MAX);
             let short = loaded.len.is_some_and(|len| at.saturating_add(BLOCK_BYTES) > len);
-            if new != old || short || loaded.lost.contains(&offset) {
+            let new = block_of(image, offset);
+            if new != block_of(&loaded.bytes, offset) || short || loaded.lost.contains(&offset) {
                 file.write_at(at, &[new]).map_err(failed)?;
             }
-            offset += new.len();
         }
         if loaded.len.is_some_and(|len| len > LEDGER_FILE_BYTES) {
             file.truncate(LEDGER_FILE_BYTES).map_err(failed)?;
@@ -318,4 +321,19 @@ impl Copy {
         let path = self.vfs.display_path(&name::ledger(self.dir, number));
         Error::new(ErrorKind::Full, "no room set aside for ledger file").at(&path)
     }
+}
+
+/// The block at `offset` of bytes that end with a whole block and have zeros behind.
+fn block_of(bytes: &[u8], offset: usize) -> &[u8] {
+    static ZEROS: [u8; BLOCK_LEN] = [0; BLOCK_LEN];
+    bytes.get(offset..offset + BLOCK_LEN).unwrap_or(&ZEROS)
+}
+
+/// Where the last bytes end that were written.
+fn written_end(file: &dyn VfsFile) -> io::Result<u64> {
+    let mut end = 0;
+    while let Some(written) = file.written_from(end)? {
+        end = written.end;
+    }
+    Ok(end)
 }

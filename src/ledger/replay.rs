@@ -80,7 +80,7 @@ impl File {
                 let whole = len == super::LEDGER_FILE_BYTES;
                 // A blank file of the wrong length is made anew when it is needed.
                 let blank = self.scan.frames.is_empty();
-                loaded.bytes != image || !loaded.lost.is_empty() || (!whole && !blank)
+                !scan::same(&loaded.bytes, image) || !loaded.lost.is_empty() || (!whole && !blank)
             }
         }
     }
@@ -108,7 +108,7 @@ impl File {
 fn load(copy: &Copy, number: u32) -> Loaded {
     let loaded = if copy.works() { copy.load(number) } else { Ok(Loaded::missing()) };
     loaded.unwrap_or_else(|error| Loaded {
-        bytes: vec![0; FILE_LEN],
+        bytes: Vec::new(),
         len: Some(super::LEDGER_FILE_BYTES),
         lost: (0..FILE_LEN).step_by(scan::FIRST_FRAME).collect(),
         cause: Some(error),

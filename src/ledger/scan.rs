@@ -62,13 +62,13 @@ impl Scan {
         self.frames.last().map_or(FIRST_FRAME, |frame| frame.offset + frame.len)
     }
 
-    /// The bytes that both copies of the file should have. All zeros when it has no entries: then
-    /// it is the file that waits for the next ones.
+    /// The bytes that both copies of the file should have, in whole blocks, with zeros behind. None
+    /// when it has no entries: then it is the file that waits for the next ones.
     pub(super) fn image(&self, copies: [&[u8]; 2], store: &[u8; 16], number: u32) -> Vec<u8> {
-        let mut image = vec![0; FILE_LEN];
         if self.frames.is_empty() {
-            return image;
+            return Vec::new();
         }
+        let mut image = vec![0; self.tail().next_multiple_of(FIRST_FRAME)];
         let header = header(store, number, self.start).encode();
         put(&mut image, 0, &header);
         for frame in &self.frames {
@@ -105,8 +105,16 @@ fn put(image: &mut [u8], offset: usize, bytes: &[u8]) {
     }
 }
 
-/// Reads file `number` from both copies, each [`FILE_LEN`] long. `start` is the chain behind the
-/// files before it; `torn` is what the scan of those said.
+/// Whether two files read alike, each with zeros behind what is there of it.
+pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
+    let both = a.len().min(b.len());
+    let ends = [a, b].map(|bytes| bytes.split_at(both));
+    let [(a, a_rest), (b, b_rest)] = ends;
+    a == b && [a_rest, b_rest].iter().all(|rest| first_written(rest, 0).is_none())
+}
+
+/// Reads file `number` from both copies, of each what is there before the zeros. `start` is the
+/// chain behind the files before it; `torn` is what the scan of those said.
 pub(super) fn scan(
     store: &[u8; 16],
     copies: [&[u8]; 2],

@@ -163,6 +163,10 @@ impl VfsFile for SegmentFile {
         self.handle()?.len()
     }
 
+    fn written_from(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        self.handle()?.written_from(offset)
+    }
+
     fn allocated(&self) -> io::Result<u64> {
         self.handle()?.allocated()
     }

@@ -192,7 +192,12 @@ fn find_records(file: &dyn VfsFile, key: &SegmentKey, end: u64) -> io::Result<Ve
     // Everything below belongs to a record that was found: no other begins there.
     let mut taken = 1_u32;
     while u64::from(block) * BLOCK_BYTES < end {
-        let bytes = reader.header_at(u64::from(block) * BLOCK_BYTES)?;
+        let Some(written) = reader.written_from(u64::from(block) * BLOCK_BYTES) else { break };
+        block = u32::try_from(written / BLOCK_BYTES).unwrap_or(u32::MAX);
+        if written >= end {
+            break;
+        }
+        let bytes = reader.header_at(written)?;
         match record_at(bytes, key, block, end).or_else(|| ending_at(bytes, key, block, taken)) {
             Some(record) => {
                 block = record.end_block();
@@ -283,21 +288,35 @@ fn read_what_can_be(file: &dyn VfsFile, offset: u64, bytes: &mut [u8]) -> Vec<us
     unreadable
 }
 
-/// Reads headers through a large buffer, because most of a scan steps block by block over space
-/// that was never written.
+/// Reads headers through a large buffer, because records of small clips stand close together, and
+/// passes over space that was never written.
 struct Ahead<'a> {
     file: &'a dyn VfsFile,
     end: u64,
     buf: Vec<u8>,
     start: u64,
+    /// A stretch that was written.
+    written: Range<u64>,
 }
 
 /// How much the scan reads at a time.
 const AHEAD_BYTES: usize = 256 * 1024;
+/// Gaps between what was written are read along with it up to this length.
+const GAP_BYTES: u64 = 64 * 1024;
 
 impl<'a> Ahead<'a> {
     fn new(file: &'a dyn VfsFile, end: u64) -> Self {
-        Self { file, end, buf: Vec::new(), start: 0 }
+        Self { file, end, buf: Vec::new(), start: 0, written: 0..0 }
+    }
+
+    /// The first block from the one at `offset` on that was written, as far as that is known.
+    fn written_from(&mut self, offset: u64) -> Option<u64> {
+        if !self.written.contains(&offset) {
+            // Where nobody can say, all of it is read.
+            let found = self.file.written_from(offset);
+            self.written = found.unwrap_or(Some(offset..self.end))?;
+        }
+        Some(offset.max(self.written.start / BLOCK_BYTES * BLOCK_BYTES))
     }
 
     /// Bytes that begin at `offset` and hold a whole header, if the file goes on that far; none
@@ -312,10 +331,29 @@ impl<'a> Ahead<'a> {
         Ok(self.buf.get(from..).unwrap_or_default())
     }
 
+    /// How much to read from `offset` on: not far past what was written, or the system keeps zeros
+    /// in memory that nobody needs, but small gaps with what lies between them.
+    fn ahead_from(&mut self, offset: u64) -> usize {
+        let ahead = |written: &Range<u64>| {
+            usize::try_from(written.end.saturating_sub(offset)).unwrap_or(usize::MAX)
+        };
+        while ahead(&self.written) < AHEAD_BYTES {
+            match self.file.written_from(self.written.end) {
+                Ok(Some(next)) if next.start - self.written.end <= GAP_BYTES => {
+                    self.written.end = next.end;
+                }
+                _ => break,
+            }
+        }
+        // A header that begins there may go on behind.
+        ahead(&self.written).min(AHEAD_BYTES) + HEADER_BYTES_MAX
+    }
+
     fn fill(&mut self, offset: u64) -> io::Result<()> {
         let left = usize::try_from(self.end - offset).unwrap_or(usize::MAX);
         self.start = offset;
-        self.buf.resize(left.min(AHEAD_BYTES), 0);
+        let ahead = self.ahead_from(offset);
+        self.buf.resize(left.min(ahead), 0);
         if self.file.read_at(offset, &mut self.buf).is_ok() {
             return Ok(());
         }

@@ -37,6 +37,7 @@ on_both! {
     a_missing_folder_is_not_found
     a_folder_is_not_a_file
     a_new_file_is_zero_and_allocated
+    what_was_written_is_found_and_all_else_is_zero
     an_empty_file_can_be_made
     creating_never_replaces
     what_is_written_is_read_by_every_handle
@@ -137,6 +138,48 @@ fn a_new_file_is_zero_and_allocated(vfs: &dyn Vfs) {
     assert_eq!(file.len().unwrap(), 5 * BLOCK + 7);
     assert!(file.allocated().unwrap() >= 5 * BLOCK + 7);
     assert!(read(&*file, 0, 5 * 4096 + 7).iter().all(|byte| *byte == 0));
+}
+
+fn what_was_written_is_found_and_all_else_is_zero(vfs: &dyn Vfs) {
+    let file = vfs.create("a", 64 * BLOCK).unwrap();
+    let writes = [(0, true), (5 * BLOCK + 9, false), (40 * BLOCK, true), (64 * BLOCK - 4, false)];
+    for (offset, synced) in writes {
+        file.write_at(offset, &[b"clip"]).unwrap();
+        if synced {
+            file.sync().unwrap();
+        }
+        for file in [&file, &vfs.open("a", false).unwrap()] {
+            let (mut at, mut zeros) = (0, 0..0);
+            while let Some(found) = file.written_from(at).unwrap() {
+                assert!(found.start >= at && at < found.end, "{found:?} from {at}");
+                zeros = at..found.start;
+                let len = usize::try_from(zeros.end - zeros.start).unwrap();
+                assert!(read(&**file, zeros.start, len).iter().all(|byte| *byte == 0));
+                at = found.end;
+            }
+            let len = usize::try_from(64 * BLOCK - at).unwrap();
+            assert!(read(&**file, at, len).iter().all(|byte| *byte == 0), "{zeros:?} and behind");
+        }
+    }
+    assert_eq!(file.written_from(64 * BLOCK).unwrap(), None);
+    assert_eq!(file.written_from(99 * BLOCK).unwrap(), None);
+    let inside = file.written_from(5 * BLOCK + 10).unwrap().unwrap();
+    assert_eq!(inside.start, 5 * BLOCK + 10);
+    assert_eq!(filled(vfs, "b", 0).written_from(0).unwrap(), None);
+}
+
+/// Else nothing would be gained where a simulated disk is scanned.
+#[test]
+fn a_simulated_disk_knows_the_blocks_that_were_written() {
+    let vfs = SimVfs::new(1);
+    let file = vfs.create("a", 64 * BLOCK).unwrap();
+    assert_eq!(file.written_from(0).unwrap(), None);
+    file.write_at(5 * BLOCK + 9, &[b"clip"]).unwrap();
+    assert_eq!(file.written_from(0).unwrap(), Some(5 * BLOCK..6 * BLOCK));
+    vfs.bad_sector("a", 9 * BLOCK..9 * BLOCK + 512);
+    assert_eq!(file.written_from(6 * BLOCK).unwrap(), Some(9 * BLOCK..10 * BLOCK));
+    file.punch(5 * BLOCK..6 * BLOCK).unwrap();
+    assert_eq!(file.written_from(0).unwrap(), Some(9 * BLOCK..10 * BLOCK));
 }
 
 fn an_empty_file_can_be_made(vfs: &dyn Vfs) {

@@ -179,6 +179,18 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// What the system says.
     fn len(&self) -> io::Result<u64>;
 
+    /// The first bytes from `offset` on that somebody wrote, as far as that is known, in one
+    /// stretch: what lies before them reads as zeros, or all up to the file's end where there are
+    /// none. So allocated blocks that nobody wrote need not be read.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn written_from(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        let len = self.len()?;
+        Ok((offset < len).then_some(offset..len))
+    }
+
     /// The bytes that the file system has allocated for it.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags, FsWord, IFlags};
+use rustix::fs::{Advice, FallocateFlags, FsWord, IFlags, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::direct::{Buffers, DirectWriter};
@@ -150,6 +150,19 @@ impl VfsFile for OsFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    fn written_from(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        // To these calls what is allocated and not written is a hole.
+        match rustix::fs::seek(&self.file, SeekFrom::Data(offset)) {
+            Ok(start) => Ok(Some(start..rustix::fs::seek(&self.file, SeekFrom::Hole(start))?)),
+            Err(Errno::NXIO) => Ok(None),
+            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                let len = self.len()?;
+                Ok((offset < len).then_some(offset..len))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn allocated(&self) -> io::Result<u64> {

@@ -139,8 +139,13 @@ impl Vfs for OsVfs {
             let entry = entry?;
             // A name that is not UTF-8 cannot be one of ours; made readable, it can be reported.
             let mut name = entry.file_name().to_string_lossy().into_owned();
-            // Follows links: part of a store may be put on another disk.
-            if fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir()) {
+            // The folder tells what most names are. Links are followed: part of a store may be put
+            // on another disk.
+            let is_dir = match entry.file_type() {
+                Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+                _ => fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir()),
+            };
+            if is_dir {
                 name.push('/');
             }
             names.push(name);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::content::narrow;
+use super::content::{narrow, wide};
 use super::rng::mix;
 
 /// [`super::content::BLOCK_BYTES`] as a length in memory.
@@ -139,6 +139,16 @@ impl Blocks {
         self.iter().next().is_none()
     }
 
+    /// The number of the first block from `number` on that is there.
+    pub(super) fn next(&self, number: u64) -> Option<u64> {
+        self.0.range(number / CHUNK_BLOCKS..).find_map(|(chunk, held)| {
+            let first = chunk * CHUNK_BLOCKS;
+            let skip = narrow(number.saturating_sub(first));
+            let slot = held.slots.iter().skip(skip).position(Option::is_some)?;
+            Some(first + wide(skip + slot))
+        })
+    }
+
     /// The blocks that are there, by number.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Block)> {
         self.0.iter().flat_map(|(chunk, held)| {
@@ -200,6 +210,10 @@ mod tests {
             let left: Vec<u64> = blocks.iter().map(|(number, _)| number).collect();
             let expected: Vec<u64> = (0..200).filter(|number| !range.contains(number)).collect();
             assert_eq!(left, expected, "{range:?}");
+            for from in [0, 1, 10, 63, 64, 69, 70, 127, 128, 199, 200, 9999] {
+                let next = expected.iter().copied().find(|number| *number >= from);
+                assert_eq!(blocks.next(from), next, "{range:?} from {from}");
+            }
         }
     }
 }

@@ -140,6 +140,30 @@ impl Disk {
         Ok(self.inode(id)?.live.len)
     }
 
+    /// Blocks that are there, or cannot be read.
+    pub(super) fn written_from(
+        &mut self,
+        (id, path): (InodeId, &str),
+        offset: u64,
+    ) -> io::Result<Option<Range<u64>>> {
+        self.begin(SimOp::Len, path)?;
+        let inode = self.inode(id)?;
+        let is_bad = |block| inode.bad.iter().any(|bad| blocks_of(bad).contains(&block));
+        let end = inode.live.len.div_ceil(BLOCK_BYTES);
+        let there = |block: &u64| inode.live.blocks.get(*block).is_some() || is_bad(*block);
+        let next = |from: u64| {
+            let bad = inode.bad.iter().map(blocks_of).filter(|bad| bad.end > from);
+            let bad = bad.map(|bad| bad.start.max(from)).min();
+            inode.live.blocks.next(from).into_iter().chain(bad).min()
+        };
+        let Some(first) = next(offset / BLOCK_BYTES).filter(|first| *first < end) else {
+            return Ok(None);
+        };
+        let behind = (first..end).find(|block| !there(block)).unwrap_or(end);
+        let range = offset.max(first * BLOCK_BYTES)..inode.live.len.min(behind * BLOCK_BYTES);
+        Ok((!range.is_empty()).then_some(range))
+    }
+
     pub(super) fn allocated(&mut self, (id, path): (InodeId, &str)) -> io::Result<u64> {
         self.begin(SimOp::Len, path)?;
         Ok(self.inode(id)?.live.allocated.count() * BLOCK_BYTES)

@@ -95,6 +95,13 @@ impl VfsFile for SimFile {
         disk.told(done, |len| format!("len {}: {len:?}", self.handle.path))
     }
 
+    fn written_from(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        let mut disk = self.handle.disk.lock();
+        let done = disk.written_from(self.handle.file(), offset);
+        let path = &self.handle.path;
+        disk.told(done, |found| format!("written from {offset} {path}: {found:?}"))
+    }
+
     fn allocated(&self) -> io::Result<u64> {
         let mut disk = self.handle.disk.lock();
         let done = disk.allocated(self.handle.file());

@@ -208,6 +208,10 @@ impl VfsFile for WatchedFile {
         self.file.len()
     }
 
+    fn written_from(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        self.file.written_from(offset)
+    }
+
     fn allocated(&self) -> io::Result<u64> {
         self.file.allocated()
     }
