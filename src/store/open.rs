@@ -135,7 +135,7 @@ impl Recovery<'_> {
                 self.finish(report)?;
             }
             self.inner.keep_reserve();
-            self.inner.save_time()?;
+            self.inner.save_time_at_opening()?;
         } else {
             self.count_scans(&unsealed, report);
         }

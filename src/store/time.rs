@@ -13,6 +13,10 @@ use crate::vfs::VfsFile;
 use super::{Inner, Store, policy};
 use crate::format::entry::Decision;
 
+/// A slot that is no older need not be written again: a running store sweeps, and so writes it,
+/// about as often.
+const SAVED_LATELY: Duration = Duration::from_mins(1);
+
 /// The clock, what is believed of it, and where that is kept.
 #[derive(Debug)]
 pub(super) struct TimeKeeper {
@@ -108,6 +112,24 @@ impl Inner {
             self.time.lock().trusted.catch_up(jump);
         }
         Ok(())
+    }
+
+    /// Saves trusted time at opening, unless the newest slot is of this boot, of the last minute,
+    /// and says all that opening found: the next opening then comes to the same time by it, and to
+    /// one that is at most that minute older after a power cut.
+    pub(super) fn save_time_at_opening(&self) -> Result<()> {
+        let ledger_position = self.ledger.lock().durable_position();
+        let is_saved = {
+            let mut time = self.time.lock();
+            time.now();
+            let (uptime, slot) = (time.clock.uptime(), &time.slot);
+            let since_saved = uptime.since_boot_us.checked_sub(slot.since_boot_us);
+            uptime.boot_id == slot.boot_id
+                && since_saved.is_some_and(|us| Duration::from_micros(us) <= SAVED_LATELY)
+                && slot.ledger_position == ledger_position
+                && slot.lag_since == time.trusted.lag_since()
+        };
+        if is_saved { Ok(()) } else { self.save_time() }
     }
 
     /// Writes trusted time into the older slot of the STORE file, in place: needs no new space, and

@@ -100,7 +100,7 @@ fn a_folder_that_cannot_be_written_is_read_only() {
     let t = TestStore::new();
     let options = t.options.clone();
     drop(t.store);
-    t.disk.fail_from(SimOp::Write, 1, IoKind::ReadOnlyFilesystem);
+    t.disk.set_read_only(true);
     assert_eq!(kind_of(options.clone().open("store")), ErrorKind::ReadOnly);
     options.read_only(true).open("store").unwrap();
 }
