@@ -49,6 +49,7 @@
 //! A summary is zero where it could not stand for its page: where the page has parts of more than
 //! one camera or class, a part that is not a whole clip, or a gap between clips.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::bytes::{Reader, Writer, to_u32, to_usize};
@@ -315,10 +316,13 @@ impl<'a> Page<'a> {
         low + own.partition_point(|part| start_of(part) < from.as_micros())
     }
 
-    /// Part `index`; `None` behind the last.
+    /// These of its parts; none where they go behind the last.
     #[inline]
-    pub(crate) fn part(&self, index: usize) -> Option<Result<PagePart, Damage>> {
-        self.parts.get(index).map(PagePart::take)
+    pub(crate) fn parts_in(
+        &self,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = Result<PagePart, Damage>> {
+        self.parts.get(range).unwrap_or_default().iter().map(PagePart::take)
     }
 
     /// All of its parts.
@@ -371,8 +375,8 @@ mod tests {
         assert_eq!(bytes.len(), PAGE_BYTES);
         let page = Page::decode(&bytes, &SALT, 3).unwrap();
         assert_eq!(page.parts().unwrap(), parts);
-        assert_eq!(page.part(41), Some(Ok(parts[41])));
-        assert_eq!((page.len(), page.part(42)), (42, None));
+        assert!(page.parts_in(40..42).eq([Ok(parts[40]), Ok(parts[41])]));
+        assert_eq!((page.len(), page.parts_in(40..43).count()), (42, 0));
         for at in [0, 1, 17, 41] {
             assert_eq!(page.position(0, 42, parts[at].start), at);
         }

@@ -146,12 +146,14 @@ impl Timelines {
             // Mostly the next one stands in the same segment.
             let mut last = (SegmentId(0), false);
             let within = starts.start..end;
-            let more = partition.range(camera, within, SLICE_PAGE_PARTS, taken, |part| {
+            let has = |part: &PagePart| {
                 if last.0 != part.segment || !last.1 {
                     last = (part.segment, segments.contains(&part.segment));
                 }
-                slice.told.extend(Some(part).filter(|_| last.1));
-            });
+                last.1
+            };
+            let told = &mut slice.told;
+            let more = partition.range(camera, within, SLICE_PAGE_PARTS, taken, told, has);
             if let Ok(more) = more {
                 slice.next = more.or(slice.next);
             } else {
@@ -470,10 +472,10 @@ mod tests {
         let disk = SimVfs::new(1);
         let mut timelines = Timelines::default();
         let parts: Vec<_> = (0..1000_u32).map(|n| ("door", n.into(), 1 + n / 500)).collect();
-        let served = partition(&disk, 1, &parts);
+        partition(&disk, 1, &parts);
+        let served = damage_page(&disk, 9);
         timelines.add_partition(Arc::clone(&served), [1, 2].map(SegmentId).into());
         timelines.insert(&camera("door"), at(7), SegmentId(3));
-        damage_page(&disk, 9);
         let slice = range(&timelines, &camera("door"), 0, 300);
         assert_eq!((slice.noted.len(), slice.told.len(), slice.unread.len()), (1, 300, 0));
         assert!(served.problem().is_none(), "another page");
@@ -483,10 +485,11 @@ mod tests {
         assert!(served.problem().is_some());
     }
 
-    /// Damages a page of partition 1; the head has one block.
-    fn damage_page(disk: &SimVfs, number: u64) {
+    /// Damages a page of partition 1, whose head has one block, and opens it.
+    fn damage_page(disk: &SimVfs, number: u64) -> Arc<Partition> {
         let file = disk.open(&crate::format::name::partition(1), true).unwrap();
         file.write_at((1 + number) * 4096 + 100, &[&[0x55]]).unwrap();
+        Arc::new(Partition::open(disk, 1, &[7; 16]).unwrap().0)
     }
 
     /// How many clips the summaries of taken pages stand for, and how many are told one by one.
@@ -506,10 +509,12 @@ mod tests {
         let door = (0..900_u32).map(|n| ("door", n.into(), 1 + n / 100));
         let parts: Vec<_> = door.chain([("yard", 0, 1)]).collect();
         let served = partition(&disk, 1, &parts);
-        timelines.add_partition(Arc::clone(&served), (1..10).map(SegmentId).collect());
+        timelines.add_partition(served, (1..10).map(SegmentId).collect());
         assert_eq!(counted(&timelines, 0, 900, 1), (21 * 42, 18), "the last page has two cameras");
         assert_eq!(counted(&timelines, 0, 900, 5), (11 * 42, 438), "as the caller says");
-        damage_page(&disk, 21);
+        let served = damage_page(&disk, 21);
+        timelines.remove_partition(1);
+        timelines.add_partition(Arc::clone(&served), (1..10).map(SegmentId).collect());
         assert_eq!(counted(&timelines, 0, 900, 1), (0, 0), "some clips cannot be told");
         assert!(served.problem().is_some());
         assert_eq!(counted(&timelines, 0, 420, 1), (0, 420), "nothing is counted twice");

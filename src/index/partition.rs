@@ -1,12 +1,13 @@
 //! A partition file of the index, open for lookups.
 //!
 //! Owns the file and, of what is in it, the camera directory and the first start of each page: 8
-//! bytes for 42 parts. Pages are read and checked when a lookup needs them, those that stand
-//! together in one read. Immutable: which of its segments still count is what
-//! [`super::Timelines`] knows.
+//! bytes for 42 parts. Pages are mapped, where the system can, and checked each time that a lookup
+//! needs them: a map shows what the disk has now. Immutable: which of its segments still count is
+//! what [`super::Timelines`] knows.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::io;
+use std::ops::{Deref, Range};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::format::partition::{PartitionHead, Row};
 use crate::format::{BLOCK_BYTES, Damage, name};
 use crate::sync::Mutex;
 use crate::types::{CameraId, Error, Result, SegmentId, Timestamp};
-use crate::vfs::{Vfs, VfsFile};
+use crate::vfs::{Map, Vfs, VfsFile};
 
 use super::CAMERA_BYTES;
 
@@ -34,11 +35,30 @@ pub(crate) struct Partition {
     pub(crate) parts: u32,
     path: PathBuf,
     file: Arc<dyn VfsFile>,
+    /// All of the file; `None` where there are no maps.
+    map: Option<Arc<dyn Map>>,
     head_bytes: u64,
     salt: [u8; 16],
     cameras: BTreeMap<CameraId, Span>,
     firsts: Vec<i64>,
     problem: Mutex<Option<Error>>,
+}
+
+/// Pages that stand together: as the map has them, or read.
+enum Pages<'a> {
+    Mapped(&'a [u8]),
+    Read(Vec<u8>),
+}
+
+impl Deref for Pages<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(bytes) => bytes,
+            Self::Read(bytes) => bytes,
+        }
+    }
 }
 
 /// The parts of one camera: the number of the first, how many there are, and when the first and the
@@ -99,6 +119,7 @@ impl Partition {
             segments: head.rows.iter().map(Row::segment).collect(),
             parts: u32::try_from(first).unwrap_or(u32::MAX),
             path,
+            map: file.map(file_bytes).ok(),
             file,
             head_bytes,
             salt: head.salt,
@@ -134,19 +155,21 @@ impl Partition {
         self.cameras.contains_key(camera)
     }
 
-    /// Hands the parts of `camera` that start in `starts` to `each`, in order, without those on the
-    /// pages `taken`. After `parts_max` of them it ends at the next start, and answers that.
+    /// Puts the parts of `camera` that start in `starts` behind `parts`, in order, without those on
+    /// the pages `taken` and those that are not to be kept. After `parts_max` of them, kept or not,
+    /// it ends at the next start, and answers that.
     ///
     /// # Errors
     ///
-    /// When a page cannot be read or is damaged; what was handed out before is not all there is.
+    /// When a page cannot be read or is damaged; what was put there before is not all there is.
     pub(crate) fn range(
         &self,
         camera: &CameraId,
         starts: Range<Timestamp>,
         parts_max: usize,
         taken: &[Range<usize>],
-        mut each: impl FnMut(PagePart),
+        parts: &mut Vec<PagePart>,
+        mut keep: impl FnMut(&PagePart) -> bool,
     ) -> Result<Option<Timestamp>> {
         let Some(span) = self.cameras.get(camera) else { return Ok(None) };
         let Range { start: mut number, end } = self.pages_of(span, &starts);
@@ -164,9 +187,13 @@ impl Partition {
                 let base = number * PAGE_PARTS;
                 let low = span.first.saturating_sub(base);
                 let high = span.end().saturating_sub(base).min(page.len());
-                for index in page.position(low, high, starts.start)..high {
-                    let Some(part) = page.part(index) else { break };
-                    let part = self.decoded(number, part)?;
+                let first = page.position(low, high, starts.start);
+                parts.reserve(high - first);
+                for part in page.parts_in(first..high) {
+                    let part = match part {
+                        Ok(part) => part,
+                        Err(damage) => return Err(self.damaged(number, damage)),
+                    };
                     if part.start >= starts.end {
                         return Ok(None);
                     }
@@ -174,7 +201,9 @@ impl Partition {
                         return Ok(Some(part.start));
                     }
                     (found, newest) = (found + 1, part.start);
-                    each(part);
+                    if keep(&part) {
+                        parts.push(part);
+                    }
                 }
             }
             number = to;
@@ -282,21 +311,35 @@ impl Partition {
         Ok(())
     }
 
-    fn read(&self, pages: Range<usize>) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; pages.len() * PAGE_BYTES];
-        let read = self.file.read_at(self.offset_of(pages.start), &mut bytes);
+    fn read(&self, pages: Range<usize>) -> Result<Pages<'_>> {
+        let mapped = self.map.as_ref().map(|map| mapped(&**map, self.bytes_of(&pages)));
+        let read = match mapped {
+            Some(Ok(bytes)) => Ok(Pages::Mapped(bytes)),
+            Some(Err(error)) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+            Some(Err(_)) | None => {
+                let mut bytes = vec![0; pages.len() * PAGE_BYTES];
+                let read = self.file.read_at(self.offset_of(pages.start), &mut bytes);
+                read.map(|()| Pages::Read(bytes))
+            }
+        };
         let read = read.map_err(|error| self.fail(pages.start).caused_by(error));
-        read.map(|()| bytes).inspect_err(|error| self.note_problem(error))
+        read.inspect_err(|error| self.note_problem(error))
     }
 
     /// What was decoded of page `number`.
-    #[inline]
     fn decoded<T>(&self, number: usize, decoded: std::result::Result<T, Damage>) -> Result<T> {
-        decoded.map_err(|damage| {
-            let error = self.fail(number).caused_by(damage);
-            self.note_problem(&error);
-            error
-        })
+        decoded.map_err(|damage| self.damaged(number, damage))
+    }
+
+    #[cold]
+    fn damaged(&self, number: usize, damage: Damage) -> Error {
+        let error = self.fail(number).caused_by(damage);
+        self.note_problem(&error);
+        error
+    }
+
+    fn bytes_of(&self, pages: &Range<usize>) -> Range<u64> {
+        self.offset_of(pages.start)..self.offset_of(pages.end)
     }
 
     fn offset_of(&self, number: usize) -> u64 {
@@ -312,4 +355,12 @@ impl Partition {
     fn note_problem(&self, error: &Error) {
         self.problem.lock().get_or_insert_with(|| error.clone());
     }
+}
+
+/// The bytes `range` of a map, brought in.
+fn mapped(map: &dyn Map, range: Range<u64>) -> io::Result<&[u8]> {
+    map.populate(range.clone())?;
+    let place = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+    let bytes = place.and_then(|(from, to)| map.bytes().get(from..to));
+    bytes.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }

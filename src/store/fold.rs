@@ -190,9 +190,8 @@ impl Inner {
             folded.rows.extend(rows);
             for camera in partition.cameras() {
                 let (mut parts, all) = (Vec::new(), Timestamp::MIN..Timestamp::MAX);
-                partition.range(camera, all, usize::MAX, &[], |part| {
-                    parts.extend(Some(part).filter(|part| segments.contains(&part.segment)));
-                })?;
+                let counts = |part: &PagePart| segments.contains(&part.segment);
+                partition.range(camera, all, usize::MAX, &[], &mut parts, counts)?;
                 if !parts.is_empty() {
                     folded.parts.entry(camera.clone()).or_default().extend(parts);
                 }

@@ -5,7 +5,6 @@
 //! segment instead, and has its footers read: [`Catalog::locate`].
 
 use std::ops::Range;
-use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,9 @@ use crate::types::{
 };
 
 use super::catalog::{Catalog, Located};
+
+/// A list of clips has room for so many before it grows: an hour of clips of a minute.
+const CLIPS_USUAL: usize = 64;
 
 /// What a lookup found: a clip, or all clips of a page, for which its summary stands.
 pub(super) enum Found<'a> {
@@ -32,7 +34,7 @@ impl Catalog {
         camera: &CameraId,
         window: Window,
     ) -> Result<Vec<Clip>> {
-        let (mut problems, mut clips) = (Vec::new(), Vec::new());
+        let (mut problems, mut clips) = (Vec::new(), Vec::with_capacity(CLIPS_USUAL));
         let none = Taken::default();
         self.each_clip(footers, camera, window, &none, &mut problems, |clip| clips.push(clip));
         let key = |clip: &Clip| (clip.window.start(), clip.id);
@@ -140,7 +142,7 @@ impl Catalog {
         first: &PagePart,
     ) -> Result<Clip> {
         if first.last {
-            return Ok(self.describe(camera, slice::from_ref(first)));
+            return Ok(clip_of(camera, first, first, ClipState::Complete));
         }
         let mut parts = vec![*first];
         let mut living = Living::of(self);
@@ -231,19 +233,10 @@ impl Catalog {
         } else {
             ClipState::Truncated
         };
-        Clip {
-            id: first.clip,
-            camera: camera.clone(),
-            window: PagePart { end, ..*first }.window(),
-            received: parts.iter().map(|part| part.received).max().unwrap_or_default(),
-            len: last.end_offset,
-            media: Media::from_code(first.media),
-            state,
-            digest: last.digest,
-            uncertainty: Duration::from_micros(first.uncertainty_us),
-            class: first.class,
-            fragments: parts.iter().map(|part| part.fragments).sum(),
-        }
+        let window = PagePart { end, ..*first }.window();
+        let received = parts.iter().map(|part| part.received).max().unwrap_or_default();
+        let fragments = parts.iter().map(|part| part.fragments).sum();
+        Clip { window, received, fragments, ..clip_of(camera, first, last, state) }
     }
 
     /// Whether all clips for which a summary would stand can be read, where they were recorded.
@@ -255,6 +248,23 @@ impl Catalog {
             && self.spared.range(low..=high).next().is_none()
             && self.gone.range(clips()).next().is_none()
             && self.moved.range(clips()).next().is_none()
+    }
+}
+
+/// The clip from its part `first` to its part `last`, as far as these two tell of it.
+fn clip_of(camera: &CameraId, first: &PagePart, last: &PagePart, state: ClipState) -> Clip {
+    Clip {
+        id: first.clip,
+        camera: camera.clone(),
+        window: first.window(),
+        received: first.received,
+        len: last.end_offset,
+        media: Media::from_code(first.media),
+        state,
+        digest: last.digest,
+        uncertainty: Duration::from_micros(first.uncertainty_us),
+        class: first.class,
+        fragments: first.fragments,
     }
 }
 

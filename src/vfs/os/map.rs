@@ -12,6 +12,9 @@ use rustix::io::Errno;
 
 use crate::vfs::Map;
 
+/// The system reads so far ahead by itself.
+const AHEAD_BYTES: usize = 64 * 1024;
+
 #[derive(Debug)]
 pub(super) struct OsMap {
     map: Mmap,
@@ -62,8 +65,11 @@ impl Map for OsMap {
         if len == 0 {
             return Ok(());
         }
-        // Starts the reading of the whole range at once; populating alone goes page by page.
-        self.map.advise_range(Advice::WillNeed, start, len).ok();
+        // Starts the reading of the whole range at once; populating alone goes page by page, each
+        // with what the system reads ahead of it.
+        if len > AHEAD_BYTES {
+            self.map.advise_range(Advice::WillNeed, start, len).ok();
+        }
         loop {
             let Err(error) = self.map.advise_range(Advice::PopulateRead, start, len) else {
                 return Ok(());
