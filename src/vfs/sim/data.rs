@@ -12,11 +12,11 @@ use super::fault::{Effect, SimDamage, SimOp};
 use super::names::InodeId;
 use crate::vfs::check_punch;
 
-/// A file as a map found it.
-#[derive(Debug)]
+/// A file as a map shows it.
+#[derive(Debug, Default)]
 pub(super) struct Mapped {
     pub(super) content: Content,
-    /// What could not be read then.
+    /// What cannot be read of it.
     pub(super) bad: Vec<Range<u64>>,
 }
 
@@ -191,15 +191,22 @@ impl Disk {
         Ok(())
     }
 
-    pub(super) fn map(&mut self, (id, path): (InodeId, &str), len: u64) -> io::Result<Mapped> {
+    pub(super) fn map(&mut self, (id, path): (InodeId, &str), len: u64) -> io::Result<()> {
         self.begin(SimOp::Map, path)?;
         let inode = self.inode(id)?;
         if len > inode.live.len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let mapped = Mapped { content: inode.live.clone(), bad: inode.bad.clone() };
         self.share(id);
-        Ok(mapped)
+        Ok(())
+    }
+
+    /// What a map shows; nothing of a file that is gone with its disk.
+    pub(super) fn mapped(&self, id: InodeId) -> Mapped {
+        self.inode(id).map_or_else(
+            |_gone| Mapped::default(),
+            |inode| Mapped { content: inode.live.clone(), bad: inode.bad.clone() },
+        )
     }
 
     pub(super) fn populate(

@@ -120,14 +120,14 @@ impl VfsFile for SimFile {
         disk.told(done, |_| format!("truncate {} to {len}", self.handle.path))
     }
 
-    /// The map is a copy of the file as it is now: the promise that nobody writes the range any
-    /// more makes the difference invisible, and it needs no `unsafe`. It is made when first read.
+    /// The map is a copy of the file as it is when first populated: the promise that nobody writes the
+    /// range any more makes the difference invisible, and it needs no `unsafe`.
     fn map(&self, len: u64) -> io::Result<Arc<dyn Map>> {
         let mut disk = self.handle.disk.lock();
         let done = disk.map(self.handle.file(), len);
-        let mapped = disk.told(done, |_| format!("map {} 0..{len}", self.handle.path))?;
+        disk.told(done, |_| format!("map {} 0..{len}", self.handle.path))?;
         let handle = Handle::new(&self.handle.disk, self.handle.id, &self.handle.path);
-        Ok(Arc::new(SimMap { handle, mapped, len, bytes: OnceLock::new() }))
+        Ok(Arc::new(SimMap { handle, len, bytes: OnceLock::new() }))
     }
 
     fn drop_cache(&self, _range: Range<u64>) {}
@@ -136,7 +136,6 @@ impl VfsFile for SimFile {
 #[derive(Debug)]
 struct SimMap {
     handle: Handle,
-    mapped: Mapped,
     len: u64,
     bytes: OnceLock<Vec<u8>>,
 }
@@ -144,8 +143,9 @@ struct SimMap {
 impl Map for SimMap {
     fn bytes(&self) -> &[u8] {
         self.bytes.get_or_init(|| {
-            let mut bytes = self.mapped.content.bytes(self.len);
-            for bad in &self.mapped.bad {
+            let Mapped { content, bad } = self.handle.disk.lock().mapped(self.handle.id);
+            let mut bytes = content.bytes(self.len);
+            for bad in &bad {
                 let bad = narrow(bad.start.min(self.len))..narrow(bad.end.min(self.len));
                 bytes[bad].fill(UNREADABLE);
             }
@@ -160,7 +160,11 @@ impl Map for SimMap {
         let mut disk = self.handle.disk.lock();
         let done = disk.populate(self.handle.file(), &range);
         let path = &self.handle.path;
-        disk.told(done, |_| format!("populate {path} {}..{}", range.start, range.end))
+        disk.told(done, |_| format!("populate {path} {}..{}", range.start, range.end))?;
+        drop(disk);
+        // What goes bad later is in memory already.
+        self.bytes();
+        Ok(())
     }
 }
 
