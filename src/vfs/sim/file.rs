@@ -120,8 +120,8 @@ impl VfsFile for SimFile {
         disk.told(done, |_| format!("truncate {} to {len}", self.handle.path))
     }
 
-    /// The map is a copy of the file as it is when first populated: the promise that nobody writes the
-    /// range any more makes the difference invisible, and it needs no `unsafe`.
+    /// The map is a copy of the file as it is when first populated: the promise that nobody writes
+    /// the range any more makes the difference invisible, and it needs no `unsafe`.
     fn map(&self, len: u64) -> io::Result<Arc<dyn Map>> {
         let mut disk = self.handle.disk.lock();
         let done = disk.map(self.handle.file(), len);
