@@ -1,9 +1,9 @@
 //! A partition file of the index, open for lookups.
 //!
 //! Owns the file and, of what is in it, the camera directory and the first start of each page: 8
-//! bytes for 42 parts. Pages are mapped, where the system can, and checked each time that a lookup
-//! needs them: a map shows what the disk has now. Immutable: which of its segments still count is
-//! what [`super::Timelines`] knows.
+//! bytes for 42 parts. A few pages are mapped, where the system can, and many are read; they are
+//! checked each time that a lookup needs them: a map shows what the disk has now. Immutable: which
+//! of its segments still count is what [`super::Timelines`] knows.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,6 +22,9 @@ use super::CAMERA_BYTES;
 
 /// So many pages are read at once, at most.
 const READ_PAGES_MAX: usize = 25;
+/// Longer stretches are copied: to map a page for the first time costs more than to copy it, and
+/// whoever reads many reads them once.
+const MAPPED_PAGES_MAX: usize = 8;
 
 /// An open partition.
 #[derive(Debug)]
@@ -312,7 +315,8 @@ impl Partition {
     }
 
     fn read(&self, pages: Range<usize>) -> Result<Pages<'_>> {
-        let mapped = self.map.as_ref().map(|map| mapped(&**map, self.bytes_of(&pages)));
+        let map = self.map.as_ref().filter(|_| pages.len() <= MAPPED_PAGES_MAX);
+        let mapped = map.map(|map| mapped(&**map, self.bytes_of(&pages)));
         let read = match mapped {
             Some(Ok(bytes)) => Ok(Pages::Mapped(bytes)),
             Some(Err(error)) if error.kind() != io::ErrorKind::Unsupported => Err(error),

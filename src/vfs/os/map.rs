@@ -12,8 +12,8 @@ use rustix::io::Errno;
 
 use crate::vfs::Map;
 
-/// The system reads so far ahead by itself.
-const AHEAD_BYTES: usize = 64 * 1024;
+/// What is not longer comes in with the first page of it: the system reads as far ahead by itself.
+const AHEAD_BYTES: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct OsMap {
