@@ -7,12 +7,12 @@
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 
+use clipkeep::Clock as _;
 use serde_json::json;
 
 use crate::access::table;
 use crate::inbox::{Ago, street};
 use crate::kit::{Daemon, front_door, pieces};
-use clipkeep::Clock as _;
 
 const DOCUMENT: &str = include_str!("../../docs/HTTP.md");
 const REQUESTS: &str = include_str!("../../docs/REQUESTS.md");
