@@ -103,15 +103,15 @@ impl Slow {
         let cameras = self.store.stats().unwrap().cameras;
         usize::try_from(cameras.iter().map(|camera| camera.bytes).sum::<u64>()).unwrap()
     }
+}
 
-    /// Waits until something `is_so`.
-    #[track_caller]
-    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
-        let started = Timer::start();
-        while !is_so() {
-            assert!(started.elapsed() < PATIENCE, "waited for ever: {what}");
-            std::thread::yield_now();
-        }
+/// Waits until something `is_so`.
+#[track_caller]
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let started = Timer::start();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "waited for ever: {what}");
+        std::thread::yield_now();
     }
 }
 
@@ -235,7 +235,7 @@ fn a_stop_waits_for_what_a_sender_that_is_gone_has_sent() {
     let mut socket = slow.ask(&format!("POST {STREAM} HTTP/1.1"));
     write!(socket, "Content-Length: {}\r\n\r\n", body.len()).unwrap();
     socket.write_all(&body).unwrap();
-    slow.until("it came", || slow.in_memory() > 0);
+    until("it came", || slow.in_memory() > 0);
     drop(socket);
     let app = slow.app.clone();
     let mut stop = slow.runtime.spawn(async move { app.intake().stop().await });
@@ -267,5 +267,5 @@ fn what_a_sender_that_is_gone_has_left_with_its_kernel_comes_before_the_answers(
     }
     drop(socket);
     slow.gate.open();
-    slow.until("both are stored", || slow.stored_bytes() == sent);
+    until("both are stored", || slow.stored_bytes() == sent);
 }
