@@ -184,3 +184,44 @@ impl VfsFile for WatchedFile {
         self.inner.drop_cache(range);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::{NewClip, Store, Timestamp, Window};
+
+    /// Opens the store in `dir`; answers it, how far opening came, and the counts of its syncs.
+    fn open(dir: &Path) -> (Store, (usize, usize), String) {
+        let (syncs, progress) = (Histogram::new([1.0]), Progress::default());
+        let disk = WatchedDisk::new(dir, syncs.clone(), progress.clone());
+        let options = Store::options().segment_bytes(4 << 20).evidence_reserve(4 << 20);
+        let store = options.free_space_floor(0).vfs(disk).open(dir).unwrap();
+        let window = Window::starting(Timestamp::EPOCH, Duration::from_secs(1)).unwrap();
+        let camera = "front".parse().unwrap();
+        store.append(NewClip::new(&camera, window), vec![7; 1_000]).unwrap();
+        let (mut registry, mut text) = (Registry::default(), String::new());
+        registry.register("syncs", "", syncs);
+        encode(&mut text, &registry).unwrap();
+        (store, progress.segments(), text)
+    }
+
+    #[test]
+    fn opening_counts_the_segments_that_it_looks_at_and_the_disk_its_syncs() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, seen, text) = open(dir.path());
+        assert_eq!(seen, (0, 0));
+        let syncs = text.lines().find_map(|line| line.strip_prefix("syncs_count ")).unwrap();
+        assert!(syncs.parse::<u64>().unwrap() > 0, "{text}");
+        drop(store);
+        // One that was left open is looked at, whatever the index knows.
+        let (_store, (opened, listed), _) = open(dir.path());
+        let files = std::fs::read_dir(dir.path().join("segments")).unwrap().count();
+        assert!(opened >= 1 && opened <= listed && listed <= files, "{opened} {listed} {files}");
+    }
+}

@@ -55,7 +55,7 @@ pub(super) const CODES: [(&str, u16, &str); 30] = [
     ("token-missing", 401, "A token is needed"),
     ("token-invalid", 401, "The token is unknown, expired or revoked"),
     ("forbidden", 403, "The token's role may not do this"),
-    ("out-of-scope", 403, "The token is for other cameras"),
+    ("out-of-scope", 403, "The token is for other cameras, or for another agency"),
     ("not-a-partner", 403, "The agency is no partner, or is suspended"),
     ("not-found", 404, "There is no such thing"),
     ("no-such-route", 404, "There is no such route"),

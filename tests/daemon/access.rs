@@ -62,7 +62,7 @@ fn bearer(token: &str) -> String {
 }
 
 /// The rows of the table in docs/HTTP.md: method, path, and a cell for each role.
-fn table() -> Vec<(String, String, Vec<String>)> {
+pub(crate) fn table() -> Vec<(String, String, Vec<String>)> {
     let text = std::fs::read_to_string("docs/HTTP.md").unwrap();
     let rows = text.lines().filter_map(|line| {
         let rest = line.strip_prefix("| `")?;
@@ -232,13 +232,35 @@ fn a_token_that_asks_too_often_is_told_to_wait() {
 #[test]
 fn looking_at_footage_is_logged_and_no_token_is() {
     let guarded = Guarded::start();
-    let path = "/v1/cameras/front/timeline?from=2024-01-01T00:00:00Z&to=2024-01-02T00:00:00Z";
-    guarded.ask("resident", "GET", path, &Value::Null);
-    guarded.ask("operator", "GET", path, &Value::Null).is_problem(403, "forbidden");
+    let day = "from=2024-01-01T00:00:00Z&to=2024-01-02T00:00:00Z";
+    let camera = "/v1/cameras/front";
+    // Each route that shows footage, whether there is any or not.
+    let looks = [
+        ("resident", format!("{camera}/clips?{day}")),
+        ("resident", format!("{camera}/timeline?{day}")),
+        ("resident", format!("{camera}/playlist.m3u8?{day}")),
+        ("resident", format!("{camera}/window.mp4?{day}")),
+        ("resident", "/v1/clips/9-9".to_owned()),
+        ("resident", "/v1/clips/9-9/media".to_owned()),
+        ("resident", "/v1/clips/9-9/media.mp4".to_owned()),
+        ("resident", "/v1/feed/p9/media".to_owned()),
+        ("agency", "/v1/feed/p9/media".to_owned()),
+        ("agency", "/v1/agencies/springfield-pd/requests/r9/bundle".to_owned()),
+    ];
+    guarded.daemon.until("/v1/agencies", |answer| answer.status == 200);
+    for (role, path) in &looks {
+        guarded.ask(role, "GET", path, &Value::Null);
+    }
+    guarded.ask("operator", "GET", &looks[0].1, &Value::Null).is_problem(403, "forbidden");
     let log = std::fs::read_to_string(guarded.daemon.folder.path().join("log")).unwrap();
-    let id = guarded.tokens[1].split('_').nth(1).unwrap();
-    let line = log.lines().find(|line| line.contains("clipkeep::access")).expect(&log);
-    assert!(line.contains(id) && line.contains("/v1/cameras/front/timeline"), "{line}");
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("clipkeep::access")).collect();
+    assert_eq!(lines.len(), looks.len(), "{log}");
+    for ((role, path), line) in looks.iter().zip(lines) {
+        let at = ROLES.iter().position(|known| known == role).unwrap();
+        let id = guarded.tokens[at].split('_').nth(1).unwrap();
+        let path = path.split('?').next().unwrap();
+        assert!(line.contains(id) && line.contains(path), "{role} {path}: {line}");
+    }
     for token in &guarded.tokens {
         assert!(!log.contains(token.rsplit('_').next().unwrap()), "a secret is in the log");
     }

@@ -18,7 +18,8 @@ const FILL: &str = "for n in 1 2 3; do cat /dev/zero > $0/disk/ballast$n; \
                     dd if=/dev/zero bs=512 of=$0/disk/rest$n; sync -f $0/disk; done; \
                     cat /dev/zero > $0/disk/last; sync -f $0/disk; stat -c %s $0/disk/last";
 
-/// A fragment with 4 MiB more in its last picture, as a NAL unit that says nothing.
+/// A fragment with 4 MiB more in its last picture, as a NAL unit that says nothing, of bytes among
+/// which one too many or too few is seen.
 fn large(fragment: &[u8]) -> Vec<u8> {
     const FILLER_BYTES: u32 = 4 << 20;
     let mut bytes = fragment.to_vec();
@@ -33,7 +34,8 @@ fn large(fragment: &[u8]) -> Vec<u8> {
     }
     bytes.extend_from_slice(&(FILLER_BYTES - 4).to_be_bytes());
     bytes.push(12);
-    bytes.resize(fragment.len() + usize::try_from(FILLER_BYTES).unwrap(), 0xFF);
+    let missing = fragment.len() + usize::try_from(FILLER_BYTES).unwrap() - bytes.len();
+    bytes.extend((1..=251).cycle().take(missing));
     bytes
 }
 
@@ -43,6 +45,8 @@ struct Exports {
     paths: [String; 3],
     begun: [Push; 3],
     clip: Vec<u8>,
+    /// As it was read while there was room.
+    window: Vec<u8>,
 }
 
 impl Exports {
@@ -73,8 +77,9 @@ impl Exports {
             format!("/v1/cameras/front/window.mp4?{window}"),
             format!("{REQUESTS}/r1/bundle"),
         ];
+        let window = daemon.get(&paths[1]).ok().body;
         let begun = paths.each_ref().map(|path| daemon.begin(path));
-        Self { paths, begun, clip }
+        Self { paths, begun, clip, window }
     }
 
     /// Reads the rest of them.
@@ -91,7 +96,8 @@ impl Exports {
         }
         assert!(clip.body == self.clip, "the clip has other bytes");
         assert!(window.body.len() > 2 * 5 * (4 << 20), "{}", window.body.len());
-        assert!(window.body == daemon.get(&self.paths[1]).ok().body, "the window has other bytes");
+        assert!(window.body == self.window, "the window has other bytes");
+        assert!(daemon.get(&self.paths[1]).ok().body == self.window, "a new one has other bytes");
         let key = daemon.get("/v1/key").ok().json()["key"].as_str().unwrap().parse().unwrap();
         let report = evidence::check(&*bundle.body, &[key]);
         assert!(report.findings.is_empty() && report.clips.len() == 2, "{report:?}");

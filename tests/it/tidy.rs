@@ -337,7 +337,7 @@ fn a_defect_without_its_test_is_found() {
 #[test]
 fn rows_of_documents_name_their_tests() {
     let sources = source::sources();
-    for path in ["README.md", "docs/EVIDENCE.md", "docs/REQUESTS.md"] {
+    for path in ["README.md", "docs/EVIDENCE.md", "docs/REQUESTS.md", "docs/TESTING.md"] {
         let text = std::fs::read_to_string(source::root().join(path)).unwrap();
         assert!(text.contains(" test |") || text.contains(" tests |"), "{path} has no such table");
         let faults = named::rows_name_their_tests(path, &text, &sources);

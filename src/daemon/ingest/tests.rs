@@ -27,6 +27,8 @@ const LOOP_UNITS: u64 = 10 * 10_240;
 /// what it must.
 const STANDSTILL: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_mins(2);
+/// Where a stream goes, and when it began.
+const STREAM: &str = "/v1/cameras/front/stream?start=2024-01-01T00:00:00Z";
 
 /// Closed until it is opened, for good.
 #[derive(Default)]
@@ -52,7 +54,7 @@ struct Slow {
     store: Store,
     gate: Arc<Gate>,
     address: SocketAddr,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Drop for Slow {
@@ -81,7 +83,7 @@ impl Slow {
         app.open(store.clone());
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let (address, _serving) = runtime.block_on(listen(&app, &Handle::new())).unwrap();
-        Self { app, store, gate, address, _runtime: runtime }
+        Self { app, store, gate, address, runtime }
     }
 
     /// A connection on which a request was begun.
@@ -94,6 +96,22 @@ impl Slow {
 
     fn in_memory(&self) -> u64 {
         self.app.intake().memory.used()
+    }
+
+    /// The bytes of all clips.
+    fn stored_bytes(&self) -> usize {
+        let cameras = self.store.stats().unwrap().cameras;
+        usize::try_from(cameras.iter().map(|camera| camera.bytes).sum::<u64>()).unwrap()
+    }
+}
+
+/// Waits until something `is_so`.
+#[track_caller]
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let started = Timer::start();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "waited for ever: {what}");
+        std::thread::yield_now();
     }
 }
 
@@ -137,8 +155,7 @@ fn on_a_disk_that_stands_still_the_socket_waits_and_nothing_is_lost() {
         body.extend_from_slice(b"\r\n");
     }
     body.extend_from_slice(b"0\r\n\r\n");
-    let path = "/v1/cameras/front/stream?start=2024-01-01T00:00:00Z";
-    let mut socket = slow.ask(&format!("POST {path} HTTP/1.1"));
+    let mut socket = slow.ask(&format!("POST {STREAM} HTTP/1.1"));
     socket.write_all(b"Transfer-Encoding: chunked\r\n\r\n").unwrap();
     // What waits lies in the sockets: without a bound, they would take all of it.
     set_socket_send_buffer_size(&socket, 64 << 10).unwrap();
@@ -209,4 +226,46 @@ fn clips_for_which_there_is_no_memory_wait_and_are_all_stored() {
     });
     assert_eq!(most, 2 * clip_bytes, "more than the bound and one clip");
     assert_eq!(slow.in_memory(), 0);
+}
+
+#[test]
+fn a_stop_waits_for_what_a_sender_that_is_gone_has_sent() {
+    let slow = Slow::with(&[]);
+    let body = stream(1).concat();
+    let mut socket = slow.ask(&format!("POST {STREAM} HTTP/1.1"));
+    write!(socket, "Content-Length: {}\r\n\r\n", body.len()).unwrap();
+    socket.write_all(&body).unwrap();
+    until("it came", || slow.in_memory() > 0);
+    drop(socket);
+    let app = slow.app.clone();
+    let mut stop = slow.runtime.spawn(async move { app.intake().stop().await });
+    slow.runtime.block_on(async {
+        let early = tokio::time::timeout(Duration::from_millis(100), &mut stop).await;
+        assert!(early.is_err(), "it did not wait for the disk");
+        slow.gate.open();
+        stop.await.unwrap();
+    });
+    assert_eq!(slow.stored_bytes(), body.len());
+}
+
+#[test]
+fn what_a_sender_that_is_gone_has_left_with_its_kernel_comes_before_the_answers() {
+    let slow = Slow::with(&[]);
+    let mut socket = TcpStream::connect(slow.address).unwrap();
+    // More than the daemon's kernel takes unread: the rest is in that of the sender, which gives it
+    // up when an answer comes for a process that is gone.
+    set_socket_send_buffer_size(&socket, 400 << 10).unwrap();
+    socket.set_write_timeout(Some(PATIENCE)).unwrap();
+    let mut sent = 0;
+    for (camera, len) in [("first", 1_000), ("second", 300_000)] {
+        let mut picture = vec![0; len];
+        picture[..4].copy_from_slice(&[0xFF, 0xD8, 0xFF, 0xE0]);
+        let head = format!("PUT /v1/cameras/{camera}/clips HTTP/1.1\r\nHost: x\r\n");
+        write!(socket, "{head}Content-Length: {len}\r\n\r\n").unwrap();
+        socket.write_all(&picture).unwrap();
+        sent += len;
+    }
+    drop(socket);
+    slow.gate.open();
+    until("both are stored", || slow.stored_bytes() == sent);
 }

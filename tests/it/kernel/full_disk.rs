@@ -5,10 +5,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use clipkeep::vfs::Vfs as _;
+use clipkeep::vfs::os::OsVfs;
 use clipkeep::{Clip, ErrorKind, WhenFull};
 
 use super::image::{self, Disk};
-use super::room::{DAY, LARGE, Room, SMALL};
+use super::room::{DAY, LARGE, Room, SEGMENT_BYTES, SMALL};
 
 macro_rules! on_each_file_system {
     ($($name:ident $kind:literal $role:literal)*) => {
@@ -32,6 +34,21 @@ on_each_file_system! {
     maps_can_be_read_on_a_full_ext4 "ext4" "read when full"
     maps_can_be_read_on_a_full_xfs "xfs" "read when full"
     maps_can_be_read_on_a_full_btrfs "btrfs" "read when full"
+}
+
+#[test]
+fn room_that_is_not_counted_is_taken_where_it_is_given() {
+    image::play_where_nothing_is_counted("take what is not counted");
+}
+
+/// Role: whether there is room for a file is asked by allocating it. XFS and btrfs count what was
+/// just removed only later, but how much later is up to them; this one counts nothing at any time.
+pub(super) fn take_what_is_not_counted(folder: &str) {
+    image::mount_uncounted(folder);
+    let disk = OsVfs::new(folder);
+    assert_eq!(disk.space().unwrap().free, 0);
+    let file = disk.create("segment", SEGMENT_BYTES).expect("there is room, whatever is counted");
+    assert!(file.allocated().unwrap() >= SEGMENT_BYTES);
 }
 
 /// Role: new segments cost as many of the oldest ones as they are large, and no more.

@@ -30,6 +30,26 @@ pub(super) fn play_on(kind: &str, role: &str) {
     });
 }
 
+/// Mounts a file system in memory that has no bound, and so counts nothing as free.
+const UNCOUNTED: [&str; 6] = ["mount", "-t", "tmpfs", "-o", "size=0", "none"];
+
+/// Plays `role` in a process that may mount such a file system: see [`mount_uncounted`].
+pub(super) fn play_where_nothing_is_counted(role: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let task = folder.path().to_str().unwrap();
+    let [unshare, options @ ..] = OWN_MOUNTS;
+    let missing = run(Command::new(unshare).args(options).args(UNCOUNTED).arg(task)).err();
+    tally::unless_missing(missing, &format!("{role} on tmpfs"), || {
+        eprintln!("{}", stage::play(&OWN_MOUNTS, role, task));
+    });
+}
+
+/// Mounts it over `folder` for this process alone.
+pub(super) fn mount_uncounted(folder: &str) {
+    let [mount, options @ ..] = UNCOUNTED;
+    run(Command::new(mount).args(options).arg(folder)).unwrap();
+}
+
 /// Makes a file system in a file and mounts it once, to see whether this machine can and may.
 fn make(kind: &str, folder: &TempDir) -> Result<(), String> {
     let (image, disk) = (folder.path().join("image"), folder.path().join("disk"));

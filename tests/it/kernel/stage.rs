@@ -15,13 +15,14 @@ const ROLE: &str = "CLIPKEEP_TEST_ROLE";
 type Role = fn(&str);
 
 /// All roles by name. Each is told a path, or words of its own.
-const ROLES: [(&str, Role); 12] = [
+const ROLES: [(&str, Role); 13] = [
     ("recorder", kill::recorder),
     ("fill at each step", each_step::play),
     ("go on when full", full_disk::go_on),
     ("wait for room", full_disk::wait_for_room),
     ("give back", full_disk::give_back),
     ("read when full", full_disk::read),
+    ("take what is not counted", full_disk::take_what_is_not_counted),
     ("append within a file size", limits::append_within_a_file_size),
     ("use few descriptors", limits::use_few_descriptors),
     ("use little memory", limits::use_little_memory),

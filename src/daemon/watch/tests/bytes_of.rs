@@ -171,6 +171,29 @@ fn a_window_that_expires_while_it_is_read_is_read_to_its_end() {
 }
 
 #[test]
+fn the_bytes_of_a_sealed_clip_are_lent_to_each_answer_and_copied_for_none() {
+    let kit = Kit::new();
+    let (clip, bytes) = large(&kit);
+    kit.store.seal().unwrap();
+    let path = format!("/v1/clips/{}/media", clip.id());
+    let pieces = || {
+        let request = Request::get(&path).body(Body::empty()).unwrap();
+        kit.runtime.block_on(async {
+            let mut body = kit.router.clone().oneshot(request).await.unwrap().into_body();
+            let mut pieces: Vec<Bytes> = Vec::new();
+            while let Some(frame) = body.frame().await {
+                pieces.push(frame.unwrap().into_data().unwrap());
+            }
+            pieces
+        })
+    };
+    let (one, other) = (pieces(), pieces());
+    assert!(one.concat() == bytes);
+    let places = |pieces: &[Bytes]| pieces.iter().map(|piece| piece.as_ptr()).collect::<Vec<_>>();
+    assert_eq!(places(&one), places(&other), "both are there, and lie in the same memory");
+}
+
+#[test]
 fn an_answer_that_nobody_takes_lets_go_of_its_clip() {
     let kit = Kit::new();
     let (clip, _) = large(&kit);
