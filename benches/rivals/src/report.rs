@@ -15,23 +15,39 @@ const END: &str = "<!-- rivals:end -->";
 pub fn tables(options: &Options, measured: &Measured) -> Outcome<String> {
     let mut text = String::new();
     let machine = machine(&options.dir)?;
-    writeln!(
-        text,
-        "{} cores ({}), {} disk, {}; {} rounds of {} clips of 2 MB for each, in turns.\n",
+    let setting = format!(
+        "{} cores ({}), {} disk, {}; {} rounds of {} clips of 2 MB for each, in turns.",
         machine.cores,
         machine.processor,
         machine.disk,
         machine.file_system,
         options.rounds,
         options.clips,
-    )?;
+    );
+    writeln!(text, "{}\n", filled(&setting, ""))?;
     recording(measured, &mut text)?;
     using(options, measured, &mut text)?;
     writeln!(text, "Settings:\n")?;
     for track in &measured.grouped {
-        writeln!(text, "- {}: {}.", track.name, track.settings)?;
+        let item = format!("- {}: {}.", track.name, track.settings);
+        writeln!(text, "{}", filled(&item, "  "))?;
     }
     Ok(text)
+}
+
+/// `sentence` in lines as long as those of the document, later ones behind `indent`.
+fn filled(sentence: &str, indent: &str) -> String {
+    const COLUMNS: usize = 100;
+    let (mut lines, mut line) = (String::new(), String::new());
+    for word in sentence.split(' ') {
+        if !line.is_empty() && line.len() + 1 + word.len() > COLUMNS {
+            lines = lines + &line + "\n";
+            line = indent.to_owned() + word;
+        } else {
+            line = if line.is_empty() { word.to_owned() } else { line + " " + word };
+        }
+    }
+    lines + &line
 }
 
 fn recording(measured: &Measured, text: &mut String) -> Outcome<()> {
