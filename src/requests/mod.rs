@@ -33,6 +33,7 @@ mod rules;
 mod screening;
 mod state;
 mod text;
+mod tokens;
 mod words;
 #[cfg(test)]
 mod tests;

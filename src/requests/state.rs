@@ -11,6 +11,7 @@ use crate::{CameraId, ClipId, HoldId, Timestamp, Window};
 use super::event::{Chosen, Event};
 use super::private::Commitment;
 use super::text::Text;
+use super::tokens::{Marks, Tokens};
 use super::{AgencyId, HouseholdId, PostId, RequestId};
 
 /// Everything that the notes say.
@@ -20,11 +21,9 @@ pub(super) struct State {
     pub(super) households: BTreeMap<HouseholdId, Household>,
     pub(super) cameras: BTreeMap<CameraId, HouseholdId>,
     pub(super) requests: BTreeMap<RequestId, Request>,
-    /// Submissions by agency and key, with their fingerprints.
-    pub(super) submissions: BTreeMap<(AgencyId, Commitment), (RequestId, Commitment)>,
+    /// What was submitted before, and about which incidents.
+    pub(super) tokens: Tokens,
     pub(super) posts: BTreeMap<PostId, Post>,
-    /// What was asked for about each incident; an incident is one agency's.
-    pub(super) incidents: BTreeMap<Commitment, Spent>,
     /// What each agency asked for on each day of trusted time, in square metre minutes.
     pub(super) days: BTreeMap<(AgencyId, i64), u64>,
     /// How many requests of each agency on each day of trusted time no person screens.
@@ -49,14 +48,6 @@ pub(super) struct State {
 }
 
 const WORDS_DAY: Duration = Duration::from_hours(24);
-
-/// What was asked for about an incident.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Spent {
-    pub(super) requests: usize,
-    /// Square metre minutes.
-    pub(super) cost: u64,
-}
 
 /// The day of trusted time that `at` is in.
 pub(super) fn day(at: Timestamp) -> i64 {
@@ -101,8 +92,6 @@ pub(super) struct Request {
     pub(super) agency: AgencyId,
     pub(super) window: Window,
     pub(super) paper: Commitment,
-    pub(super) incident: Commitment,
-    pub(super) cost: u64,
     pub(super) submitted: Timestamp,
     /// When screening is over at the latest.
     pub(super) screened_by: Timestamp,
@@ -239,6 +228,8 @@ impl State {
             event @ (Event::Checkpointed { .. } | Event::Cosigned { .. }) => {
                 self.apply_to_log(event, position);
             }
+            Event::TokenKeyMade { number, key } => self.tokens.begin(number, key, at),
+            Event::TokenKeyDestroyed { number } => self.tokens.destroy(number),
             Event::Posted { post, household, clip, hold } => {
                 let (household, clip, hold) = (household.0, clip.0, hold.0);
                 let new = Post { household, clip, hold, posted: at, withdrawn: false };
@@ -375,10 +366,8 @@ impl State {
         if let Some(agency) = self.agencies.get_mut(&agency.0) {
             agency.requests += 1;
         }
-        self.submissions.insert((agency.0.clone(), key), (request.0, fingerprint));
-        let about = self.incidents.entry(incident).or_default();
-        about.requests += 1;
-        about.cost = about.cost.saturating_add(cost);
+        let marks = Marks { incident, key, fingerprint };
+        self.tokens.submit((&agency.0, request.0), marks, cost, (at, position));
         let today = self.days.entry((agency.0.clone(), day(at))).or_default();
         *today = today.saturating_add(cost);
         if by_rule {
@@ -389,8 +378,6 @@ impl State {
             agency: agency.0,
             window: window.window(),
             paper,
-            incident,
-            cost,
             submitted: at,
             screened_by: screened_by.0,
             opened: at,
