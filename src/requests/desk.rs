@@ -221,7 +221,8 @@ impl Desk {
         }
         let mut caused: BTreeSet<HoldId> = needed.iter().map(|(hold, ..)| *hold).collect();
         let requests = inside.state.requests.values();
-        caused.extend(requests.flat_map(|r| r.asked.values()).flat_map(|asked| &asked.orders));
+        caused
+            .extend(requests.flat_map(|r| r.asked.values()).flat_map(|asked| &asked.more().orders));
         caused.extend(inside.state.posts.values().map(|post| post.hold));
         let ours = self.store.holds().into_iter().filter(|hold| hold.actor() == ACTOR);
         for hold in ours.filter(|hold| hold.state() == HoldState::Active) {
@@ -237,7 +238,7 @@ impl Desk {
         let erasing: Vec<ClipId> = {
             let inside = self.inside.lock();
             let asked = inside.state.requests.values().flat_map(|request| request.asked.values());
-            asked.flat_map(|asked| asked.erased.iter().copied()).collect()
+            asked.flat_map(|asked| asked.more().erased.iter().copied()).collect()
         };
         erasing.into_iter().try_for_each(|clip| self.erase_noted(clip))
     }
@@ -382,7 +383,7 @@ fn end(
             change.note(Event::Closed { request: Text(*id) })
         }
         Due::Fetching(id, household) => {
-            let asked = state.requests.get(id).and_then(|r| r.asked.get(household));
+            let asked = state.requests.get(id).and_then(|r| r.asked.get(*household));
             if let Some(Answer::Accepted { hold, .. }) = asked.map(|asked| &asked.answer) {
                 change.tx.lapse_hold(*hold);
             }

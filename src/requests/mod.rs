@@ -15,6 +15,7 @@
 
 mod agency;
 mod area;
+mod asked;
 mod audit;
 mod desk;
 mod event;
