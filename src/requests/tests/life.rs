@@ -105,7 +105,7 @@ fn who_accepts_a_part_shares_that_part_and_the_rest_is_free_at_once() {
     street.desk.accept(HouseholdId(1), request, &[whole(&shared)]).unwrap();
     assert!(!street.is_held(&other) && street.is_held(&shared));
     let holds = street.desk.store().explain(shared.id()).unwrap().holds;
-    assert_eq!(holds.iter().map(|h| h.cause()).collect::<Vec<_>>(), [HoldCause::Disclosure]);
+    assert_eq!(holds.iter().map(Hold::cause).collect::<Vec<_>>(), [HoldCause::Disclosure]);
     let view = street.view(request);
     assert_eq!(view.status, "open");
     assert_eq!(view.shared.iter().map(|s| s.clip.0).collect::<Vec<_>>(), [shared.id()]);
@@ -414,7 +414,7 @@ fn after_each_end_of_a_request_its_footage_is_held_for_as_long_as_that_end_says(
             street.desk.opt_out(HouseholdId(1)).unwrap();
             street.clock.advance(DAY);
         } else if hours > 0 {
-            street.clock.advance(HOUR * hours - Duration::from_secs(1));
+            street.clock.advance(Duration::from_secs(u64::from(hours) * 3600 - 1));
             street.desk.store().sweep().unwrap();
             assert!(street.is_held(&clip), "{index}: for {hours} hours");
             assert_eq!(street.bytes(request), heard, "grace gives nobody anything");

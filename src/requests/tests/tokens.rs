@@ -139,8 +139,7 @@ fn a_submission_that_is_older_than_its_key_changes_nothing() {
     // Also where windows may now lie further back than its key was kept.
     let Street { disk, clock, desk } = street;
     drop(desk);
-    let mut rules = Rules::default();
-    rules.reach = DAY * 400;
+    let rules = Rules { reach: DAY * 400, ..Rules::default() };
     let desk = Desk::open(options(&disk, &clock).open("store").unwrap(), rules).unwrap();
     let street = Street { disk, clock, desk };
     let entries = |street: &Street| street.desk.store().stats().unwrap().ledger_entries;
