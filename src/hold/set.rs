@@ -95,7 +95,13 @@ impl HoldSet {
             self.set_scope(id, Vec::new());
             self.forget_key(id);
         }
-        let scope = std::mem::take(&mut hold.scope);
+        let mut scope = std::mem::take(&mut hold.scope);
+        // One text a camera, however many holds are on it.
+        for (camera, _) in &mut scope {
+            if let Some((known, _)) = self.cameras.get_key_value(camera) {
+                camera.clone_from(known);
+            }
+        }
         if !hold.idempotency_key.is_empty() {
             self.keys.insert(hold.idempotency_key.clone(), id);
         }

@@ -270,7 +270,12 @@ impl Ledger {
         &self.problems
     }
 
-    fn check_writable(&self) -> Result<()> {
+    /// Whether it takes anything now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::append`]: `Corrupt`, `Poisoned`, `ReadOnly`.
+    pub(crate) fn check_writable(&self) -> Result<()> {
         if self.unreadable.is_some() {
             return Err(Error::corrupt(
                 "ledger unreadable: nothing is deleted and no hold can be placed until it is \

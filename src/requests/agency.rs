@@ -10,9 +10,10 @@ use crate::{CameraId, ErrorKind, HoldCause, HoldId, NewHold, ReleaseCause, Times
 use super::area::Area;
 use super::desk::{ACTOR, Change, Desk, Inside};
 use super::event::{self, Event};
-use super::private::{Commitment, Records};
+use super::private::Records;
 use super::state::{Agency, Answer, Request, Stage, State, day};
 use super::text::{Span, Text};
+use super::tokens::Spent;
 use super::{AgencyId, HouseholdId, Refusal, RequestId, Rules};
 
 /// A request asks at most this many cameras: what one hold and one batch of the ledger can have.
@@ -121,15 +122,8 @@ impl Desk {
         submission.check()?;
         let whole = serde_json::to_string(submission)
             .map_err(|error| Refusal::Invalid(error.to_string()))?;
-        let name = agency.as_str();
-        let key = self.key.token(&["key", name, &submission.key]);
-        let fingerprint = self.key.token(&["submission", name, &whole]);
-        if let Some((before, printed)) = state.submissions.get(&(agency.clone(), key)) {
-            if *printed == fingerprint {
-                return Ok(*before);
-            }
-            let message = format!("key {:?}: it was used for another submission", submission.key);
-            return Err(Refusal::Conflict(message));
+        if let Some(before) = inside.came_before(agency, submission, &whole)? {
+            return Ok(before);
         }
         let window = submission.window.window();
         self.rules.check_window(window, change.now())?;
@@ -137,17 +131,19 @@ impl Desk {
             let message = format!("window: it begins before {agency} joined, at {joined}");
             return Err(Refusal::Invalid(message));
         }
+        inside.check_remembered(agency, window)?;
         let size = submission.area.square_metres()?;
         self.rules.check_area(size)?;
         let cost = Rules::cost(size, window);
-        let incident = self.key.token(&["incident", name, &submission.incident]);
-        self.check_budgets(state, agency, incident, cost, change.now())?;
+        let about = inside.spent(agency, submission);
+        self.check_budgets(state, agency, about, cost, change.now())?;
         let today = state.by_rule.get(&(agency.clone(), day(change.now()))).copied();
         let by_rule = self.rules.by_rule.as_ref().is_some_and(|rule| {
             rule.lets_through(&submission.kind, size, window, change.now(), today.unwrap_or(0))
         });
         let request = state.requests.keys().next_back().copied().unwrap_or_default().next();
-        let paper = Records::open(self.store.vfs())?.write(&request.to_string(), submission)?;
+        let records = Records::open(self.store.vfs())?;
+        let paper = records.write(&request.to_string(), submission)?;
         let mut asked = matching(inside, &submission.area);
         let cameras: Vec<CameraId> =
             asked.iter().flat_map(|(_, cameras)| cameras).cloned().collect();
@@ -158,14 +154,16 @@ impl Desk {
             asked.clear();
             Provisional::Refused
         };
+        let what = (agency, submission, whole.as_str());
+        let marks = change.marks(inside, (&self.rules, &records), what)?;
         change.note(Event::Submitted {
             request: Text(request),
             agency: Text(agency.clone()),
             window: window.into(),
             paper,
-            incident,
-            key,
-            fingerprint,
+            incident: marks.incident,
+            key: marks.key,
+            fingerprint: marks.fingerprint,
             cost,
             partner_by,
             screened_by: Text(change.now().saturating_add(self.rules.screening)),
@@ -192,11 +190,10 @@ impl Desk {
         &self,
         state: &State,
         agency: &AgencyId,
-        incident: Commitment,
+        about: Spent,
         cost: u64,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let about = state.incidents.get(&incident).copied().unwrap_or_default();
         if about.requests >= self.rules.per_incident {
             let message = format!("incident: there were {} requests already", about.requests);
             return Err(Refusal::OverBudget(message));

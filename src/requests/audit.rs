@@ -213,6 +213,10 @@ impl Reader {
                 let what = "destroyed the words of the request".to_owned();
                 Some(known(at, "time", what).request(request.0).of(homes))
             }
+            Event::TokenKeyDestroyed { number } => {
+                let what = format!("destroyed key {number} of the tokens of requests");
+                Some(known(at, "time", what))
+            }
             Event::AskedLate { request, holds } => {
                 let homes = holds.into_iter().map(|(home, _)| home.0).collect();
                 let what = "let it through, now that there is room".to_owned();

@@ -3,7 +3,7 @@
 //! Owns the state and its changes. What the agency, the resident and the operator may do is in
 //! files of their own, all of them methods of [`Desk`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::store::{Store, Transaction};
 use crate::sync::{Mutex, MutexGuard};
@@ -26,7 +26,6 @@ use super::{HouseholdId, Refusal, RequestId, Rules};
 pub struct Desk {
     pub(super) store: Store,
     pub(super) rules: Rules,
-    pub(super) key: Key,
     /// Taken before anything of the store is.
     pub(super) inside: Mutex<Inside>,
     /// Apart, because who looks must not wait for what is being decided. Never held while anything
@@ -40,6 +39,8 @@ pub(super) struct Inside {
     pub(super) state: State,
     /// Where cameras are, roughly: from the private records.
     pub(super) places: Places,
+    /// The keys of tokens that are not destroyed, by their numbers.
+    pub(super) keys: BTreeMap<u32, Key>,
     /// How many jumps of trusted time `state` has taken in.
     catch_ups: usize,
 }
@@ -59,6 +60,8 @@ impl Inside {
 pub(super) struct Change<'a, 'b> {
     pub(super) tx: &'a mut Transaction<'b>,
     events: Vec<(Event, u64)>,
+    /// The key of tokens that was made for it.
+    pub(super) made: Option<(u32, Key)>,
 }
 
 impl Change<'_, '_> {
@@ -114,14 +117,14 @@ impl Desk {
         }
         let records = Records::open(store.vfs())?;
         records.sweep(|name| is_named(&state, name))?;
-        let key = records.key()?;
+        let keys = state.tokens.keys(&records)?;
         let mut places = Places::default();
         for (id, household) in state.households.iter().filter(|(_, home)| !home.left) {
             let profile: Profile = records.read(&id.to_string(), household.profile)?;
             places.insert(*id, profile.places());
         }
-        let inside = Mutex::new(Inside { state, places, catch_ups: 0 });
-        let desk = Self { store, rules, key, inside, looks: Mutex::default() };
+        let inside = Mutex::new(Inside { state, places, keys, catch_ups: 0 });
+        let desk = Self { store, rules, inside, looks: Mutex::default() };
         desk.resume_erasing()?;
         desk.withdraw_suspended()?;
         desk.settle()?;
@@ -164,14 +167,15 @@ impl Desk {
         decide: impl FnOnce(&Inside, &mut Change<'_, '_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let mut inside = self.inside.lock();
-        let (answer, events, at) = self.store.transact(|tx| {
+        let (answer, events, made, at) = self.store.transact(|tx| {
             // While this decides, trusted time does not jump.
             inside.catch_up(&self.store);
             let at = tx.now();
-            let mut change = Change { tx, events: Vec::new() };
+            let mut change = Change { tx, events: Vec::new(), made: None };
             let answer = decide(&inside, &mut change)?;
-            Ok::<_, Refusal>((answer, change.events, at))
+            Ok::<_, Refusal>((answer, change.events, change.made, at))
         })?;
+        inside.keys.extend(made);
         for (event, position) in events {
             inside.state.apply(event, at, position);
         }
@@ -179,8 +183,8 @@ impl Desk {
     }
 
     /// Ends what trusted time has ended: screening (also what a rule lets through), deadlines, the
-    /// time to fetch, and the words of requests that are over. Every command does this first; a
-    /// daemon does it now and then.
+    /// time to fetch, the words of requests that are over, and keys of tokens. Every command does
+    /// this first; a daemon does it now and then.
     ///
     /// # Errors
     ///
@@ -198,7 +202,8 @@ impl Desk {
                 Ok(())
             })?;
         }
-        self.destroy_words()
+        self.destroy_words()?;
+        self.destroy_keys()
     }
 
     /// What does not agree between requests and holds: nothing, ever. For tests and checks.
@@ -216,7 +221,8 @@ impl Desk {
         }
         let mut caused: BTreeSet<HoldId> = needed.iter().map(|(hold, ..)| *hold).collect();
         let requests = inside.state.requests.values();
-        caused.extend(requests.flat_map(|r| r.asked.values()).flat_map(|asked| &asked.orders));
+        caused
+            .extend(requests.flat_map(|r| r.asked.values()).flat_map(|asked| &asked.more().orders));
         caused.extend(inside.state.posts.values().map(|post| post.hold));
         let ours = self.store.holds().into_iter().filter(|hold| hold.actor() == ACTOR);
         for hold in ours.filter(|hold| hold.state() == HoldState::Active) {
@@ -232,7 +238,7 @@ impl Desk {
         let erasing: Vec<ClipId> = {
             let inside = self.inside.lock();
             let asked = inside.state.requests.values().flat_map(|request| request.asked.values());
-            asked.flat_map(|asked| asked.erased.iter().copied()).collect()
+            asked.flat_map(|asked| asked.more().erased.iter().copied()).collect()
         };
         erasing.into_iter().try_for_each(|clip| self.erase_noted(clip))
     }
@@ -377,7 +383,7 @@ fn end(
             change.note(Event::Closed { request: Text(*id) })
         }
         Due::Fetching(id, household) => {
-            let asked = state.requests.get(id).and_then(|r| r.asked.get(household));
+            let asked = state.requests.get(id).and_then(|r| r.asked.get(*household));
             if let Some(Answer::Accepted { hold, .. }) = asked.map(|asked| &asked.answer) {
                 change.tx.lapse_hold(*hold);
             }
@@ -394,7 +400,8 @@ fn is_named(state: &State, name: &str) -> bool {
         state.requests.get(&id).is_some_and(|request| request.words_gone.is_none())
     });
     let agency = name.strip_prefix("agency-").and_then(|id| id.parse().ok());
-    household || request || agency.is_some_and(|id| state.agencies.contains_key(&id))
+    let agency = agency.is_some_and(|id| state.agencies.contains_key(&id));
+    household || request || agency || state.tokens.is_named(name)
 }
 
 #[cfg(test)]

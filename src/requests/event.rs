@@ -49,7 +49,9 @@ pub enum Event {
         window: Span,
         /// What was asked, by whom and why.
         paper: Commitment,
-        /// Tells whether two requests are about one incident, and nothing else.
+        /// Tells whether two requests are about one incident, and nothing else. This and the next
+        /// two are made with the key of tokens that was made last, and say nothing once it is
+        /// destroyed.
         incident: Commitment,
         /// Tells whether a submission came before, and nothing else.
         key: Commitment,
@@ -75,6 +77,11 @@ pub enum Event {
         /// The hold budget did not suffice: the operator must make room before approving.
         unheld: bool,
     },
+    /// A new key of tokens, with its number. Noted with the first submission under it.
+    TokenKeyMade { number: u32, key: Commitment },
+    /// The key with this number is destroyed: nobody can find out any more what the tokens under
+    /// it stand for.
+    TokenKeyDestroyed { number: u32 },
     /// The log had so many entries, with this root: what was signed is never taken back.
     Checkpointed { size: u64, root: String },
     /// A witness saw what was signed at this size: its line under the checkpoint.

@@ -168,10 +168,10 @@ impl<'a> About<'a> {
         let lasting = state.lasting.get(&household).into_iter().flatten();
         let over = lasting.filter(|id| !state.running.contains_key(id));
         for request in state.running.keys().chain(over).filter_map(|id| state.requests.get(id)) {
-            let Some(asked) = request.asked.get(&household) else { continue };
+            let Some(asked) = request.asked.get(household) else { continue };
             let waits = asked.answer.is_pending() || asked.answer == Answer::Screening;
-            if waits || !asked.orders.is_empty() {
-                about.asked.push((&asked.cameras, request.window));
+            if waits || !asked.more().orders.is_empty() {
+                about.asked.push((&*asked.cameras, request.window));
             }
             if let Answer::Accepted { chosen, .. } | Answer::Disclosed { chosen } = &asked.answer {
                 about.clips.extend(chosen.iter().map(|chosen| chosen.clip.0));

@@ -15,6 +15,7 @@
 
 mod agency;
 mod area;
+mod asked;
 mod audit;
 mod desk;
 mod event;
@@ -33,6 +34,7 @@ mod rules;
 mod screening;
 mod state;
 mod text;
+mod tokens;
 mod words;
 #[cfg(test)]
 mod tests;

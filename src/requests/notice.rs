@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use crate::Timestamp;
 
+use super::asked::Asked;
 use super::desk::Desk;
 use super::event::Event;
 use super::operator::Profile;
 use super::private::Records;
-use super::state::Asked;
 use super::text::Text;
 use super::{AgencyId, HouseholdId, Refusal, RequestId};
 
@@ -76,7 +76,7 @@ impl Desk {
                     household: Text(*household),
                     contact: profile.contact(),
                     deadline: Text(deadline),
-                    unreached: asked.unreached,
+                    unreached: asked.more().unreached,
                     next_try: asked.next_try().map(Text),
                 });
             }
@@ -109,7 +109,7 @@ impl Desk {
     ) -> Result<(), Refusal> {
         self.change(|inside, change| {
             let request = inside.state.requests.get(&id);
-            if request.is_none_or(|request| !request.asked.contains_key(&household)) {
+            if request.is_none_or(|request| request.asked.get(household).is_none()) {
                 return Err(Refusal::Unknown(format!("request {id}: it is not about {household}")));
             }
             change.note(Event::Noticed { request: Text(id), household: Text(household), reached })
@@ -120,8 +120,8 @@ impl Desk {
 impl Asked {
     /// When it is tried again; none when it was not tried yet.
     fn next_try(&self) -> Option<Timestamp> {
-        let failed = usize::try_from(self.unreached).unwrap_or(usize::MAX);
+        let failed = usize::try_from(self.more().unreached).unwrap_or(usize::MAX);
         let wait = NEXT_TRY.get(failed.saturating_sub(1)).or(NEXT_TRY.last())?;
-        self.tried.map(|tried| tried.saturating_add(*wait))
+        self.more().tried.map(|tried| tried.saturating_add(*wait))
     }
 }

@@ -18,8 +18,6 @@ use crate::{Error, Result};
 /// The folder of the records.
 const FOLDER: &str = "private";
 const SALT_BYTES: usize = 16;
-/// The record with the key that tells incidents and submissions apart.
-const KEY_NAME: &str = "key";
 /// The record that the signing key follows from.
 const SEED_NAME: &str = "signing-key";
 /// No record is longer.
@@ -190,20 +188,36 @@ impl<'a> Records<'a> {
             .map_err(|error| self.io("list private records", FOLDER, error))?;
         let left_over = names.into_iter().filter(|name| {
             let unfinished = name.strip_suffix(".new").is_some();
-            let orphan = name.strip_suffix(".json").is_some_and(|record| {
-                ![KEY_NAME, SEED_NAME].contains(&record) && !is_named(record)
-            });
+            let orphan = name
+                .strip_suffix(".json")
+                .is_some_and(|record| record != SEED_NAME && !is_named(record));
             unfinished || orphan
         });
         let paths: Vec<String> = left_over.map(|name| format!("{FOLDER}/{name}")).collect();
         if paths.is_empty() { Ok(()) } else { self.remove_for_good(&paths) }
     }
 
-    /// The key that tells incidents and submissions apart; made when there is none.
-    pub(super) fn key(&self) -> Result<Key> {
-        let stored = self.made_once(KEY_NAME, || Ok(String::new()))?;
-        let key = unhex(&stored.salt);
-        key.map(Key).ok_or_else(|| Error::corrupt("private key: it cannot be read"))
+    /// Makes a key of tokens, and the commitment to it.
+    ///
+    /// # Durability
+    ///
+    /// As [`Records::write`].
+    pub(super) fn make_key(&self, name: &str) -> Result<(Key, Commitment)> {
+        let commitment = self.write(name, &"")?;
+        Ok((self.key(name, Some(commitment))?, commitment))
+    }
+
+    /// A key of tokens: the salt of its record, if that is what `commitment` was made of.
+    ///
+    /// # Errors
+    ///
+    /// As [`Records::read`].
+    pub(super) fn key(&self, name: &str, commitment: Option<Commitment>) -> Result<Key> {
+        if let Some(commitment) = commitment {
+            self.read::<String>(name, commitment)?;
+        }
+        let key = unhex(&self.load(name)?.salt);
+        key.map(Key).ok_or_else(|| Error::corrupt(format!("private {name}: it cannot be read")))
     }
 
     /// What the key of the log follows from; made when there is none, and never again.
@@ -231,7 +245,7 @@ impl<'a> Records<'a> {
     }
 
     fn io(&self, operation: &str, name: &str, error: io::Error) -> Error {
-        if error.kind() == io::ErrorKind::NotFound && name != KEY_NAME {
+        if error.kind() == io::ErrorKind::NotFound {
             let message = format!("{operation} {name}: it was destroyed");
             return Error::new(crate::ErrorKind::NotFound, message);
         }
@@ -240,7 +254,6 @@ impl<'a> Records<'a> {
 }
 
 /// What tells incidents and submissions apart without saying what they are.
-#[derive(Clone)]
 pub(super) struct Key([u8; SALT_BYTES]);
 
 impl fmt::Debug for Key {
@@ -250,6 +263,12 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
+    /// What somebody takes for a key who found it in a file.
+    #[cfg(test)]
+    pub(super) fn found(bytes: [u8; SALT_BYTES]) -> Self {
+        Self(bytes)
+    }
+
     /// The token of `parts`, which only equal parts have.
     pub(super) fn token(&self, parts: &[&str]) -> Commitment {
         let mut value = Vec::new();
@@ -319,13 +338,20 @@ mod tests {
     }
 
     #[test]
-    fn the_key_stays_and_tokens_tell_parts_apart() {
+    fn a_key_is_the_one_that_was_made_and_tokens_tell_parts_apart() {
         let disk = SimVfs::new(1);
         let records = Records::open(&disk).unwrap();
-        let key = records.key().unwrap();
-        records.sweep(|_| false).unwrap();
-        let again = Records::open(&disk).unwrap().key().unwrap();
+        let (key, commitment) = records.make_key("key-1").unwrap();
+        records.sweep(|name| name == "key-1").unwrap();
+        let again = Records::open(&disk).unwrap().key("key-1", Some(commitment)).unwrap();
         assert_eq!(key.token(&["a", "b"]), again.token(&["a", "b"]));
         assert_ne!(key.token(&["a", "b"]), key.token(&["ab", ""]));
+        let (other, _) = records.make_key("key-1").unwrap();
+        assert_ne!(key.token(&["a", "b"]), other.token(&["a", "b"]));
+        let wrong = records.key("key-1", Some(commitment)).unwrap_err();
+        assert_eq!(wrong.kind(), crate::ErrorKind::Corrupt);
+        records.sweep(|_| false).unwrap();
+        let gone = records.key("key-1", Some(commitment)).unwrap_err();
+        assert_eq!(gone.kind(), crate::ErrorKind::NotFound);
     }
 }

@@ -10,10 +10,11 @@ use crate::{
 };
 
 use super::agency::Submission;
+use super::asked::Asked;
 use super::desk::{ACTOR, Change, Desk, Inside};
 use super::event::{Chosen, Event, Receipt};
 use super::private::Records;
-use super::state::{Answer, Asked, Household, Request, Stage, State};
+use super::state::{Answer, Household, Request, Stage, State};
 use super::text::{Span, Text};
 use super::{AgencyId, HouseholdId, PostId, Refusal, RequestId};
 
@@ -228,7 +229,7 @@ impl Desk {
             }
             for id in inside.state.running.keys() {
                 let Some(request) = inside.state.requests.get(id) else { continue };
-                let Some(asked) = request.asked.get(&household) else { continue };
+                let Some(asked) = request.asked.get(household) else { continue };
                 if !asked.is_about(request, &found) {
                     continue;
                 }
@@ -384,7 +385,7 @@ impl Desk {
         self::household(&inside.state, household)?;
         let mut views = Vec::new();
         for (id, request) in &inside.state.requests {
-            let Some(asked) = request.asked.get(&household) else { continue };
+            let Some(asked) = request.asked.get(household) else { continue };
             let submission = match asked.answer {
                 Answer::Screening | Answer::Rejected | Answer::NotAsked => None,
                 _ if request.words_gone.is_some() => None,
@@ -425,7 +426,7 @@ impl Request {
         submission: Option<Submission>,
         now: Timestamp,
     ) -> AskedView {
-        let mut holds = asked.orders.clone();
+        let mut holds = asked.more().orders.clone();
         let mut shared = Vec::new();
         let (answer, until) = match &asked.answer {
             Answer::Screening => {
@@ -482,7 +483,7 @@ fn let_go(
 ) -> Result<(), Refusal> {
     for id in state.running.keys() {
         let Some(request) = state.requests.get(id) else { continue };
-        let Some(asked) = request.asked.get(&household) else { continue };
+        let Some(asked) = request.asked.get(household) else { continue };
         match (&asked.answer, &request.stage) {
             (Answer::Pending { hold }, _) => change.release(*hold, ReleaseCause::Owner, ACTOR)?,
             (Answer::Screening, Stage::Screening { holds }) => leave_holds(change, holds, asked)?,
@@ -504,7 +505,7 @@ pub(super) fn asked(
     id: RequestId,
 ) -> Result<(&Request, &Asked), Refusal> {
     let request = state.requests.get(&id);
-    let asked = request.and_then(|request| Some((request, request.asked.get(&household)?)));
+    let asked = request.and_then(|request| Some((request, request.asked.get(household)?)));
     asked.ok_or_else(|| Refusal::Unknown(format!("request {id}: {household} is not asked in it")))
 }
 

@@ -130,7 +130,7 @@ impl Request {
     /// Whom it matches, with their cameras, and nobody has asked yet.
     fn to_ask(&self) -> impl Iterator<Item = (HouseholdId, &[CameraId])> {
         let waiting = self.asked.iter().filter(|(_, asked)| asked.answer == Answer::Screening);
-        waiting.map(|(household, asked)| (*household, asked.cameras.as_slice()))
+        waiting.map(|(household, asked)| (*household, &*asked.cameras))
     }
 
     /// Whether it was let through, and some whom it matches are not asked for lack of room.

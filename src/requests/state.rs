@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use crate::{CameraId, ClipId, HoldId, Timestamp, Window};
 
+use super::asked::{Asked, AskedHomes};
 use super::event::{Chosen, Event};
 use super::private::Commitment;
 use super::text::Text;
+use super::tokens::{Marks, Tokens};
 use super::{AgencyId, HouseholdId, PostId, RequestId};
 
 /// Everything that the notes say.
@@ -20,11 +22,9 @@ pub(super) struct State {
     pub(super) households: BTreeMap<HouseholdId, Household>,
     pub(super) cameras: BTreeMap<CameraId, HouseholdId>,
     pub(super) requests: BTreeMap<RequestId, Request>,
-    /// Submissions by agency and key, with their fingerprints.
-    pub(super) submissions: BTreeMap<(AgencyId, Commitment), (RequestId, Commitment)>,
+    /// What was submitted before, and about which incidents.
+    pub(super) tokens: Tokens,
     pub(super) posts: BTreeMap<PostId, Post>,
-    /// What was asked for about each incident; an incident is one agency's.
-    pub(super) incidents: BTreeMap<Commitment, Spent>,
     /// What each agency asked for on each day of trusted time, in square metre minutes.
     pub(super) days: BTreeMap<(AgencyId, i64), u64>,
     /// How many requests of each agency on each day of trusted time no person screens.
@@ -49,14 +49,6 @@ pub(super) struct State {
 }
 
 const WORDS_DAY: Duration = Duration::from_hours(24);
-
-/// What was asked for about an incident.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Spent {
-    pub(super) requests: usize,
-    /// Square metre minutes.
-    pub(super) cost: u64,
-}
 
 /// The day of trusted time that `at` is in.
 pub(super) fn day(at: Timestamp) -> i64 {
@@ -101,8 +93,6 @@ pub(super) struct Request {
     pub(super) agency: AgencyId,
     pub(super) window: Window,
     pub(super) paper: Commitment,
-    pub(super) incident: Commitment,
-    pub(super) cost: u64,
     pub(super) submitted: Timestamp,
     /// When screening is over at the latest.
     pub(super) screened_by: Timestamp,
@@ -120,7 +110,7 @@ pub(super) struct Request {
     pub(super) words_days: u32,
     /// When its words were destroyed.
     pub(super) words_gone: Option<Timestamp>,
-    pub(super) asked: BTreeMap<HouseholdId, Asked>,
+    pub(super) asked: AskedHomes,
 }
 
 /// Where a request stands as a whole: all that its agency is told.
@@ -137,24 +127,6 @@ pub(super) enum Stage {
     },
     Withdrawn,
     Closed,
-}
-
-/// One household of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) cameras: Vec<CameraId>,
-    pub(super) answer: Answer,
-    /// When that was answered.
-    pub(super) answered: Timestamp,
-    /// Clips that the resident erased meanwhile.
-    pub(super) erased: BTreeSet<ClipId>,
-    /// Holds of court orders on it.
-    pub(super) orders: Vec<HoldId>,
-    /// Whether it was told since the request was opened or renewed; how often that failed, and when
-    /// last.
-    pub(super) told: bool,
-    pub(super) unreached: u32,
-    pub(super) tried: Option<Timestamp>,
 }
 
 /// What a household said, or what became of it instead.
@@ -227,11 +199,17 @@ impl State {
             event @ Event::Submitted { .. } => self.submit(event, at, position),
             Event::Matched { request, asked, holds, unheld } => {
                 let Some(request) = self.requests.get_mut(&request.0) else { return };
+                // One text a camera, however many requests are about it.
+                let cameras = &self.cameras;
+                let known = |camera: CameraId| match cameras.get_key_value(&camera) {
+                    Some((known, _)) => known.clone(),
+                    None => camera,
+                };
                 let asked = asked.into_iter().map(|asked| {
-                    let cameras = asked.cameras.into_iter().map(|camera| camera.0).collect();
-                    (asked.household.0, Asked::new(cameras))
+                    let cameras = asked.cameras.into_iter().map(|camera| known(camera.0));
+                    (asked.household.0, Asked::new(cameras.collect()))
                 });
-                request.asked = asked.collect();
+                request.asked = AskedHomes::new(asked);
                 request.unheld = unheld;
                 let holds = holds.into_iter().map(|hold| hold.0).collect();
                 request.stage = Stage::Screening { holds };
@@ -239,6 +217,8 @@ impl State {
             event @ (Event::Checkpointed { .. } | Event::Cosigned { .. }) => {
                 self.apply_to_log(event, position);
             }
+            Event::TokenKeyMade { number, key } => self.tokens.begin(number, key, at),
+            Event::TokenKeyDestroyed { number } => self.tokens.destroy(number),
             Event::Posted { post, household, clip, hold } => {
                 let (household, clip, hold) = (household.0, clip.0, hold.0);
                 let new = Post { household, clip, hold, posted: at, withdrawn: false };
@@ -286,7 +266,7 @@ impl State {
                 (request.stage, request.opened) = (Stage::Open { deadline: deadline.0 }, at);
                 request.renewed = true;
                 for asked in request.asked.values_mut() {
-                    (asked.told, asked.unreached, asked.tried) = (false, 0, None);
+                    asked.tell_anew();
                 }
                 self.note_running(id, at);
             }
@@ -345,7 +325,7 @@ impl State {
         }
         for id in self.running.keys() {
             let Some(request) = self.requests.get_mut(id) else { continue };
-            let asked = request.asked.get_mut(&household);
+            let asked = request.asked.get_mut(household);
             let waiting = asked
                 .filter(|asked| asked.answer.is_pending() || asked.answer == Answer::Screening);
             if let Some(asked) = waiting {
@@ -375,10 +355,8 @@ impl State {
         if let Some(agency) = self.agencies.get_mut(&agency.0) {
             agency.requests += 1;
         }
-        self.submissions.insert((agency.0.clone(), key), (request.0, fingerprint));
-        let about = self.incidents.entry(incident).or_default();
-        about.requests += 1;
-        about.cost = about.cost.saturating_add(cost);
+        let marks = Marks { incident, key, fingerprint };
+        self.tokens.submit((&agency.0, request.0), marks, cost, (at, position));
         let today = self.days.entry((agency.0.clone(), day(at))).or_default();
         *today = today.saturating_add(cost);
         if by_rule {
@@ -389,8 +367,6 @@ impl State {
             agency: agency.0,
             window: window.window(),
             paper,
-            incident,
-            cost,
             submitted: at,
             screened_by: screened_by.0,
             opened: at,
@@ -402,7 +378,7 @@ impl State {
             changed: at,
             words_days,
             words_gone: None,
-            asked: BTreeMap::new(),
+            asked: AskedHomes::default(),
         };
         self.requests.insert(request.0, new);
         self.note_running(request.0, at);
@@ -436,7 +412,7 @@ impl State {
     fn answer(&mut self, event: Event, at: Timestamp) {
         let Some((id, household)) = about(&event) else { return };
         let Some(request) = self.requests.get_mut(&id) else { return };
-        let Some(asked) = request.asked.get_mut(&household) else { return };
+        let Some(asked) = request.asked.get_mut(household) else { return };
         if matches!(event, Event::Accepted { .. } | Event::Denied { .. }) {
             asked.answered = at;
         }
@@ -460,19 +436,20 @@ impl State {
             }
             Event::Unfetched { .. } => asked.answer = Answer::Unfetched,
             Event::Erasing { clip, .. } => {
-                asked.erased.insert(clip.0);
+                asked.more_mut().erased.insert(clip.0);
                 if let Answer::Accepted { chosen, .. } = &mut asked.answer {
                     chosen.retain(|chosen| chosen.clip != clip);
                 }
             }
             Event::Ordered { hold, .. } => {
                 self.lasting.entry(household).or_default().insert(id);
-                asked.orders.push(hold.0);
+                asked.more_mut().orders.push(hold.0);
             }
             Event::Noticed { reached: true, .. } => asked.told = true,
             Event::Noticed { reached: false, .. } => {
-                asked.unreached = asked.unreached.saturating_add(1);
-                asked.tried = Some(at);
+                let more = asked.more_mut();
+                more.unreached = more.unreached.saturating_add(1);
+                more.tried = Some(at);
             }
             _ => {}
         }
@@ -519,7 +496,7 @@ impl Request {
     /// These are asked from now on.
     fn ask(&mut self, holds: Vec<(Text<HouseholdId>, Text<HoldId>)>) {
         for (household, hold) in holds {
-            if let Some(asked) = self.asked.get_mut(&household.0) {
+            if let Some(asked) = self.asked.get_mut(household.0) {
                 asked.answer = Answer::Pending { hold: hold.0 };
             }
         }
@@ -543,21 +520,6 @@ impl Request {
             _ => None,
         });
         stage.into_iter().chain(fetching).min()
-    }
-}
-
-impl Asked {
-    fn new(cameras: Vec<CameraId>) -> Self {
-        Self {
-            cameras,
-            answer: Answer::Screening,
-            answered: Timestamp::MIN,
-            erased: BTreeSet::new(),
-            orders: Vec::new(),
-            told: false,
-            unreached: 0,
-            tried: None,
-        }
     }
 }
 

@@ -67,7 +67,7 @@ impl Desk {
                 Answer::Disclosed { chosen } if may_fetch => chosen.as_slice(),
                 _ => &[],
             };
-            asked.orders.iter().any(|hold| stands(*hold))
+            asked.more().orders.iter().any(|hold| stands(*hold))
                 || fetched.iter().any(|one| self.store.clip(one.clip.0).is_ok())
         })
     }

@@ -49,7 +49,8 @@ impl Store {
     /// # Errors
     ///
     /// What `decide` says, with nothing changed; `ReadOnly`; `Corrupt` when the ledger is
-    /// unreadable; `Io` and `Full` when it cannot be written.
+    /// unreadable; `Io` and `Full` when it cannot be written, and `Poisoned` from the former on,
+    /// without asking `decide`.
     ///
     /// # Durability
     ///
@@ -61,6 +62,9 @@ impl Store {
         let inner = &*self.inner;
         inner.check_writable()?;
         let mut ledger = inner.ledger.lock();
+        // What failed before may be on record all the same: the next opening tells. Until then
+        // nothing is decided anew, lest a layer above writes over what that decision names.
+        ledger.check_writable()?;
         let holds = Arc::clone(&inner.history.read().holds);
         let next_hold = holds.next_id();
         let (now, position, decisions) = (inner.now(), ledger.position(), Vec::new());

@@ -12,7 +12,7 @@ use clipkeep::requests::{
 };
 use clipkeep::vfs::Vfs;
 use clipkeep::vfs::sim::SimVfs;
-use clipkeep::{CameraId, ClipId, ManualClock, NewClip, Store, Timestamp, Window};
+use clipkeep::{CameraId, ClipId, ClockStatus, ManualClock, NewClip, Store, Timestamp, Window};
 
 use crate::plug::Plug;
 use crate::store_kit::{DAY, SEGMENT_BYTES, at, minutes};
@@ -20,6 +20,8 @@ use crate::store_kit::{DAY, SEGMENT_BYTES, at, minutes};
 /// Only so many ways of losing power are tried at each moment; the first ones drop, keep and tear
 /// each pending item alone.
 const PATTERNS_MAX: u64 = 24;
+
+const CLIP: &[u8] = b"a clip";
 
 fn agency() -> AgencyId {
     "springfield-pd".parse().unwrap()
@@ -34,6 +36,8 @@ fn open(disk: impl Vfs + 'static, clock: &ManualClock) -> Result<Desk, Refusal> 
         .segment_bytes(SEGMENT_BYTES)
         .free_space_floor(0)
         .evidence_reserve(SEGMENT_BYTES)
+        // Room for one request over all homes with a clip each.
+        .hold_budget(4 * u64::try_from(CLIP.len()).unwrap())
         .vfs(disk)
         .clock(clock.clone());
     let (mut rules, mut rule) = (Rules::default(), ByRule::of(vec!["package theft".to_owned()]));
@@ -66,9 +70,10 @@ type Step = fn(&mut Story, &Desk) -> Result<(), Refusal>;
 const REQUEST: RequestId = RequestId(1);
 
 const WORDS_GO: &str = "the words of all requests go";
+const KEY_GOES: &str = "the key of their tokens goes";
 
 /// Every transition of a request's life at least once.
-const STEPS: [(&str, Step); 27] = [
+const STEPS: [(&str, Step); 35] = [
     ("an agency joins", |_, desk| desk.join_agency(&agency(), "desk")),
     ("four homes join", |_, desk| {
         for home in 1..=4 {
@@ -79,15 +84,11 @@ const STEPS: [(&str, Step); 27] = [
         Ok(())
     }),
     ("clips come", |story, desk| {
-        for home in 1..=4 {
-            let window = Window::starting(at(610), Duration::from_mins(1))?;
-            let clip = desk.store().append(NewClip::new(&camera(home), window), &b"a clip"[..])?;
-            story.clips.push(clip.id());
-        }
+        story.record(desk, at(610))?;
         story.clock.advance(DAY);
         Ok(())
     }),
-    ("a request comes", |_, desk| desk.submit(&agency(), &submission("k1")).map(drop)),
+    ("a request comes", |_, desk| desk.submit(&agency(), &sent(1)).map(drop)),
     ("a home opts out", |_, desk| desk.opt_out(HouseholdId(4))),
     ("it is approved", |_, desk| desk.approve(REQUEST).map(drop)),
     ("a home is told", |_, desk| desk.noticed(REQUEST, HouseholdId(1), true)),
@@ -107,32 +108,81 @@ const STEPS: [(&str, Step); 27] = [
         desk.settle()
     }),
     ("the post is taken out", |_, desk| desk.withdraw_post(HouseholdId(1), PostId(1))),
-    ("another comes", |_, desk| desk.submit(&agency(), &submission_late("k2")).map(drop)),
+    ("a second comes", |_, desk| desk.submit(&agency(), &sent(2)).map(drop)),
     ("it is rejected", |_, desk| desk.reject(RequestId(2))),
-    ("another comes", |_, desk| desk.submit(&agency(), &submission_late("k3")).map(drop)),
+    ("a third comes", |_, desk| desk.submit(&agency(), &sent(3)).map(drop)),
     ("a home opts in", |_, desk| desk.opt_in(HouseholdId(4))),
     ("a rule lets another through", |_, desk| {
-        let within = Submission { kind: "package theft".to_owned(), ..submission_late("k4") };
-        desk.submit(&agency(), &within)?;
+        desk.submit(&agency(), &sent(4))?;
         desk.settle()
     }),
+    ("more clips come", |story, desk| story.record(desk, on_day(27))),
+    // What the first one held of the third home is in its grace.
+    ("one comes that there is no room for", |_, desk| desk.submit(&agency(), &sent(5)).map(drop)),
+    ("it is opened and asks nobody", |_, desk| {
+        desk.approve(RequestId(5)).map(|done| assert_eq!((done.asked, done.not_asked), (0, 4)))
+    }),
+    ("a home makes room", |_, desk| desk.opt_out(HouseholdId(4))),
+    ("the others are asked late", |_, desk| {
+        desk.approve(RequestId(5)).map(|done| assert_eq!((done.asked, done.not_asked), (3, 0)))
+    }),
+    ("one of them denies", |_, desk| desk.deny(HouseholdId(1), RequestId(5))),
     ("the agency is suspended", |_, desk| desk.suspend_agency(&agency())),
     ("and reinstated", |_, desk| desk.reinstate_agency(&agency())),
     (WORDS_GO, |story, desk| {
         story.clock.advance(91 * DAY);
         desk.settle()
     }),
+    ("one comes much later", |_, desk| desk.submit(&agency(), &sent(6)).map(drop)),
+    (KEY_GOES, |story, desk| {
+        story.clock.advance(2 * DAY);
+        desk.settle()
+    }),
     ("a home leaves", |_, desk| desk.leave(HouseholdId(3))),
 ];
 
-/// A request about a later day, when the first one is over.
-fn submission_late(key: &str) -> Submission {
-    let start = at(0).saturating_add(20 * DAY);
-    let window = Window::starting(start, Duration::from_hours(1)).unwrap();
-    Submission { window: window.into(), ..submission(key) }
+/// The steps in which a submission comes, in the order of the requests that they make.
+const COMING: [&str; 6] = [
+    "a request comes",
+    "a second comes",
+    "a third comes",
+    "a rule lets another through",
+    "one comes that there is no room for",
+    "one comes much later",
+];
+
+fn on_day(day: u32) -> Timestamp {
+    at(0).saturating_add(day * DAY)
+}
+
+/// What makes request `number`.
+fn sent(number: u32) -> Submission {
+    let day = match number {
+        1 => return submission("k1"),
+        2..=4 => 20,
+        5 => 27,
+        _ => 119,
+    };
+    let window = Window::starting(on_day(day), Duration::from_hours(1)).unwrap();
+    let kind = if number == 4 { "package theft" } else { "theft" }.to_owned();
+    Submission { window: window.into(), kind, ..submission(&format!("k{number}")) }
+}
+
+fn index_of(step: &str) -> usize {
+    STEPS.iter().position(|(name, _)| *name == step).unwrap()
 }
 
 impl Story {
+    /// A clip of each home, of a minute from `start` on.
+    fn record(&mut self, desk: &Desk, start: Timestamp) -> Result<(), Refusal> {
+        for home in 1..=4 {
+            let window = Window::starting(start, Duration::from_mins(1))?;
+            let clip = desk.store().append(NewClip::new(&camera(home), window), CLIP)?;
+            self.clips.push(clip.id());
+        }
+        Ok(())
+    }
+
     fn chosen(&self, index: usize) -> Vec<Chosen> {
         vec![Chosen { clip: Text(self.clips[index]), part: None }]
     }
@@ -210,19 +260,75 @@ fn check(disk: &SimVfs, moment: &Moment, after: &[String]) -> Result<(), String>
     if !allowed.contains(&now) && !joining {
         return Err(format!("told {now}\n  want one of {allowed:#?}"));
     }
-    let records = disk.files().into_iter().filter(|path| path.starts_with("private/"));
+    let orphans = left_behind(disk, &desk, moment.acknowledged);
+    if !orphans.is_empty() {
+        return Err(format!("left behind: {orphans:?}"));
+    }
+    submit_again(disk, &desk, moment.acknowledged, after)
+}
+
+/// The private records that nothing on record explains.
+fn left_behind(disk: &SimVfs, desk: &Desk, acknowledged: usize) -> Vec<String> {
+    let requests = desk.agency_views(&agency()).map_or(0, |views| views.len());
+    let is_done = |step: &str| acknowledged > index_of(step);
     let named = |path: &String| {
         let id = path.trim_start_matches("private/").trim_end_matches(".json");
-        let left = moment.acknowledged == STEPS.len() && id == "h3";
-        let home = !left && id.parse().is_ok_and(|home| desk.asked(home).is_ok());
-        let words_gone = STEPS.iter().take(moment.acknowledged).any(|step| step.0 == WORDS_GO);
-        let request = id.parse().is_ok_and(|id| desk.agency_view(&agency(), id).is_ok());
-        let request = request && !words_gone;
-        let agency = id == "agency-springfield-pd" && !desk.partners().is_empty();
-        id == "key" || home || request || agency
+        match id {
+            "key-1" => requests >= 1 && !is_done(KEY_GOES),
+            "key-2" => requests >= 6,
+            "h3" if is_done("a home leaves") => false,
+            "r1" | "r2" | "r3" | "r4" | "r5" if is_done(WORDS_GO) => false,
+            "agency-springfield-pd" => !desk.partners().is_empty(),
+            _ => {
+                id.parse().is_ok_and(|home| desk.asked(home).is_ok())
+                    || id.parse().is_ok_and(|id| desk.agency_view(&agency(), id).is_ok())
+            }
+        }
     };
-    let orphans: Vec<String> = records.filter(|path| !named(path)).collect();
-    if orphans.is_empty() { Ok(()) } else { Err(format!("left behind: {orphans:?}")) }
+    let records = disk.files().into_iter().filter(|path| path.starts_with("private/"));
+    records.filter(|path| !named(path)).collect()
+}
+
+/// What was submitted comes again, as from somebody who heard no answer: what is on record answers
+/// the same request as long as its key is there, and nothing changes. What was cut off is taken in.
+fn submit_again(
+    disk: &SimVfs,
+    desk: &Desk,
+    acknowledged: usize,
+    after: &[String],
+) -> Result<(), String> {
+    let before = told(desk);
+    let has_key = disk.files().iter().any(|path| path == "private/key-1.json");
+    let suspended = desk.partners().iter().any(|partner| partner.suspended);
+    for (number, step) in (1..).zip(COMING) {
+        let is_new = index_of(step) == acknowledged;
+        // It is not yet the time that it was, where nothing was written since.
+        let in_doubt = desk.store().clock_status() != ClockStatus::Agrees;
+        if index_of(step) > acknowledged || (is_new && in_doubt) {
+            break;
+        }
+        let answer = desk.submit(&agency(), &sent(number));
+        let as_it_must_be = match &answer {
+            Ok(view) => view.request.0 == RequestId(number) && (has_key || is_new || number == 6),
+            Err(Refusal::NotPartner(_)) => suspended,
+            Err(Refusal::Invalid(_)) => !has_key && number < 6 && !is_new,
+            Err(_) => false,
+        };
+        if !as_it_must_be {
+            return Err(format!("submission {number} comes again: {answer:?}"));
+        }
+        let want = if is_new {
+            desk.settle().map_err(|refusal| refusal.to_string())?;
+            &after[acknowledged + 1]
+        } else {
+            &before
+        };
+        let now = told(desk);
+        if now != *want {
+            return Err(format!("submission {number} comes again: {now}\n  want {want}"));
+        }
+    }
+    Ok(())
 }
 
 #[test]

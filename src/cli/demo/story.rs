@@ -63,7 +63,9 @@ impl<'a> Story<'a> {
         };
         let mark = self.painted(colour, mark);
         self.checks.push((claim.to_owned(), holds));
-        self.plain(&format!("  {mark} {claim}"))
+        let mut lines = wrapped(claim, WIDTH - 4).into_iter();
+        self.plain(&format!("  {mark} {}", lines.next().unwrap_or_default()))?;
+        lines.try_for_each(|line| self.plain(&format!("    {line}")))
     }
 
     /// A line as it is; nothing at all where a script listens.

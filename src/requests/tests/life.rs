@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::street::{DAY, HOUR, Street, after, agency, camera, hours, midnight, submission, whole};
 use crate::requests::{Chosen, HouseholdId, Refusal, RequestId, Text};
-use crate::{Clip, ErrorKind, HoldCause, HoldState, Release, ReleaseCause, Window};
+use crate::{Clip, ErrorKind, Hold, HoldCause, HoldState, Release, ReleaseCause, Window};
 
 #[test]
 fn a_valid_request_is_screened_under_provisional_holds() {
@@ -87,7 +87,12 @@ fn approval_gives_each_household_a_hold_of_its_own() {
     let active: Vec<_> = holds.iter().filter(|h| h.state() == HoldState::Active).collect();
     assert_eq!(active.len(), 2);
     assert!(active.iter().all(|h| h.cause() == HoldCause::Request && h.scope().len() == 1));
-    assert!(street.desk.asked(HouseholdId(2)).unwrap()[0].submission.is_some());
+    for home in 1..=2 {
+        let asked = street.desk.asked(HouseholdId(home)).unwrap().remove(0);
+        assert!(asked.submission.is_some());
+        let own = active.iter().find(|hold| hold.scope()[0].0 == camera(home)).unwrap();
+        assert_eq!(asked.holds, [Text(own.id())], "its resident sees it");
+    }
     assert_eq!(street.desk.disagreements(), Vec::<String>::new());
 }
 
@@ -99,6 +104,8 @@ fn who_accepts_a_part_shares_that_part_and_the_rest_is_free_at_once() {
     assert!(street.is_held(&other));
     street.desk.accept(HouseholdId(1), request, &[whole(&shared)]).unwrap();
     assert!(!street.is_held(&other) && street.is_held(&shared));
+    let holds = street.desk.store().explain(shared.id()).unwrap().holds;
+    assert_eq!(holds.iter().map(Hold::cause).collect::<Vec<_>>(), [HoldCause::Disclosure]);
     let view = street.view(request);
     assert_eq!(view.status, "open");
     assert_eq!(view.shared.iter().map(|s| s.clip.0).collect::<Vec<_>>(), [shared.id()]);
@@ -191,6 +198,12 @@ fn who_opts_out_is_let_go_at_every_stage_and_is_not_matched_again() {
     another.window = hours(17, 19).into();
     street.desk.submit(&agency(), &another).unwrap();
     assert_eq!(street.desk.screening().unwrap()[0].households, 1);
+    let held = street.desk.store().holds().pop().unwrap();
+    assert_eq!((held.cause(), held.scope().len()), (HoldCause::Provisional, 1));
+    assert_eq!(held.scope()[0].0, camera(3));
+    street.desk.approve(RequestId(2)).unwrap();
+    let notices = street.desk.notices().unwrap();
+    assert!(notices.len() == 2 && notices.iter().all(|one| one.household.0 == HouseholdId(3)));
     assert_eq!(street.desk.asked(HouseholdId(1)).unwrap().len(), 1);
     street.desk.opt_in(HouseholdId(1)).unwrap();
     assert_eq!(street.desk.disagreements(), Vec::<String>::new());
@@ -366,11 +379,50 @@ fn what_was_fetched_and_acknowledged_resumes_its_own_clock() {
     assert_eq!([1, 2].map(|home| street.answer(home)), ["disclosed", "accepted"]);
     assert!(matches!(street.desk.revoke(HouseholdId(1), request), Err(Refusal::Over(_))));
     street.desk.revoke(HouseholdId(2), request).unwrap();
-    assert_eq!(street.view(request).shared.len(), 1);
+    assert_eq!((street.view(request).shared.len(), street.answer(2)), (1, "denied"));
+    let again = street.accept(2, request);
+    assert!(matches!(again, Err(Refusal::Over(_))), "it is over");
     let unknown = street.desk.acknowledge(&agency(), request, &[clips[1].id()]);
     assert!(matches!(unknown, Err(Refusal::Unknown(_))));
-    street.days(11);
-    assert!(street.desk.store().clip(clips[0].id()).is_err(), "ten days after it was recorded");
+    street.days(1);
+    assert!(!street.is_held(&clips[1]));
+    street.days(7);
+    let there = |clip: &Clip| street.desk.store().clip(clip.id()).is_ok();
+    assert!(clips.iter().all(there), "not before their day");
+    street.days(1);
+    assert!(!clips.iter().any(there), "ten days after they were recorded");
+}
+
+#[test]
+fn after_each_end_of_a_request_its_footage_is_held_for_as_long_as_that_end_says() {
+    type End = fn(&Street, RequestId);
+    let ends: [(End, u32); 6] = [
+        (|street, request| street.desk.deny(HouseholdId(1), request).unwrap(), 24),
+        (|street, request| drop(street.desk.withdraw(&agency(), request).unwrap()), 72),
+        (|street, _| street.desk.suspend_agency(&agency()).unwrap(), 72),
+        (|street, _| street.days(14), 72),
+        (|street, _| street.desk.opt_out(HouseholdId(1)).unwrap(), 0),
+        (|street, request| street.desk.order(request, HouseholdId(1), DAY).map(drop).unwrap(), 0),
+    ];
+    for (index, (end, hours)) in ends.into_iter().enumerate() {
+        let street = Street::of(1);
+        let (request, clip) = (street.open(), street.clip(1, 18));
+        end(&street, request);
+        let heard = street.bytes(request);
+        if index == 5 {
+            // The order's own end; the request itself is let go before.
+            street.desk.opt_out(HouseholdId(1)).unwrap();
+            street.clock.advance(DAY);
+        } else if hours > 0 {
+            street.clock.advance(Duration::from_secs(u64::from(hours) * 3600 - 1));
+            street.desk.store().sweep().unwrap();
+            assert!(street.is_held(&clip), "{index}: for {hours} hours");
+            assert_eq!(street.bytes(request), heard, "grace gives nobody anything");
+            street.clock.advance(Duration::from_secs(1));
+        }
+        street.desk.store().sweep().unwrap();
+        assert!(!street.desk.store().holds().iter().any(Hold::protects), "{index}: no longer");
+    }
 }
 
 #[test]

@@ -13,4 +13,5 @@ mod races;
 mod retention;
 mod screening;
 mod street;
+mod tokens;
 mod words;

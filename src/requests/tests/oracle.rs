@@ -252,14 +252,40 @@ fn who_was_not_asked_for_lack_of_room_is_asked_once_there_is_and_no_agency_is_to
 #[test]
 fn no_view_of_an_agency_names_a_camera_a_household_or_a_number_of_them() {
     let street = Street::of(5);
-    let request = street.open();
-    let text = String::from_utf8(street.bytes(request)).unwrap();
-    for home in 1..=5 {
-        assert!(!text.contains(camera(home).as_str()) && !text.contains(&format!("\"h{home}\"")));
-    }
-    let fields: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let names: Vec<&String> = fields.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["deadline", "request", "shared", "status", "submitted", "window"]);
+    let request = street.submit().request.0;
+    let mut seen = Vec::new();
+    let mut look = || {
+        let text = String::from_utf8(street.bytes(request)).unwrap();
+        for home in 1..=5 {
+            assert!(!text.contains(camera(home).as_str()), "{text}");
+            assert!(!text.contains(&format!("\"h{home}\"")), "{text}");
+        }
+        let fields: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let names: Vec<&String> = fields.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["deadline", "request", "shared", "status", "submitted", "window"]);
+        for shared in fields["shared"].as_array().unwrap() {
+            let names: Vec<&String> = shared.as_object().unwrap().keys().collect();
+            assert_eq!(names, ["clip", "part", "until"]);
+        }
+        seen.push((fields["status"].as_str().unwrap().to_owned(), fields["shared"].to_string()));
+    };
+    look();
+    street.desk.opt_out(HouseholdId(1)).unwrap();
+    street.desk.approve(request).unwrap();
+    look();
+    street.accept(2, request).unwrap();
+    look();
+    street.desk.deny(HouseholdId(3), request).unwrap();
+    street.desk.order(request, HouseholdId(4), DAY).unwrap();
+    look();
+    street.desk.acknowledge(&agency(), request, &[street.clip(2, 18).id()]).unwrap();
+    look();
+    street.clock.advance(DAY * 15);
+    street.desk.settle().unwrap();
+    look();
+    let status: Vec<&str> = seen.iter().map(|(status, _)| status.as_str()).collect();
+    assert_eq!(status, ["received", "open", "open", "open", "open", "closed"]);
+    assert_eq!(seen[2], seen[3], "a no and an order change nothing of what is shared");
 }
 
 #[test]

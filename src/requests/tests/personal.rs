@@ -1,7 +1,9 @@
 //! What is personal is in private records alone, and can be destroyed.
 
-use super::street::{SECRETS, Street, submission};
-use crate::requests::HouseholdId;
+use super::street::{SECRETS, Street, agency, camera, submission};
+use crate::ErrorKind;
+use crate::requests::{HouseholdId, NewHousehold, Place, Refusal, Text};
+use crate::vfs::sim::SimOp;
 
 /// The files in which one of the secrets stands.
 fn files_with_secrets(street: &Street) -> Vec<String> {
@@ -33,6 +35,45 @@ fn names_words_and_places_are_in_no_file_but_private_records() {
         let there = bytes.windows(7).any(|part| part == b"40.0001")
             || numbers.iter().any(|number| bytes.windows(8).any(|part| part == number));
         assert_eq!(there, path == "private/h1.json", "{path}");
+    }
+}
+
+/// Somebody asks, a department joins, or a home.
+fn act(street: &Street, kind: usize) -> Result<(), Refusal> {
+    match kind {
+        0 => street.desk.submit(&agency(), &submission("k1")).map(drop),
+        1 => street.desk.join_agency(&"other-pd".parse()?, SECRETS[4]),
+        _ => {
+            let cameras = vec![(Text(camera(2)), Place { lat: 40.0, lon: -75.0 })];
+            let home = NewHousehold { cameras, contact: SECRETS[2].to_owned() };
+            street.desk.join_household(&home).map(drop)
+        }
+    }
+}
+
+#[test]
+fn who_tries_again_while_the_ledger_is_in_doubt_writes_over_nothing_that_may_be_on_record() {
+    for kind in 0..3 {
+        let mut in_doubt = false;
+        for nth in 1..=4 {
+            let street = Street::of(1);
+            street.disk.fail_from(SimOp::Sync, nth, std::io::ErrorKind::Other);
+            drop(act(&street, kind));
+            street.disk.clear_faults();
+            // Whoever heard an error tries again, and the disk is well again.
+            let poisoned = |error: &crate::Error| error.kind() == ErrorKind::Poisoned;
+            in_doubt |= matches!(act(&street, kind), Err(Refusal::Store(e)) if poisoned(&e));
+            // The process ends; what the disk has in memory stays.
+            let street = street.reopened();
+            assert_eq!(street.desk.disagreements(), Vec::<String>::new());
+            for waiting in street.desk.screening().unwrap() {
+                assert_eq!(waiting.submission, submission("k1"));
+            }
+            let before = street.desk.agency_views(&agency()).unwrap();
+            let again = street.desk.submit(&agency(), &submission("k1")).unwrap();
+            assert!(before.is_empty() || before == [again], "sync {nth}");
+        }
+        assert!(in_doubt, "otherwise nothing was tested of {kind}");
     }
 }
 

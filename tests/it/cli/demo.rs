@@ -20,6 +20,18 @@ fn every_claim_of_the_demo_holds_at_its_full_length() {
     assert_eq!(told["failed"], json!(0));
 }
 
+#[cfg(feature = "requests")]
+#[test]
+fn the_readme_has_the_second_half_as_it_is_printed() {
+    let readme = include_str!("../../../README.md");
+    let from = readme.find("6. Another street").unwrap();
+    let half = readme[from..].split("```").next().unwrap();
+    let told = Bench::new().run(&["demo", "--fast"]).ok().stdout;
+    let begin = told.find("6. Another street").unwrap();
+    let end = told.find("With --dir DIR").unwrap();
+    assert_eq!(&told[begin..end], half);
+}
+
 #[test]
 fn the_demo_does_not_touch_the_store_of_the_environment() {
     let bench = Bench::with_clip();
