@@ -229,7 +229,7 @@ fn folded(segments: u64) -> Bench {
 }
 
 #[test]
-fn a_lookup_over_folded_segments_reads_pages_in_one_go_and_no_footer() {
+fn a_lookup_over_folded_segments_maps_pages_and_reads_no_footer() {
     let bench = folded(8);
     let camera = &bench.street.cameras()[3];
     let clips: Vec<_> = bench.store.clips(camera, bench.all()).unwrap().collect();
@@ -239,9 +239,9 @@ fn a_lookup_over_folded_segments_reads_pages_in_one_go_and_no_footer() {
         assert_eq!(bench.store.clips(camera, window).unwrap().count(), 60);
     });
     println!("60 clips out of {} in folded segments: {cost:?}", clips.len());
-    assert_eq!((cost.opens, cost.reads, cost.bytes_populated), (0, 1, 0));
+    assert_eq!((cost.opens, cost.reads), (0, 0));
     // 42 parts a page, the page before, and what a clip may be longer.
-    assert!(cost.bytes_read <= 6 * 4096, "{cost:?}");
+    assert!((1..=6 * 4096).contains(&cost.bytes_populated), "{cost:?}");
 }
 
 #[test]
@@ -258,11 +258,10 @@ fn a_hold_over_folded_segments_reads_summaries_and_no_footer() {
         cost
     });
     for cost in costs {
-        assert_eq!((cost.opens, cost.writes, cost.syncs, cost.bytes_populated), (0, 2, 2, 0));
+        assert_eq!((cost.opens, cost.writes, cost.syncs, cost.reads), (0, 2, 2, 0));
         // Of each of 8 cameras: one page of summaries, and the pages at both ends of its own ones,
         // which others have parts on too.
-        assert!(cost.reads <= 8 * 5, "{cost:?}");
-        assert!(cost.bytes_read <= 8 * 5 * 4096, "{cost:?}");
+        assert!((1..=8 * 5 * 4096).contains(&cost.bytes_populated), "{cost:?}");
     }
 }
 
