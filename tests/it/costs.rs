@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use clipkeep::vfs::sim::SimVfs;
 use clipkeep::workload::{Counting, Counts, StoreKeeper, Street};
-use clipkeep::{Durability, ManualClock, NewClip, NewHold, Retention, Store, StoreOptions, Window};
+use clipkeep::{
+    Clock as _, Durability, ManualClock, NewClip, NewHold, Retention, Store, StoreOptions, Window,
+};
 
 const SEGMENT_BYTES: u64 = 16 << 20;
 const HOUR: Duration = Duration::from_hours(1);
@@ -294,6 +296,39 @@ fn opening_costs_by_the_partition_and_not_by_the_segment() {
     assert!(many.reads <= few.reads + 1, "{few:?} {many:?}");
     assert_eq!(many.opens, few.opens, "no segment is opened");
     assert!(many.bytes_read <= few.bytes_read + 8 * 4096, "{few:?} {many:?}");
+}
+
+/// What comes between a close and the next opening, and how often opening writes then.
+#[test]
+fn opening_writes_the_time_unless_the_close_has_just_said_it() {
+    let bench = Bench::new(20_000, Durability::Buffered);
+    bench.store.seal().unwrap();
+    let Bench { clock, disk, store, .. } = bench;
+    store.close().unwrap();
+    let minute = Duration::from_mins(1);
+    let writes_after = |between: &dyn Fn(&ManualClock)| {
+        between(&clock);
+        let counting = Counting::over(disk.clone());
+        let store = options(&clock, &counting).open("sim").unwrap();
+        let cost = counting.counts();
+        store.close().unwrap();
+        cost.writes
+    };
+    assert_eq!(writes_after(&|_| ()), 0, "the slot says it all");
+    assert_eq!(writes_after(&|clock| clock.advance(minute)), 0, "a running store waits as long");
+    assert_eq!(writes_after(&|clock| clock.advance(minute + minute)), 1, "it is old");
+    // Started again, and up for as long as the machine was before.
+    let reboot = |clock: &ManualClock| {
+        let before = clock.uptime().since_boot_us;
+        clock.reboot();
+        let behind = before.saturating_sub(clock.uptime().since_boot_us);
+        clock.advance(Duration::from_micros(behind));
+    };
+    assert_eq!(writes_after(&reboot), 1, "it is of another boot");
+    let year = Duration::from_hours(365 * 24);
+    let ahead = |clock: &ManualClock| clock.step_wall(clock.wall().saturating_add(year));
+    assert_eq!(writes_after(&ahead), 1, "since when time lags is not in it");
+    assert_eq!(writes_after(&|_| ()), 0, "now it is");
 }
 
 #[test]
