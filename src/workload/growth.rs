@@ -79,7 +79,7 @@ fn measure(
     stage: &mut Growth,
 ) -> Outcome<()> {
     // A store that is in use sweeps each minute: hardly anything waits to be folded.
-    store.sweep()?;
+    sweep(store)?;
     let hour = Duration::from_hours(1);
     let found = lookups(store, street, stage.clips, hour, LOOKUP_ROUNDS)?;
     stage.lookup = found.latencies.percentile(50.0);
@@ -88,12 +88,7 @@ fn measure(
     stage.hold = hold_all(store, street, stage.clips)?;
     let mut sweeps = Vec::new();
     for _ in 0..TIMES {
-        let watch = Stopwatch::start();
-        let report = store.sweep()?;
-        sweeps.push(watch.elapsed());
-        if report.clips_expired > 0 {
-            return Err("a sweep expired clips of which none is due".into());
-        }
+        sweeps.push(sweep(store)?);
     }
     stage.sweep = median(sweeps);
     stage.index_bytes = store.store()?.stats()?.index_bytes;
@@ -104,6 +99,17 @@ fn measure(
     };
     (stage.opening, stage.opening_killed) = (of_kind(false), of_kind(true));
     Ok(())
+}
+
+/// A sweep that must find nothing due.
+fn sweep(store: &StoreKeeper) -> Outcome<Duration> {
+    let watch = Stopwatch::start();
+    let report = store.sweep()?;
+    let took = watch.elapsed();
+    if report.clips_expired > 0 {
+        return Err("a sweep expired clips of which none is due".into());
+    }
+    Ok(took)
 }
 
 /// One hold over all clips of all cameras, which ends again.

@@ -75,7 +75,9 @@ impl StoreKeeper {
     /// Why it could not be made.
     pub fn tiny(dir: &Path, street: &Street) -> Outcome<Self> {
         const TINY_SEGMENT_BYTES: u64 = 4 << 20;
-        Self::with(dir, street, Commit::Grouped, Duration::from_hours(24 * 365), TINY_SEGMENT_BYTES)
+        // Ten million clips of a minute, of 16 cameras, are more than a year of each.
+        const TINY_RETENTION: Duration = Duration::from_hours(24 * 365 * 20);
+        Self::with(dir, street, Commit::Grouped, TINY_RETENTION, TINY_SEGMENT_BYTES)
     }
 
     fn with(
