@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::vfs::os::OsVfs;
-use crate::vfs::{Lock, Map, Space, Vfs, VfsFile};
+use crate::vfs::{Lock, Map, Rest, Space, Vfs, VfsFile};
 
 use super::metrics::Timer;
 
@@ -147,6 +147,10 @@ impl VfsFile for WatchedFile {
 
     fn write_through(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
         self.inner.write_through(offset, bufs)
+    }
+
+    fn write_beside(&self, offset: u64, first: &[u8], rest: &mut Rest<'_>) -> io::Result<()> {
+        self.inner.write_beside(offset, first, rest)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use crate::sync::Mutex;
-use crate::vfs::{Map, Vfs, VfsFile};
+use crate::vfs::{Map, Rest, Vfs, VfsFile};
 
 /// The descriptors of all segments of a store.
 #[derive(Debug)]
@@ -153,6 +153,10 @@ impl VfsFile for SegmentFile {
 
     fn write_through(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
         self.handle()?.write_through(offset, bufs)
+    }
+
+    fn write_beside(&self, offset: u64, first: &[u8], rest: &mut Rest<'_>) -> io::Result<()> {
+        self.handle()?.write_beside(offset, first, rest)
     }
 
     fn sync(&self) -> io::Result<()> {

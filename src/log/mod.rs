@@ -6,7 +6,9 @@
 mod appender;
 mod clip_slot;
 mod draft;
+mod group;
 mod handle;
+mod leader;
 mod lease;
 mod parts;
 mod resume;

@@ -114,6 +114,22 @@ fn loom_every_writer_of_a_group_is_woken() {
 }
 
 #[test]
+fn loom_a_writer_that_leads_before_it_has_its_sums_leaves_nobody_waiting() {
+    try_all("leading at once", 2, || {
+        let tried = Tried::new();
+        let large = vec![7; 600 << 10];
+        let store = tried.store.clone();
+        let other = beside(move || append(&store, 1).unwrap().id());
+        let new = NewClip::new(&camera(), minute(2));
+        let clip = tried.store.append(new, large.clone()).unwrap();
+        let small = tried.store.read(other.join().unwrap()).unwrap();
+        assert_eq!(small.to_vec().unwrap(), bytes(1));
+        assert!(tried.store.read(clip.id()).unwrap().to_vec().unwrap() == large);
+        assert_eq!(clip.digest(), blake3::hash(&large).as_bytes());
+    });
+}
+
+#[test]
 fn loom_a_leaders_failure_reaches_every_writer() {
     try_all("a leader's failure", 3, || {
         let tried = Tried::new();

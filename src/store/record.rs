@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::format::record::{self, RECORD_PAYLOAD_BYTES_MAX, RecordHeader};
+use crate::format::record::{RECORD_PAYLOAD_BYTES_MAX, RecordHeader};
 use crate::log::{Appender, ClipSlot, Submission, Ticket};
 use crate::types::{
     ClassId, Clip, ClipId, ClipState, Error, ErrorKind, NewClip, Result, SegmentId, Timestamp,
@@ -19,6 +19,9 @@ use super::{Durability, Inner, Store};
 /// The largest clip: what `append` takes, and what a recording grows to before it goes on as
 /// another clip.
 pub(crate) const CLIP_BYTES_MAX: u64 = 4 << 30;
+/// From this size on a fragment is summed while it is written: taking the sums of a smaller one is
+/// over before a thread for that has begun.
+const BESIDE_BYTES_MIN: usize = 512 << 10;
 /// The largest fragment of one `Recorder::write`.
 const FRAGMENT_BYTES_MAX: u64 = 64 << 20;
 
@@ -54,7 +57,7 @@ impl Store {
                 window.duration()
             )));
         }
-        let mut open = OpenClip::begin(&self.inner, clip)?;
+        let mut open = OpenClip { at_once: true, ..OpenClip::begin(&self.inner, clip)? };
         let stored = open
             .put(&self.inner, &bytes, window.duration(), true)
             .and_then(|()| open.settle(&self.inner));
@@ -357,6 +360,8 @@ struct OpenClip {
     received: Timestamp,
     /// Whether its writes are made durable before they are acknowledged.
     sync: bool,
+    /// Whether each of its writes is waited for.
+    at_once: bool,
 }
 
 impl OpenClip {
@@ -378,6 +383,7 @@ impl OpenClip {
             ticket: Ticket::default(),
             received: Timestamp::MIN,
             sync: inner.options.durability != Durability::Buffered,
+            at_once: inner.options.durability == Durability::Synced,
             clip,
         })
     }
@@ -402,7 +408,20 @@ impl OpenClip {
             records.push(self.submission(payload, times, last && is_last, !is_last));
         }
         self.position = end;
-        self.ticket = self.appender.submit(records, inner, self.sync)?;
+        let at_once = self.at_once && self.sync && bytes.len() >= BESIDE_BYTES_MIN;
+        let led = if at_once {
+            self.appender.lead_unsummed(&mut records, &mut self.hasher, inner)
+        } else {
+            None
+        };
+        self.ticket = if let Some(ticket) = led {
+            ticket
+        } else {
+            for record in &mut records {
+                record.sum(&mut self.hasher);
+            }
+            self.appender.submit(records, inner, self.sync)?
+        };
         Ok(())
     }
 
@@ -418,7 +437,6 @@ impl OpenClip {
         last: bool,
         continued: bool,
     ) -> Submission {
-        self.hasher.update(&payload);
         let header = RecordHeader {
             // The leader gives the real one.
             clip: ClipId::new(SegmentId(0), 0),
@@ -436,14 +454,15 @@ impl OpenClip {
             received,
             uncertainty_us: u64::try_from(self.clip.uncertainty.as_micros()).unwrap_or(u64::MAX),
             previous: None,
-            digest: *self.hasher.finalize().as_bytes(),
+            // Comes with the sums.
+            digest: [0; 32],
             durable_block: 0,
         };
         self.sequence += 1;
         self.fragments += u32::from(!payload.is_empty());
         self.len += u64::from(header.payload_bytes);
-        let chunk_crcs = record::chunk_crcs(&payload);
-        Submission { slot: Arc::clone(&self.slot), header, chunk_crcs, payload }
+        let (slot, chunk_crcs) = (Arc::clone(&self.slot), Vec::new());
+        Submission { slot, header, chunk_crcs, payload, is_summed: false }
     }
 
     /// Waits until everything queued is durable (written, in a `Buffered` store).

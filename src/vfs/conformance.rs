@@ -6,9 +6,11 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::os::OsVfs;
 use super::sim::SimVfs;
-use super::{Vfs, VfsFile};
+use super::{Later, Vfs, VfsFile};
 
 const BLOCK: u64 = 4096;
 
@@ -44,6 +46,7 @@ on_both! {
     many_buffers_are_written_in_order
     what_is_written_through_is_seen_by_every_handle_and_map
     anything_can_be_written_through
+    what_is_written_beside_is_written_and_the_rest_with_it
     writing_past_the_end_makes_the_file_longer
     reading_past_the_end_is_an_error_and_not_a_short_read
     a_read_only_handle_cannot_change_the_file
@@ -245,6 +248,33 @@ fn what_is_written_through_is_seen_by_every_handle_and_map(vfs: &dyn Vfs) {
 
     file.write_at(9 * BLOCK, &[b"later"]).unwrap();
     assert_eq!(read(&*second, 9 * BLOCK, 5), b"later");
+    file.sync().unwrap();
+}
+
+fn what_is_written_beside_is_written_and_the_rest_with_it(vfs: &dyn Vfs) {
+    let file = vfs.create("a", 600 * BLOCK).unwrap();
+    file.write_at(0, &[&[1; 600 * 4096]]).unwrap();
+    let sector = |number: usize| [u8::try_from(number % 251 + 2).unwrap(); 512];
+    let large: Vec<u8> = (0..300 * 8).flat_map(sector).collect();
+    let mut calls = 0;
+    let mut rest = || {
+        calls += 1;
+        let bytes = vec![Bytes::from(vec![4; 100]), Bytes::from(vec![5; 8092])];
+        vec![
+            Later { offset: 310 * BLOCK, bytes },
+            Later { offset: 7 * BLOCK, bytes: vec![Bytes::from(vec![6; 4096])] },
+        ]
+    };
+    file.write_beside(8 * BLOCK, &large, &mut rest).unwrap();
+    file.write_beside(500 * BLOCK, &[], &mut rest).unwrap();
+    assert_eq!(calls, 2, "also with nothing to write first");
+    assert!(read(&*file, 8 * BLOCK, large.len()) == large);
+    assert_eq!(read(&*file, 310 * BLOCK + 99, 2), [4, 5]);
+    for (block, byte) in [(6, 1), (7, 6), (308, 1), (309, 1), (311, 5), (312, 1), (500, 1)] {
+        assert_eq!(read(&*file, block * BLOCK, 1), [byte], "block {block}");
+    }
+    let reader = vfs.open("a", false).unwrap();
+    assert!(reader.write_beside(0, &large, &mut Vec::new).is_err());
     file.sync().unwrap();
 }
 

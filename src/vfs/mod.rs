@@ -10,6 +10,8 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 mod path;
 
 pub mod os;
@@ -164,6 +166,19 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
         self.write_at(offset, bufs)
     }
 
+    /// Writes `first` at `offset`, as [`VfsFile::write_through`] does, and then what `rest` answers,
+    /// which is made while `first` is on its way to the disk, where the system can.
+    ///
+    /// Durability: none until [`VfsFile::sync`].
+    ///
+    /// # Errors
+    ///
+    /// What the system says; any part of it may have been written, and `rest` called or not.
+    fn write_beside(&self, offset: u64, first: &[u8], rest: &mut Rest<'_>) -> io::Result<()> {
+        self.write_through(offset, &[first])?;
+        rest().iter().try_for_each(|later| self.write_through(later.offset, &later.bufs()))
+    }
+
     /// Makes everything written to this file durable (`fdatasync`).
     ///
     /// # Errors
@@ -229,6 +244,26 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// Tells the system that `range` will not be read soon, so that recording does not push out
     /// what people watch. A hint.
     fn drop_cache(&self, range: Range<u64>);
+}
+
+/// Makes what [`VfsFile::write_beside`] writes later. Called once.
+pub type Rest<'a> = dyn FnMut() -> Vec<Later> + Send + 'a;
+
+/// Bytes that are written together, one behind the other.
+#[derive(Clone, Debug)]
+pub struct Later {
+    /// Where they go.
+    pub offset: u64,
+    /// The bytes, in order.
+    pub bytes: Vec<Bytes>,
+}
+
+impl Later {
+    /// The same as [`VfsFile::write_at`] takes it.
+    #[must_use]
+    pub fn bufs(&self) -> Vec<&[u8]> {
+        self.bytes.iter().map(|bytes| &bytes[..]).collect()
+    }
 }
 
 /// A read-only view of a file that stays valid when the file's name is gone.

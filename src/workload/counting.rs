@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use crate::vfs::{Lock, Map, Space, Vfs, VfsFile};
+use crate::vfs::{Lock, Map, Rest, Space, Vfs, VfsFile};
 
 /// How often a file system was asked for what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -198,6 +198,17 @@ impl VfsFile for CountingFile {
     fn write_through(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
         self.tally.written(bufs)?;
         self.file.write_through(offset, bufs)
+    }
+
+    fn write_beside(&self, offset: u64, first: &[u8], rest: &mut Rest<'_>) -> io::Result<()> {
+        self.tally.written(&[first])?;
+        let mut counted = Ok(());
+        let mut count = || {
+            let rest = rest();
+            counted = rest.iter().try_for_each(|later| self.tally.written(&later.bufs()));
+            rest
+        };
+        self.file.write_beside(offset, first, &mut count).and(counted)
     }
 
     fn sync(&self) -> io::Result<()> {

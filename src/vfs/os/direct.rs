@@ -13,13 +13,15 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+
+use crate::vfs::Later;
 
 /// What every file system's direct writes are aligned to, in the file and in memory.
 const ALIGN: usize = 4096;
@@ -39,15 +41,15 @@ pub(super) struct Buffers(Mutex<Vec<Buffer>>);
 struct Buffer(Vec<u8>);
 
 impl Buffers {
-    fn take(&self) -> Buffer {
-        self.0.lock().pop().unwrap_or_default()
-    }
-
-    fn give_back(&self, buffer: Buffer) {
+    /// Lends a buffer to `act`.
+    fn lend<T>(&self, act: impl FnOnce(&mut Buffer) -> T) -> T {
+        let mut buffer = self.0.lock().pop().unwrap_or_default();
+        let done = act(&mut buffer);
         let mut idle = self.0.lock();
         if idle.len() < IDLE_BUFFERS_MAX {
             idle.push(buffer);
         }
+        done
     }
 }
 
@@ -115,15 +117,51 @@ impl DirectWriter {
     pub(super) fn write(&self, file: &File, offset: u64, bufs: &[&[u8]]) -> io::Result<bool> {
         let Some(direct) = self.open(file) else { return Ok(false) };
         let len: usize = bufs.iter().map(|buf| buf.len()).sum();
-        let pieces = len.div_ceil(PIECE_BYTES);
         let next = AtomicUsize::new(0);
-        let write = || {
-            let mut buffer = self.buffers.take();
-            let written = write_pieces(&direct, offset, bufs, len, &next, &mut buffer);
-            self.buffers.give_back(buffer);
-            written
+        let write =
+            || self.buffers.lend(|buffer| write_pieces(&direct, offset, bufs, &next, buffer));
+        self.outcome(if len > PIECE_BYTES { in_two_threads(&write, &write) } else { write() })
+    }
+
+    /// Writes `first` at `offset`, for which [`DirectWriter::takes`] is true, while another thread
+    /// calls `rest`, and then what that answers, in both. `Ok(false)` as in [`DirectWriter::write`].
+    ///
+    /// # Errors
+    ///
+    /// What the system says; any part of it may have been written.
+    pub(super) fn write_beside(
+        &self,
+        file: &File,
+        offset: u64,
+        first: &[u8],
+        rest: &mut (dyn FnMut() -> Arc<Vec<Later>> + Send),
+    ) -> io::Result<bool> {
+        let Some(direct) = self.open(file) else { return Ok(false) };
+        let rest = Mutex::new(rest);
+        let made = OnceLock::new();
+        let call = || {
+            let later = (rest.lock())();
+            let next: Vec<_> = later.iter().map(|_| AtomicUsize::new(0)).collect();
+            (later, next)
         };
-        let written = if pieces > 1 { in_two_threads(&write) } else { write() };
+        let write_rest = || {
+            // Whoever comes second waits here until it is made.
+            let (later, next) = made.get_or_init(call);
+            self.buffers.lend(|buffer| {
+                later.iter().zip(next).try_for_each(|(later, next)| {
+                    write_pieces(&direct, later.offset, &later.bytes, next, buffer)
+                })
+            })
+        };
+        let write_first = || {
+            let next = AtomicUsize::new(0);
+            self.buffers.lend(|buffer| write_pieces(&direct, offset, &[first], &next, buffer))
+        };
+        self.outcome(in_two_threads(&|| write_first().and_then(|()| write_rest()), &write_rest))
+    }
+
+    /// Closes this way where the system has just said that there is none.
+    fn outcome(&self, written: io::Result<()>) -> io::Result<bool> {
         match written {
             Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
                 *self.way.lock() = Way::Refused;
@@ -159,27 +197,31 @@ impl DirectWriter {
     }
 }
 
-/// Runs `write` here and in a second thread, which share the pieces between them. Where there is no
-/// thread to be had, this one writes them all.
-fn in_two_threads(write: &(impl Fn() -> io::Result<()> + Sync)) -> io::Result<()> {
+/// Runs `own` here and `other` in a second thread, which share what there is to write. Where there is
+/// no thread to be had, this one writes it all.
+fn in_two_threads(
+    own: &impl Fn() -> io::Result<()>,
+    other: &(impl Fn() -> io::Result<()> + Sync),
+) -> io::Result<()> {
     thread::scope(|scope| {
-        let second = thread::Builder::new().spawn_scoped(scope, write);
-        let own = write();
+        let second = thread::Builder::new().spawn_scoped(scope, other);
+        let own = own();
         let Ok(second) = second else { return own };
         let panicked = || Err(io::Error::other("the thread that writes beside panicked"));
         own.and(second.join().unwrap_or_else(|_| panicked()))
     })
 }
 
-/// Takes one piece after the other, as long as there are any: copies it into `buffer`, writes it.
+/// Takes one piece of `bufs` after the other, as long as there are any: copies it into `buffer`,
+/// writes it.
 fn write_pieces(
     file: &File,
     offset: u64,
-    bufs: &[&[u8]],
-    len: usize,
+    bufs: &[impl AsRef<[u8]>],
     next: &AtomicUsize,
     buffer: &mut Buffer,
 ) -> io::Result<()> {
+    let len: usize = bufs.iter().map(|buf| buf.as_ref().len()).sum();
     loop {
         let start = next.fetch_add(1, Ordering::Relaxed).saturating_mul(PIECE_BYTES);
         if start >= len {
@@ -193,8 +235,9 @@ fn write_pieces(
 }
 
 /// Fills `piece` with what stands in `bufs`, put one behind the other, from `start` on.
-fn gather(bufs: &[&[u8]], mut start: usize, mut piece: &mut [u8]) {
+fn gather(bufs: &[impl AsRef<[u8]>], mut start: usize, mut piece: &mut [u8]) {
     for buf in bufs {
+        let buf = buf.as_ref();
         let Some(rest) = buf.get(start..) else {
             start -= buf.len();
             continue;
@@ -211,6 +254,8 @@ fn gather(bufs: &[&[u8]], mut start: usize, mut piece: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn noise(len: usize, seed: u8) -> Vec<u8> {
@@ -258,6 +303,29 @@ mod tests {
         }
         assert!(matches!(failed(Errno::INVAL), Way::Refused), "it knows no direct writes");
         assert!(matches!(Way::after(None), Way::Refused), "it is only read");
+    }
+
+    #[test]
+    fn what_is_made_beside_a_write_is_made_once_and_written_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
+        let writer = DirectWriter::new(Arc::default());
+        let (first, later) = (noise(PIECE_BYTES, 8), noise(2 * PIECE_BYTES + ALIGN, 9));
+        let at = |pages: usize| u64::try_from(pages * ALIGN).unwrap();
+        let mut calls = 0;
+        let mut rest = || {
+            calls += 1;
+            let (front, back) = later.split_at(12_345);
+            let bytes = [front, back].map(Bytes::copy_from_slice).to_vec();
+            let last = Later { offset: at(0), bytes: vec![Bytes::from(noise(ALIGN, 10))] };
+            Arc::new(vec![Later { offset: at(257), bytes }, last])
+        };
+        if writer.write_beside(&file, at(1), &first, &mut rest).unwrap() {
+            assert_eq!(calls, 1);
+            assert!(std::fs::read(&path).unwrap() == [noise(ALIGN, 10), first, later].concat());
+        }
+        assert!(writer.buffers.0.lock().len() <= IDLE_BUFFERS_MAX);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::direct::{Buffers, DirectWriter};
 use super::map::OsMap;
-use crate::vfs::{Map, VfsFile, check_punch};
+use crate::vfs::{Map, Rest, VfsFile, check_punch};
 
 /// How many buffers one system call takes; the kernel's limit is 1024.
 const BUFS_PER_CALL: usize = 64;
@@ -141,6 +141,18 @@ impl VfsFile for OsFile {
             return Ok(());
         }
         self.write_at(offset, bufs)
+    }
+
+    fn write_beside(&self, offset: u64, first: &[u8], rest: &mut Rest<'_>) -> io::Result<()> {
+        let mut made = None;
+        let mut once = || Arc::clone(made.get_or_insert_with(|| Arc::new(rest())));
+        if DirectWriter::takes(offset, first.len())
+            && self.direct.write_beside(&self.file, offset, first, &mut once)?
+        {
+            return Ok(());
+        }
+        self.write_at(offset, &[first])?;
+        once().iter().try_for_each(|later| self.write_at(later.offset, &later.bufs()))
     }
 
     fn sync(&self) -> io::Result<()> {
