@@ -8,6 +8,8 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
+
 use crate::sync::Mutex;
 use crate::vfs::{Map, Rest, Vfs, VfsFile};
 
@@ -157,6 +159,10 @@ impl VfsFile for SegmentFile {
 
     fn write_beside(&self, offset: u64, first: &[u8], rest: &mut Rest<'_>) -> io::Result<()> {
         self.handle()?.write_beside(offset, first, rest)
+    }
+
+    fn read_through(&self, range: Range<u64>) -> io::Result<Option<Bytes>> {
+        self.handle()?.read_through(range)
     }
 
     fn sync(&self) -> io::Result<()> {

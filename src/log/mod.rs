@@ -6,6 +6,7 @@
 mod appender;
 mod clip_slot;
 mod draft;
+mod fetch;
 mod group;
 mod handle;
 mod leader;
@@ -22,6 +23,7 @@ mod tests;
 pub(crate) use appender::{Appender, Host, Published, Reached, Submission, Ticket};
 pub(crate) use clip_slot::ClipSlot;
 pub(crate) use draft::Draft;
+pub(crate) use fetch::{FETCH_BYTES_MIN, Fetched, Fetches, fetch_range};
 pub(crate) use handle::Handles;
 pub(crate) use lease::{Lease, Leases, Mapping};
 pub(crate) use parts::{PartRecords, SealedParts};

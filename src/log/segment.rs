@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
@@ -425,7 +425,13 @@ impl Segment {
         Ok(Bytes::from_owner(MappedChunk { mapping, start, end, _lease: lease }))
     }
 
-    fn check_chunk(&self, bytes: &[u8], crcs: &[u32], index: usize, offset: u64) -> Result<()> {
+    pub(super) fn check_chunk(
+        &self,
+        bytes: &[u8],
+        crcs: &[u32],
+        index: usize,
+        offset: u64,
+    ) -> Result<()> {
         if Barrier::ChunkCrc.test(crcs.get(index) == Some(&crc32fast::hash(bytes))) {
             return Ok(());
         }
@@ -461,7 +467,7 @@ impl AsRef<[u8]> for MappedChunk {
 }
 
 /// Where chunk `index` of a record's payload stands in the file.
-fn chunk_range(record: &RecordRef, index: usize) -> std::ops::Range<u64> {
+pub(super) fn chunk_range(record: &RecordRef, index: usize) -> Range<u64> {
     let payload = u64::from(record.block) * BLOCK_BYTES + u64::from(record.header_bytes);
     let from = u64::try_from(index.saturating_mul(CHUNK_BYTES)).unwrap_or(u64::MAX);
     let to = from.saturating_add(u64::try_from(CHUNK_BYTES).unwrap_or(0));

@@ -65,7 +65,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::format::entry::{Decision, Entry};
 use crate::ledger::Ledger;
-use crate::log::{Appender, FooterCache, Handles, Leases};
+use crate::log::{Appender, Fetches, FooterCache, Handles, Leases};
 use crate::sync::{Mutex, MutexGuard, RwLock};
 use crate::types::{ClassId, Clip, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::{Lock, Vfs};
@@ -114,6 +114,7 @@ struct Inner {
     catalog: RwLock<Catalog>,
     footers: FooterCache,
     leases: Arc<Leases>,
+    fetches: Arc<Fetches>,
     appenders: Mutex<BTreeMap<ClassId, Arc<Appender>>>,
     next_segment: Mutex<SegmentId>,
     sweeping: Mutex<()>,

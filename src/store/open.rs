@@ -75,6 +75,7 @@ impl Store {
             footers: FooterCache::new(FOOTER_CACHE_BYTES),
             handles: Handles::new(Arc::clone(&vfs), open_segments_max(&*vfs)),
             leases: Leases::new(options.lease_segments_max),
+            fetches: Arc::default(),
             appenders: Mutex::default(),
             next_segment: Mutex::new(SegmentId(0)),
             sweeping: Mutex::new(()),

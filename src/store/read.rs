@@ -10,7 +10,9 @@ use bytes::Bytes;
 
 use crate::format::footer::RecordRef;
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES};
-use crate::log::{Lease, Mapping, PartRecords, Segment};
+use crate::log::{
+    FETCH_BYTES_MIN, Fetched, Fetches, Lease, Mapping, PartRecords, Segment, fetch_range,
+};
 use crate::types::{CameraId, Clip, ClipId, Error, ErrorKind, Result, Window};
 
 use super::catalog::Located;
@@ -31,8 +33,9 @@ impl Store {
         Ok(Clips(clips.into_iter()))
     }
 
-    /// The bytes of clip `id`: from the page cache without copying where that is safe, and always
-    /// checked. They stay valid and unchanged while the reader or any chunk of it lives, whatever
+    /// The bytes of clip `id`, always checked: what nobody has read lately past the page cache, so
+    /// that it pushes out nothing, and the rest from the cache, without copying where that is safe.
+    /// They stay valid and unchanged while the reader or any chunk of it lives, whatever
     /// expires meanwhile.
     ///
     /// # Errors
@@ -64,8 +67,8 @@ impl Inner {
         drop(catalog);
         let mut pieces = Vec::new();
         self.open_pieces(&located, mapped, &mut pieces)?;
-        let ahead = Ahead::default();
-        Ok(ClipReader { clip: located.clip, pieces, lease, position: 0, ahead })
+        let (ahead, fetches) = (Ahead::default(), Arc::clone(&self.fetches));
+        Ok(ClipReader { clip: located.clip, pieces, lease, fetches, position: 0, ahead })
     }
 
     fn open_pieces(&self, located: &Located, mapped: bool, pieces: &mut Vec<Piece>) -> Result<()> {
@@ -124,6 +127,7 @@ pub struct ClipReader {
     /// In clip order; a gap between them is a record that was lost to damage.
     pieces: Vec<Piece>,
     lease: Arc<Lease>,
+    fetches: Arc<Fetches>,
     position: u64,
     ahead: Ahead,
 }
@@ -152,6 +156,20 @@ impl Piece {
         let to = payload + range.end.clamp(offset, self.end()) - offset;
         mapping.will_need(from..to);
     }
+}
+
+/// How the bytes of a range come in.
+enum Way {
+    /// Past the page cache, with what was fetched last.
+    Past(Option<Fetched>),
+    /// Through it.
+    Through(Ahead),
+}
+
+/// Which chunk of a record has the byte `inside` of its payload, and where in the chunk.
+fn chunk_of(inside: u64) -> (usize, usize) {
+    let inside = usize::try_from(inside).unwrap_or(usize::MAX);
+    (inside / CHUNK_BYTES, inside % CHUNK_BYTES)
 }
 
 /// How far the disk is asked to read ahead of somebody who reads a clip in order.
@@ -198,20 +216,24 @@ impl ClipReader {
         &self.clip
     }
 
-    /// The chunk that has the byte at `offset`, from there on; at most 64 KiB.
-    fn chunk_at(&self, offset: u64) -> Result<Bytes> {
+    /// The record that has the byte at `offset`, and where in its payload that stands.
+    fn place_of(&self, offset: u64) -> Result<(&Piece, u64)> {
         let index = self.pieces.partition_point(|piece| piece.end() <= offset);
-        let Some(piece) = self.pieces.get(index).filter(|piece| piece.record.clip_offset <= offset)
-        else {
-            let next =
-                self.pieces.get(index).map_or(self.clip.len, |piece| piece.record.clip_offset);
-            return Err(Error::corrupt(format!(
+        let piece = self.pieces.get(index);
+        let inside = piece.and_then(|piece| offset.checked_sub(piece.record.clip_offset));
+        piece.zip(inside).ok_or_else(|| {
+            let next = piece.map_or(self.clip.len, |piece| piece.record.clip_offset);
+            Error::corrupt(format!(
                 "read clip {}: bytes {offset}..{next} of it are lost",
                 self.clip.id
-            )));
-        };
-        let inside = usize::try_from(offset - piece.record.clip_offset).unwrap_or(usize::MAX);
-        let (index, skip) = (inside / CHUNK_BYTES, inside % CHUNK_BYTES);
+            ))
+        })
+    }
+
+    /// The chunk that has the byte at `offset`, from there on; at most 64 KiB.
+    fn chunk_at(&self, offset: u64) -> Result<Bytes> {
+        let (piece, inside) = self.place_of(offset)?;
+        let (index, skip) = chunk_of(inside);
         let crcs = piece.records.crcs_of(&piece.record);
         let mapped = piece
             .mapping
@@ -227,6 +249,57 @@ impl ClipReader {
             None => piece.segment.read_chunk(&piece.record, crcs, index)?,
         };
         Ok(chunk.slice(skip.min(chunk.len())..))
+    }
+
+    /// How to read `range`: what nobody has read for long is read past the page cache, record by
+    /// record; little, and what is wanted again, through it.
+    fn way_to(&self, range: &Range<u64>) -> Way {
+        let is_new = self.place_of(range.start).is_ok_and(|(piece, inside)| {
+            let part = inside..range.end.min(piece.end()) - piece.record.clip_offset;
+            part.end - part.start >= FETCH_BYTES_MIN
+                && !self.fetches.know(piece.segment.id, &fetch_range(&piece.record, &part))
+        });
+        if is_new { Way::Past(None) } else { Way::Through(Ahead::of(range)) }
+    }
+
+    /// The next chunk of a range that ends at `end`.
+    fn next_chunk(&self, way: &mut Way, offset: u64, end: u64) -> Result<Bytes> {
+        if let Way::Past(fetched) = way {
+            if let Some(chunk) = self.fetched_chunk(fetched, offset, end) {
+                return chunk;
+            }
+            // Chunk by chunk, what is wrong costs no more than one chunk.
+            *way = Way::Through(Ahead::of(&(offset..end)));
+        }
+        if let Way::Through(ahead) = way {
+            self.will_need(ahead.reading(offset, end));
+        }
+        self.chunk_at(offset)
+    }
+
+    /// The chunk that has the byte at `offset` of what was fetched, or is fetched now as far as
+    /// `end`; `None` where it must be read another way.
+    fn fetched_chunk(
+        &self,
+        fetched: &mut Option<Fetched>,
+        offset: u64,
+        end: u64,
+    ) -> Option<Result<Bytes>> {
+        let (piece, inside) = self.place_of(offset).ok()?;
+        let (index, skip) = chunk_of(inside);
+        let crcs = piece.records.crcs_of(&piece.record);
+        let chunk_in = |one: &Fetched| piece.segment.fetched_chunk(one, &piece.record, crcs, index);
+        let there = fetched.as_ref().and_then(chunk_in);
+        let chunk = if let Some(chunk) = there {
+            chunk
+        } else {
+            // Its memory may be lent again, unless somebody still has a chunk of it.
+            *fetched = None;
+            let part = inside..end.min(piece.end()) - piece.record.clip_offset;
+            let next = piece.segment.fetch(&self.fetches, &piece.record, &part)?;
+            chunk_in(fetched.insert(next))?
+        };
+        Some(chunk.map(|chunk| chunk.slice(skip.min(chunk.len())..)))
     }
 
     /// Reads exactly `buf.len()` bytes at `offset`.
@@ -260,14 +333,14 @@ impl ClipReader {
             )));
         }
         let mut offset = range.start;
-        let mut ahead = Ahead::of(&range);
+        let mut way = self.way_to(&range);
         Ok(std::iter::from_fn(move || {
             if offset >= range.end {
                 return None;
             }
-            self.will_need(ahead.reading(offset, range.end));
             let left = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
-            let chunk = self.chunk_at(offset).map(|chunk| chunk.slice(..chunk.len().min(left)));
+            let chunk = self.next_chunk(&mut way, offset, range.end);
+            let chunk = chunk.map(|chunk| chunk.slice(..chunk.len().min(left)));
             offset = match &chunk {
                 Ok(chunk) => offset + u64::try_from(chunk.len().max(1)).unwrap_or(1),
                 Err(_) => self.behind_damage(offset).min(range.end),

@@ -20,6 +20,9 @@ pub mod sim;
 #[cfg(test)]
 mod conformance;
 
+/// So much is read past the page cache in one call, at most: the payload of a record.
+pub const READ_THROUGH_BYTES_MAX: u64 = 1 << 20;
+
 /// A folder of files, as the engine needs it.
 pub trait Vfs: Send + Sync + fmt::Debug {
     /// Opens an existing file for reading, and for writing when `write`.
@@ -177,6 +180,18 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     fn write_beside(&self, offset: u64, first: &[u8], rest: &mut Rest<'_>) -> io::Result<()> {
         self.write_through(offset, &[first])?;
         rest().iter().try_for_each(|later| self.write_through(later.offset, &later.bufs()))
+    }
+
+    /// Reads `range`, at most [`READ_THROUGH_BYTES_MAX`], past the page cache into memory of its
+    /// own: what is read once then pushes out nothing. That memory is bounded, and given back with
+    /// the last of the bytes. `None` where the system cannot, or has no memory for it now; the
+    /// caller then reads another way.
+    ///
+    /// # Errors
+    ///
+    /// As [`VfsFile::read_at`].
+    fn read_through(&self, _range: Range<u64>) -> io::Result<Option<Bytes>> {
+        Ok(None)
     }
 
     /// Makes everything written to this file durable (`fdatasync`).

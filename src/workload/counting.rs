@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use bytes::Bytes;
+
 use crate::vfs::{Lock, Map, Rest, Space, Vfs, VfsFile};
 
 /// How often a file system was asked for what.
@@ -209,6 +211,16 @@ impl VfsFile for CountingFile {
             rest
         };
         self.file.write_beside(offset, first, &mut count).and(counted)
+    }
+
+    fn read_through(&self, range: Range<u64>) -> io::Result<Option<Bytes>> {
+        let len = range.end.saturating_sub(range.start);
+        let read = self.file.read_through(range)?;
+        if read.is_some() {
+            self.tally.reads.fetch_add(1, Relaxed);
+            self.tally.bytes_read.fetch_add(len, Relaxed);
+        }
+        Ok(read)
     }
 
     fn sync(&self) -> io::Result<()> {

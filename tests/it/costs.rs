@@ -346,3 +346,25 @@ fn a_read_brings_in_the_clip_and_little_else() {
     assert!((1_000_000..=1_200_000).contains(&asked), "{cost:?}");
     assert_eq!((cost.writes, cost.syncs), (0, 0));
 }
+
+#[test]
+fn a_clip_is_read_past_the_cache_first_and_into_it_when_it_is_wanted_again() {
+    let bench = Bench::new(1_000_000, Durability::Buffered);
+    bench.record(8, 28);
+    bench.store.seal().unwrap();
+    let camera = &bench.street.cameras()[0];
+    let clips: Vec<_> = bench.store.clips(camera, bench.all()).unwrap().collect();
+    let read = |clip: usize, len: usize| {
+        bench.cost_of(|bench| {
+            let reader = bench.store.read(clips[clip].id()).unwrap();
+            reader.read_at(0, &mut vec![0; len]).unwrap();
+        })
+    };
+    let (first, again) = (read(0, 1_000_000), read(0, 1_000_000));
+    println!("a clip of 1 MB: {first:?}, and again: {again:?}");
+    assert_eq!((first.reads, first.bytes_populated), (1, 0));
+    assert_eq!((again.reads, again.bytes_populated), (0, 1_000_000));
+    let (little, whole) = (read(1, 100_000), read(1, 1_000_000));
+    assert_eq!((little.reads, little.bytes_populated), (0, 131_072), "little is asked ahead for");
+    assert_eq!((whole.reads, whole.bytes_populated), (1, 0), "little is no reading of the clip");
+}

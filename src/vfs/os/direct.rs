@@ -24,7 +24,7 @@ use rustix::io::Errno;
 use crate::vfs::Later;
 
 /// What every file system's direct writes are aligned to, in the file and in memory.
-const ALIGN: usize = 4096;
+pub(super) const ALIGN: usize = 4096;
 /// What is copied, and written by one call, at a time.
 const PIECE_BYTES: usize = 1 << 20;
 /// A smaller write is not worth it: the page cache takes it faster than the disk.

@@ -8,11 +8,13 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rustix::fs::{Advice, FallocateFlags, FsWord, IFlags, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::direct::{Buffers, DirectWriter};
 use super::map::OsMap;
+use super::memory::ReadMemory;
 use crate::vfs::{Map, Rest, VfsFile, check_punch};
 
 /// How many buffers one system call takes; the kernel's limit is 1024.
@@ -31,15 +33,24 @@ const BTRFS_EXTENT_BYTES: u64 = 1 << 20;
 /// `stat` counts in these, whatever the file system's own block is.
 const STAT_BLOCK_BYTES: u64 = 512;
 
+/// What all files of a store have in common.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    buffers: Arc<Buffers>,
+    memory: Arc<ReadMemory>,
+}
+
 #[derive(Debug)]
 pub(super) struct OsFile {
     file: File,
     direct: DirectWriter,
+    memory: Arc<ReadMemory>,
 }
 
 impl OsFile {
-    pub(super) fn new(file: File, buffers: &Arc<Buffers>) -> Self {
-        Self { file, direct: DirectWriter::new(Arc::clone(buffers)) }
+    pub(super) fn new(file: File, shared: &Shared) -> Self {
+        let direct = DirectWriter::new(Arc::clone(&shared.buffers));
+        Self { file, direct, memory: Arc::clone(&shared.memory) }
     }
 
     /// Gives an empty file `len` bytes and their blocks.
@@ -153,6 +164,10 @@ impl VfsFile for OsFile {
         }
         self.write_at(offset, &[first])?;
         once().iter().try_for_each(|later| self.write_at(later.offset, &later.bufs()))
+    }
+
+    fn read_through(&self, range: Range<u64>) -> io::Result<Option<Bytes>> {
+        self.memory.read(&self.file, range)
     }
 
     fn sync(&self) -> io::Result<()> {

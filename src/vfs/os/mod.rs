@@ -9,6 +9,7 @@ mod direct;
 mod file;
 mod lock;
 mod map;
+mod memory;
 #[cfg(feature = "bench")]
 pub(crate) mod raw;
 #[cfg(feature = "bench")]
@@ -27,8 +28,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::rand::GetRandomFlags;
 
 use super::{Lock, Space, Vfs, VfsFile, path};
-use direct::Buffers;
-use file::OsFile;
+use file::{OsFile, Shared};
 use lock::OsLock;
 
 /// A store's folder on a real disk: what a store uses unless told otherwise.
@@ -40,8 +40,8 @@ pub struct OsVfs {
     named: Mutex<BTreeSet<String>>,
     /// Makes "is there one already" and "rename" one step, where the system cannot.
     renaming: Mutex<()>,
-    /// For what is written past the page cache.
-    buffers: Arc<Buffers>,
+    /// For what goes past the page cache.
+    shared: Shared,
 }
 
 impl OsVfs {
@@ -53,7 +53,7 @@ impl OsVfs {
             root: root.into(),
             named: Mutex::default(),
             renaming: Mutex::default(),
-            buffers: Arc::default(),
+            shared: Shared::default(),
         }
     }
 
@@ -74,7 +74,7 @@ impl OsVfs {
         options: &OpenOptions,
     ) -> io::Result<Arc<dyn VfsFile>> {
         let path = self.file_path(path)?;
-        let file = OsFile::new(options.open(&path)?, &self.buffers);
+        let file = OsFile::new(options.open(&path)?, &self.shared);
         match file.allocate(len) {
             Ok(()) => Ok(Arc::new(file)),
             Err(error) => {
@@ -109,7 +109,7 @@ impl Vfs for OsVfs {
             // The system opens a folder for reading, and only the first read would say so.
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        Ok(Arc::new(OsFile::new(file, &self.buffers)))
+        Ok(Arc::new(OsFile::new(file, &self.shared)))
     }
 
     fn create(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {

@@ -6,11 +6,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{Advice, OFlags};
 
-use super::file::OsFile;
+use super::file::{OsFile, Shared};
 use super::remove_file;
 
 /// A file whose blocks are allocated before it is written; removed when it is dropped.
@@ -31,7 +30,7 @@ impl RawFile {
     pub(crate) fn create(path: &Path, len: u64, direct: bool) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         let raw = Self {
-            writer: OsFile::new(file.try_clone()?, &Arc::default()),
+            writer: OsFile::new(file.try_clone()?, &Shared::default()),
             file,
             path: path.to_owned(),
         };
@@ -42,7 +41,11 @@ impl RawFile {
         }
         let flags = i32::try_from(OFlags::DIRECT.bits()).unwrap_or(0);
         let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
-        Ok(Self { writer: OsFile::new(file.try_clone()?, &Arc::default()), file, path: raw.keep() })
+        Ok(Self {
+            writer: OsFile::new(file.try_clone()?, &Shared::default()),
+            file,
+            path: raw.keep(),
+        })
     }
 
     /// Lets go of the file without removing it.

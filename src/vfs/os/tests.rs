@@ -67,7 +67,7 @@ fn zeros_stand_in_for_missing_allocation_and_holes() {
     let path = folder.path().join("a");
     fs::write(&path, vec![7; 300_000]).unwrap();
     let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    OsFile::new(file, &Arc::default()).write_zeros(1..200_001).unwrap();
+    OsFile::new(file, &Shared::default()).write_zeros(1..200_001).unwrap();
     let bytes = fs::read(&path).unwrap();
     assert_eq!((bytes[0], bytes[200_001], bytes.len()), (7, 7, 300_000));
     assert!(bytes[1..200_001].iter().all(|byte| *byte == 0));

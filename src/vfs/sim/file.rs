@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 
@@ -13,7 +14,7 @@ use super::data::Mapped;
 use super::disk::Disk;
 use super::history::digest;
 use super::names::InodeId;
-use crate::vfs::{Lock, Map, VfsFile};
+use crate::vfs::{Lock, Map, READ_THROUGH_BYTES_MAX, VfsFile};
 
 /// What is read through a map where the disk has a bad sector: not data, and not zeros, which
 /// could pass for data.
@@ -81,6 +82,16 @@ impl VfsFile for SimFile {
             .and_then(|()| self.check_writable())
             .and_then(|()| disk.write(self.handle.file(), offset, bufs.concat()));
         disk.told(done, |_| format!("write {path} {offset}+{len} {}", digest(&bufs.concat())))
+    }
+
+    fn read_through(&self, range: Range<u64>) -> io::Result<Option<Bytes>> {
+        let len = range.end.saturating_sub(range.start);
+        if len > READ_THROUGH_BYTES_MAX {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; narrow(len)];
+        self.read_at(range.start, &mut bytes)?;
+        Ok(Some(Bytes::from(bytes)))
     }
 
     fn sync(&self) -> io::Result<()> {
