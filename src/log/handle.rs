@@ -193,6 +193,12 @@ impl VfsFile for SegmentFile {
         self.handle()?.map(len)
     }
 
+    fn read_ahead(&self, allowed: bool) {
+        if let Ok(file) = self.handle() {
+            file.read_ahead(allowed);
+        }
+    }
+
     fn drop_cache(&self, range: Range<u64>) {
         if let Ok(file) = self.handle() {
             file.drop_cache(range);

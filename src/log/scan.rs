@@ -187,6 +187,7 @@ fn follows_a_gap(header: &RecordHeader, key: &SegmentKey, scan: &Scan) -> bool {
 /// Every record up to `end` of which header or tail is valid, in block order.
 fn find_records(file: &dyn VfsFile, key: &SegmentKey, end: u64) -> io::Result<Vec<Found>> {
     let mut found: Vec<Found> = Vec::new();
+    file.read_ahead(false);
     let mut reader = Ahead::new(file, end);
     let mut block = 1_u32;
     // Everything below belongs to a record that was found: no other begins there.
@@ -207,6 +208,7 @@ fn find_records(file: &dyn VfsFile, key: &SegmentKey, end: u64) -> io::Result<Ve
             None => block = block.saturating_add(1),
         }
     }
+    file.read_ahead(true);
     Ok(found)
 }
 
@@ -331,12 +333,10 @@ impl<'a> Ahead<'a> {
         Ok(self.buf.get(from..).unwrap_or_default())
     }
 
-    /// How much to read from `offset` on: not far past what was written, or the system keeps zeros
-    /// in memory that nobody needs, but small gaps with what lies between them.
+    /// How much to look at from `offset` on: what was written, but small gaps with what lies
+    /// between them.
     fn ahead_from(&mut self, offset: u64) -> usize {
-        let ahead = |written: &Range<u64>| {
-            usize::try_from(written.end.saturating_sub(offset)).unwrap_or(usize::MAX)
-        };
+        let ahead = |written: &Range<u64>| narrow(written.end.saturating_sub(offset));
         while ahead(&self.written) < AHEAD_BYTES {
             match self.file.written_from(self.written.end) {
                 Ok(Some(next)) if next.start - self.written.end <= GAP_BYTES => {
@@ -350,16 +350,14 @@ impl<'a> Ahead<'a> {
     }
 
     fn fill(&mut self, offset: u64) -> io::Result<()> {
-        let left = usize::try_from(self.end - offset).unwrap_or(usize::MAX);
+        let left = narrow(self.end - offset);
         self.start = offset;
         let ahead = self.ahead_from(offset);
-        self.buf.resize(left.min(ahead), 0);
-        if self.file.read_at(offset, &mut self.buf).is_ok() {
+        if self.read(offset, left.min(ahead)).is_ok() {
             return Ok(());
         }
         // A bad sector somewhere in the stretch: go block by block, so that it hides only itself.
-        self.buf.resize(left.min(HEADER_BYTES_MAX), 0);
-        match self.file.read_at(offset, &mut self.buf) {
+        match self.read(offset, left.min(HEADER_BYTES_MAX)) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error),
             Err(_) => {
                 self.buf.fill(0);
@@ -368,4 +366,18 @@ impl<'a> Ahead<'a> {
             Ok(()) => Ok(()),
         }
     }
+
+    /// Fills the buffer with `len` bytes from `offset` on. What was not written is zeros and is not
+    /// read: in memory it would count as written, for this scan and for the next one.
+    fn read(&mut self, offset: u64, len: usize) -> io::Result<()> {
+        self.buf.resize(len, 0);
+        let there = narrow(self.written.end.saturating_sub(offset)).min(len);
+        let (there, behind) = self.buf.split_at_mut(there);
+        behind.fill(0);
+        self.file.read_at(offset, there)
+    }
+}
+
+fn narrow(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
 }

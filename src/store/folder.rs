@@ -98,10 +98,9 @@ impl Opener<'_> {
     /// name that a power cut takes back, nor may a file that is gone be noted as dropped and then
     /// come back.
     fn keep_names(&self) -> Result<()> {
-        ["", name::SEGMENTS, name::SPARE].into_iter().try_for_each(|dir| {
-            let synced = Barrier::FoundNamesSync.sync(|| self.vfs.sync_dir(dir));
-            synced.map_err(|error| self.io("sync folder", dir, error))
-        })
+        let dirs = ["", name::SEGMENTS, name::SPARE];
+        let synced = Barrier::FoundNamesSync.sync(|| self.vfs.sync_dirs(&dirs));
+        synced.map_err(|error| self.io("sync folders", "", error))
     }
 
     /// A new store is made only where nothing else is, so that a wrong path does no harm.

@@ -90,6 +90,15 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// What the system says; the caller must take the names as not durable.
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
 
+    /// [`Vfs::sync_dir`] of several folders, without syncing any of them twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vfs::sync_dir`]; the names in none of them are to be taken as durable.
+    fn sync_dirs(&self, dirs: &[&str]) -> io::Result<()> {
+        dirs.iter().try_for_each(|dir| self.sync_dir(dir))
+    }
+
     /// Takes the store's lock for as long as the returned value lives: exclusive for a writer,
     /// shared for readers. The file at `path` is made if need be and never removed.
     ///
@@ -255,6 +264,11 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// `Unsupported` where there are no maps; the caller then reads with `read_at`.
     /// `UnexpectedEof` when the file is shorter.
     fn map(&self, len: u64) -> io::Result<Arc<dyn Map>>;
+
+    /// Says whether the system may read ahead of what is read: it does, unless it was told. Reading
+    /// ahead of what was written last fills memory with zeros, and makes them look as if they had
+    /// been written to [`VfsFile::written_from`]. A hint.
+    fn read_ahead(&self, _allowed: bool) {}
 
     /// Tells the system that `range` will not be read soon, so that recording does not push out
     /// what people watch. A hint.

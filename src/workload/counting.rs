@@ -154,6 +154,11 @@ impl Vfs for Counting {
         self.below.sync_dir(dir)
     }
 
+    fn sync_dirs(&self, dirs: &[&str]) -> io::Result<()> {
+        dirs.iter().try_for_each(|_| self.tally.one(&self.tally.dir_syncs))?;
+        self.below.sync_dirs(dirs)
+    }
+
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {
         self.below.lock(path, exclusive)
     }
@@ -252,6 +257,10 @@ impl VfsFile for CountingFile {
 
     fn map(&self, len: u64) -> io::Result<Arc<dyn Map>> {
         Ok(Arc::new(CountingMap { map: self.file.map(len)?, tally: Arc::clone(&self.tally) }))
+    }
+
+    fn read_ahead(&self, allowed: bool) {
+        self.file.read_ahead(allowed);
     }
 
     fn drop_cache(&self, range: Range<u64>) {

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use clipkeep::vfs::os::OsVfs;
 use clipkeep::vfs::sim::SimVfs;
 use clipkeep::workload::{Counting, Counts, StoreKeeper, Street};
 use clipkeep::{
@@ -367,4 +368,30 @@ fn a_clip_is_read_past_the_cache_first_and_into_it_when_it_is_wanted_again() {
     let (little, whole) = (read(1, 100_000), read(1, 1_000_000));
     assert_eq!((little.reads, little.bytes_populated), (0, 131_072), "little is asked ahead for");
     assert_eq!((whole.reads, whole.bytes_populated), (1, 0), "little is no reading of the clip");
+}
+
+#[test]
+fn opening_reads_of_an_open_segment_what_was_written_and_no_more_the_next_time() {
+    // A real file system: reading may make blocks that nobody wrote look as if somebody had.
+    let dir = tempfile::tempdir().unwrap();
+    let street = Street::new(1, 8, 100_000);
+    let clock = ManualClock::at(street.begin());
+    let reads = || {
+        let counting = Counting::over(OsVfs::new(dir.path()));
+        let store = options(&clock, &counting).open(dir.path()).unwrap();
+        let cost = counting.counts();
+        (store, cost)
+    };
+    let (store, _) = reads();
+    for take in street.takes(0, 20).unwrap() {
+        store.append(StoreKeeper::new_clip(&take), take.bytes).unwrap();
+    }
+    store.close().unwrap();
+    for time in 0..3 {
+        let (store, cost) = reads();
+        println!("opening 20 clips of 100 kB, time {time}: {cost:?}");
+        assert_eq!(store.stats().unwrap().clips, 20);
+        assert!(cost.bytes_read <= 2_500_000, "time {time}: {cost:?}");
+        store.close().unwrap();
+    }
 }

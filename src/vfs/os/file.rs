@@ -227,6 +227,11 @@ impl VfsFile for OsFile {
         Ok(Arc::new(OsMap::new(&self.file, len)?))
     }
 
+    fn read_ahead(&self, allowed: bool) {
+        let advice = if allowed { Advice::Normal } else { Advice::Random };
+        rustix::fs::fadvise(&self.file, 0, None, advice).ok();
+    }
+
     fn drop_cache(&self, range: Range<u64>) {
         self.direct.close();
         // To the system a length of 0 means "to the end", so an empty range asks for nothing.

@@ -159,17 +159,35 @@ impl Vfs for OsVfs {
     }
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
-        let folder = self.folder_path(dir)?;
-        sync_folder(&folder)?;
-        if self.named.lock().contains(dir) {
-            return Ok(());
+        self.sync_dirs(&[dir])
+    }
+
+    fn sync_dirs(&self, dirs: &[&str]) -> io::Result<()> {
+        let mut parents = BTreeSet::new();
+        // Those below first: then they are there when the folders that have their names are synced.
+        for dir in dirs.iter().copied().collect::<BTreeSet<_>>().into_iter().rev() {
+            let folder = self.folder_path(dir)?;
+            if !parents.contains(&folder) {
+                sync_folder(&folder)?;
+            }
+            if self.named.lock().contains(dir) {
+                continue;
+            }
+            // Part of a store may be put on another disk, and its name is there then.
+            let is_here = fs::symlink_metadata(&folder)?.is_dir();
+            match folder.parent().filter(|_| !dir.is_empty() && is_here) {
+                Some(parent) if !parents.insert(parent.to_owned()) => {}
+                Some(parent) => sync_folder(parent)?,
+                None => match sync_folder(&folder.join("..")) {
+                    // Whoever may not look into the parent folder did not make the store's folder
+                    // in it.
+                    Err(error)
+                        if dir.is_empty() && error.kind() == io::ErrorKind::PermissionDenied => {}
+                    done => done?,
+                },
+            }
+            self.named.lock().insert(dir.to_owned());
         }
-        match sync_folder(&folder.join("..")) {
-            // Whoever may not look into the parent folder did not make the store's folder in it.
-            Err(error) if dir.is_empty() && error.kind() == io::ErrorKind::PermissionDenied => {}
-            done => done?,
-        }
-        self.named.lock().insert(dir.to_owned());
         Ok(())
     }
 

@@ -62,6 +62,20 @@ fn a_lock_outlives_no_holder_and_works_across_handles() {
 }
 
 #[test]
+fn folders_are_synced_together_also_where_one_is_elsewhere_or_missing() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let vfs = OsVfs::new(folder.path());
+    vfs.create_dir("here").unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("there")).unwrap();
+    vfs.sync_dirs(&["", "here", "there"]).unwrap();
+    assert_eq!(*vfs.named.lock(), ["", "here", "there"].map(str::to_owned).into());
+    let vfs = OsVfs::new(folder.path());
+    let missing = vfs.sync_dirs(&["", "missing"]).unwrap_err();
+    assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    assert!(!vfs.named.lock().contains("missing"));
+}
+
+#[test]
 fn zeros_stand_in_for_missing_allocation_and_holes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
