@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::vfs::os::OsVfs;
@@ -104,6 +105,10 @@ impl Vfs for WatchedDisk {
         self.inner.sync_dir(dir)
     }
 
+    fn sync_dirs(&self, dirs: &[&str]) -> io::Result<()> {
+        self.inner.sync_dirs(dirs)
+    }
+
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {
         self.inner.lock(path, exclusive)
     }
@@ -153,6 +158,10 @@ impl VfsFile for WatchedFile {
         self.inner.write_beside(offset, first, rest)
     }
 
+    fn read_through(&self, range: std::ops::Range<u64>) -> io::Result<Option<Bytes>> {
+        self.inner.read_through(range)
+    }
+
     fn sync(&self) -> io::Result<()> {
         let timer = Timer::start();
         let synced = self.inner.sync();
@@ -182,6 +191,10 @@ impl VfsFile for WatchedFile {
 
     fn map(&self, len: u64) -> io::Result<Arc<dyn Map>> {
         self.inner.map(len)
+    }
+
+    fn read_ahead(&self, allowed: bool) {
+        self.inner.read_ahead(allowed);
     }
 
     fn drop_cache(&self, range: std::ops::Range<u64>) {
@@ -227,5 +240,18 @@ mod tests {
         let (_store, (opened, listed), _) = open(dir.path());
         let files = std::fs::read_dir(dir.path().join("segments")).unwrap().count();
         assert!(opened >= 1 && opened <= listed && listed <= files, "{opened} {listed} {files}");
+    }
+
+    #[test]
+    fn what_the_disk_can_read_past_the_page_cache_it_can_when_it_is_watched() {
+        let dir = tempfile::tempdir().unwrap();
+        let bare = OsVfs::new(dir.path());
+        let file = bare.create("a", 8192).unwrap();
+        file.write_at(0, &[&[7; 8192]]).unwrap();
+        file.sync().unwrap();
+        let watched = WatchedDisk::new(dir.path(), Histogram::new([1.0]), Progress::default());
+        let read = |vfs: &dyn Vfs| vfs.open("a", false).unwrap().read_through(100..5000).unwrap();
+        assert_eq!(read(&watched), read(&bare));
+        watched.sync_dirs(&[""]).unwrap();
     }
 }
