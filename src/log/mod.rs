@@ -12,6 +12,7 @@ mod leader;
 mod lease;
 mod parts;
 mod resume;
+mod retire;
 mod scan;
 mod seal;
 mod segment;
