@@ -148,6 +148,12 @@ barriers! {
     WipeSync: Sync in "src/log/resume.rs",
     /// That a segment is gone, before the drop is put on record.
     DropSync: Sync in "src/store/gate.rs",
+    /// That it is in `spare/` now, before it is zeroed: no segment is ever found zeroed.
+    ReuseNameSync: Sync in "src/store/gate.rs",
+    /// That it is all zeros, before the drop is put on record.
+    ReuseZeroSync: Sync in "src/store/gate.rs",
+    /// That one which could not be zeroed is gone from `spare/` too.
+    ReuseGoneSync: Sync in "src/store/reuse.rs",
     /// That the bytes of clips are gone, before the erasure is put on record.
     PunchSync: Sync in "src/store/gate.rs",
 

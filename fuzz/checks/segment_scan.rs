@@ -415,6 +415,10 @@ impl VfsFile for Image {
         panic!("a scan punches")
     }
 
+    fn zero(&self, _range: Range<u64>) -> io::Result<()> {
+        panic!("a scan zeroes")
+    }
+
     fn truncate(&self, _len: u64) -> io::Result<()> {
         panic!("a scan truncates")
     }

@@ -49,6 +49,7 @@ fn print(stats: &Stats, out: &mut Out) -> anyhow::Result<()> {
     out.line(line("expired", stats.expired_bytes, "not yet removed".to_owned()))?;
     out.line(line("overhead", stats.overhead_bytes, "headers, padding, footers".to_owned()))?;
     out.line(line("reserved", stats.reserved_bytes, "allocated, not yet used".to_owned()))?;
+    out.line(line("  reusable", stats.reusable_bytes, "files for new segments".to_owned()))?;
     out.line(line("files", stats.file_bytes, format!("{sealed} sealed segments, {open} open")))?;
     out.line(line("readers", stats.ghost_bytes, "removed, but still being read".to_owned()))?;
     out.line(line("disk free", stats.free_bytes, String::new()).trim_end())?;
@@ -73,6 +74,7 @@ fn to_json(stats: &Stats) -> Value {
         "expired_bytes": stats.expired_bytes,
         "overhead_bytes": stats.overhead_bytes,
         "reserved_bytes": stats.reserved_bytes,
+        "reusable_bytes": stats.reusable_bytes,
         "file_bytes": stats.file_bytes,
         "ghost_bytes": stats.ghost_bytes,
         "free_bytes": stats.free_bytes,

@@ -74,6 +74,11 @@ pub(super) struct StoreArgs {
     #[arg(long, env = "CLIPKEEP_FREE_SPACE_FLOOR", value_name = "SIZE", help_heading = "Store")]
     free_space_floor: Option<Size>,
 
+    /// The most bytes in files of dropped segments kept for new ones; 0 removes them
+    /// [default: 4GiB, and never more than an eighth of the disk]
+    #[arg(long, env = "CLIPKEEP_REUSE_MAX", value_name = "SIZE", help_heading = "Store")]
+    reuse_max: Option<Size>,
+
     /// What gives way when only promised footage is left
     #[arg(long, env = "CLIPKEEP_WHEN_FULL", default_value = "drop-oldest", help_heading = "Store")]
     when_full: WhenFullFlag,
@@ -141,6 +146,9 @@ impl StoreArgs {
         }
         if let Some(Size(bytes)) = self.free_space_floor {
             options = options.free_space_floor(bytes);
+        }
+        if let Some(Size(bytes)) = self.reuse_max {
+            options = options.reuse_max(bytes);
         }
         if let Some(Size(bytes)) = self.segment_size {
             options = options.segment_bytes(bytes);

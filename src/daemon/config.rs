@@ -66,6 +66,7 @@ pub(super) struct StoreSettings {
     pub(super) create: bool,
     pub(super) quota_bytes: u64,
     pub(super) free_space_floor_bytes: u64,
+    pub(super) reuse_bytes_max: u64,
     pub(super) when_full: WhenFullName,
     pub(super) segment_bytes: u64,
     pub(super) keep_days_at_least: u32,

@@ -185,6 +185,10 @@ impl VfsFile for WatchedFile {
         self.inner.punch(range)
     }
 
+    fn zero(&self, range: std::ops::Range<u64>) -> io::Result<()> {
+        self.inner.zero(range)
+    }
+
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.inner.truncate(len)
     }

@@ -51,6 +51,7 @@ fn options(config: &Config) -> Result<StoreOptions> {
         .clip_duration_max(longest)
         .retention(Retention::days(store.keep_days_at_least, store.keep_days_at_most)?)
         .free_space_floor(store.free_space_floor_bytes)
+        .reuse_max(store.reuse_bytes_max)
         .segment_bytes(store.segment_bytes)
         .sweeper(Duration::from_secs(store.sweep_seconds))
         .when_full(match store.when_full {

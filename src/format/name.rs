@@ -5,7 +5,7 @@
 //! ledger/a/NNNNNNNN.log   ledger/b/NNNNNNNN.log      N: number of the file
 //! segments/CCCC-IIIIIIII.seg                         C: class, I: segment
 //! index/PPPPPPPP.idx                                 P: number of the partition
-//! spare/ballast  spare/evidence-D.seg  spare/segment-D.seg
+//! spare/ballast  spare/evidence-D.seg  spare/segment-D.seg  spare/reuse-D.seg
 //! ```
 //!
 //! N, C, I and P are lower-case hexadecimal with all leading zeros; D is decimal without any. A
@@ -31,6 +31,8 @@ pub(crate) enum SpareName {
     Evidence(u32),
     /// Room for a segment to come.
     Segment(u32),
+    /// The file of a dropped segment, kept for another one.
+    Reuse(u32),
 }
 
 /// `segments/CCCC-IIIIIIII.seg`, hexadecimal: class (4 digits), id (8 digits).
@@ -65,12 +67,13 @@ pub(crate) fn parse_partition(name: &str) -> Option<u32> {
     hexadecimal(name.strip_suffix(".idx")?, 8)
 }
 
-/// `spare/evidence-N.seg`, `spare/segment-N.seg` or `spare/ballast`.
+/// `spare/evidence-N.seg`, `spare/segment-N.seg`, `spare/reuse-N.seg` or `spare/ballast`.
 pub(crate) fn spare(name: SpareName) -> String {
     match name {
         SpareName::Ballast => BALLAST.to_owned(),
         SpareName::Evidence(number) => format!("{SPARE}/evidence-{number}.seg"),
         SpareName::Segment(number) => format!("{SPARE}/segment-{number}.seg"),
+        SpareName::Reuse(number) => format!("{SPARE}/reuse-{number}.seg"),
     }
 }
 
@@ -82,6 +85,7 @@ pub(crate) fn parse_spare(name: &str) -> Option<SpareName> {
     match name.strip_suffix(".seg")?.split_once('-')? {
         ("evidence", number) => decimal(number).map(SpareName::Evidence),
         ("segment", number) => decimal(number).map(SpareName::Segment),
+        ("reuse", number) => decimal(number).map(SpareName::Reuse),
         _ => None,
     }
 }
@@ -117,6 +121,7 @@ mod tests {
         assert_eq!(partition(0xa0), "index/000000a0.idx");
         assert_eq!(spare(SpareName::Evidence(3)), "spare/evidence-3.seg");
         assert_eq!(spare(SpareName::Segment(0)), "spare/segment-0.seg");
+        assert_eq!(spare(SpareName::Reuse(4_294_967_295)), "spare/reuse-4294967295.seg");
         assert_eq!(spare(SpareName::Ballast), BALLAST);
     }
 
@@ -155,6 +160,7 @@ mod tests {
             "evidence-+1.seg",
             "evidence--1.seg",
             "segment-4294967296.seg",
+            "reuse-00.seg",
             "other-1.seg",
             "segment-1",
         ] {
@@ -166,8 +172,8 @@ mod tests {
     fn near_miss() -> impl Strategy<Value = String> {
         let pieces = prop::sample::select(vec![
             "0", "00", "0000", "1", "a", "f", "F", "9", "-", ".", "seg", ".seg", "log", ".log",
-            ".idx", "evidence", "segment", "ballast", "+", " ", "/", "\u{0661}", "00000001",
-            "001f",
+            ".idx", "evidence", "segment", "reuse", "ballast", "+", " ", "/", "\u{0661}",
+            "00000001", "001f",
         ]);
         prop::collection::vec(pieces, 0..6).prop_map(|pieces| pieces.concat())
     }
@@ -179,7 +185,12 @@ mod tests {
             prop_assert_eq!(parse_segment(file(&segment(class, id))), Some((class, id)));
             prop_assert_eq!(parse_ledger(file(&ledger(LEDGER_B, id.0))), Some(id.0));
             prop_assert_eq!(parse_partition(file(&partition(id.0))), Some(id.0));
-            for name in [SpareName::Evidence(id.0), SpareName::Segment(id.0), SpareName::Ballast] {
+            for name in [
+                SpareName::Evidence(id.0),
+                SpareName::Segment(id.0),
+                SpareName::Reuse(id.0),
+                SpareName::Ballast,
+            ] {
                 prop_assert_eq!(parse_spare(file(&spare(name))), Some(name));
             }
         }

@@ -130,6 +130,24 @@ impl SegmentFile {
         slot.open.is_some() || slot.used.strong_count() > 0
     }
 
+    /// Whether somebody else than the cache has it open.
+    pub(super) fn is_in_use(&self) -> bool {
+        let slot = self.slot.lock();
+        let cached = usize::from(slot.open.is_some());
+        slot.used.strong_count() > cached
+    }
+
+    /// The open file, taken away, if nobody else has it: who asks next opens it by its name.
+    pub(super) fn take_unused(&self) -> Option<Arc<dyn VfsFile>> {
+        let mut slot = self.slot.lock();
+        // Nobody takes a share of it but with this lock in hand.
+        if slot.used.strong_count() > 1 {
+            return None;
+        }
+        slot.pinned = false;
+        slot.open.take()
+    }
+
     /// Closes a file whose name is gone: nobody can read it from now on.
     pub(super) fn let_go(&self) {
         let mut slot = self.slot.lock();
@@ -183,6 +201,10 @@ impl VfsFile for SegmentFile {
 
     fn punch(&self, range: Range<u64>) -> io::Result<()> {
         self.handle()?.punch(range)
+    }
+
+    fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        self.handle()?.zero(range)
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {

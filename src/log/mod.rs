@@ -13,6 +13,7 @@ mod leader;
 mod lease;
 mod parts;
 mod resume;
+mod retire;
 mod scan;
 mod seal;
 mod segment;

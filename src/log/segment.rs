@@ -35,9 +35,9 @@ pub(crate) struct Segment {
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn VfsFile>,
     /// The same, as what may be closed and opened again.
-    handle: Arc<SegmentFile>,
+    pub(super) handle: Arc<SegmentFile>,
     state: RwLock<State>,
-    mapping: Mutex<Weak<Mapping>>,
+    pub(super) mapping: Mutex<Weak<Mapping>>,
 }
 
 #[derive(Debug)]
@@ -326,28 +326,6 @@ impl Segment {
 
     fn gone(&self) -> Error {
         Error::new(ErrorKind::Expired, "read clip: it has expired").at(&self.path)
-    }
-
-    /// Whether its file is open now.
-    pub(super) fn is_open(&self) -> bool {
-        self.handle.is_open()
-    }
-
-    /// Lets its removed file go, although somebody may still want to read it.
-    pub(super) fn let_go(&self) {
-        self.handle.let_go();
-    }
-
-    /// Keeps the file open for as long as the segment is known, because its name is about to go:
-    /// what is in it must still be told when the removal has to be tried again.
-    pub(crate) fn note_removing(&self) {
-        // Where it cannot be opened there is nothing to keep.
-        self.handle.pin().ok();
-    }
-
-    /// Its map, as long as somebody uses it.
-    pub(super) fn live_mapping(&self) -> Weak<Mapping> {
-        Weak::clone(&self.mapping.lock())
     }
 
     /// The header of a record as it stands before the payload, and as it stands in the tail; what

@@ -29,6 +29,7 @@ use crate::types::{CameraId, ClassId, Error, Result, SegmentId, Timestamp};
 use super::Inner;
 use super::catalog::Catalog;
 use super::history::History;
+use super::reuse::Wanted;
 
 /// So many segments, or partitions of one size, are folded into one.
 const FOLD_MIN: usize = 4;
@@ -234,7 +235,8 @@ impl Inner {
         let newest = names.iter().filter_map(|name| name::parse_partition(name)).max();
         let Some(number) = newest.unwrap_or(0).checked_add(1) else { return Ok(None) };
         let name = name::partition(number);
-        let file = match self.vfs.create(&name, len) {
+        self.give_way(Wanted::InQuota(len));
+        let file = match self.create_file(&name, len) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(None),
             Err(error) => return Err(fail(error)),

@@ -1,8 +1,8 @@
 //! The gate: the one place that can remove the bytes of clips.
 //!
-//! [`Inner::remove`] is the only function in the crate that removes a segment's file or punches
-//! records out of one, and it takes a [`Gone`], which only [`Inner::check_gone`] can make: after it
-//! has found that nothing in there belongs to a clip that can be read.
+//! [`Inner::remove`] is the only function in the crate that removes or zeroes a segment's file or
+//! punches records out of one, and it takes a [`Gone`], which only [`Inner::check_gone`] can make:
+//! after it has found that nothing in there belongs to a clip that can be read.
 //! Expiry, quota, a full disk, the owner's delete and recovery all come through here. There is no
 //! flag and no role that goes around it.
 
@@ -15,9 +15,11 @@ use crate::format::entry::{CLIPS_PER_ENTRY_MAX, Decision};
 use crate::format::footer::RecordRef;
 use crate::format::{BLOCK_BYTES, name};
 use crate::log::Segment;
-use crate::types::{ClipId, Error, ErrorKind, Result};
+use crate::types::{ClipId, Error, ErrorKind, Result, SegmentId};
+use crate::vfs::VfsFile;
 
 use super::Inner;
+use super::reuse::{ReuseRoom, is_blank, reuse_path};
 
 /// What is to be removed.
 #[derive(Debug)]
@@ -84,17 +86,23 @@ impl Inner {
     /// what could not be removed: one failure does not stop the rest, and the next sweep tries
     /// again.
     ///
-    /// 1. Files lose their names; payloads of clips in files that stay are zeroed and synced.
-    /// 2. The folder is synced. A crash before it may bring a file back: its expiry is on record,
-    ///    so opening removes it again.
-    /// 3. The ledger notes that it is done. A crash before that repeats step 1, which finds
-    ///    nothing.
+    /// 1. Files lose their names, or are renamed into `spare/` where they can be used again (see
+    ///    `reuse`); payloads of clips in files that stay are zeroed and synced.
+    /// 2. The folders are synced. A crash before it may bring a file back, as it was: its expiry is
+    ///    on record, so opening removes it again.
+    /// 3. Files in `spare/` that nobody has any more are zeroed, all of them, and then synced; the
+    ///    others are removed there, and the folder is synced. A crash before it leaves a file with
+    ///    bytes in it, which opening removes.
+    /// 4. The ledger notes that it is done. A crash before that finds nothing to repeat, which
+    ///    opening notes.
     pub(super) fn remove(&self, gone: Vec<Gone>) -> (u64, Vec<Error>) {
         let (mut done, mut files, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        problems.extend(self.remove_unwanted().err());
+        let mut room = self.reuse_room();
         for Gone { removal, records } in gone {
             match removal {
-                Removal::File(segment) => match self.unlink(&segment) {
-                    Ok(()) => files.push(segment),
+                Removal::File(segment) => match self.take_name(&segment, &mut room) {
+                    Ok(is_spare) => files.push((segment, is_spare)),
                     Err(error) => problems.push(error),
                 },
                 Removal::Clips(segment, clips) => match erase(&segment, &records) {
@@ -109,38 +117,120 @@ impl Inner {
                 },
             }
         }
-        if !files.is_empty()
-            && let Err(error) = Barrier::DropSync.sync(|| self.vfs.sync_dir(name::SEGMENTS))
-        {
-            // They stay in the catalog, so that the next sweep syncs the folder again.
-            problems.push(self.io("sync folder", name::SEGMENTS, error));
+        if let Err(error) = self.sync_names(&files) {
+            // They stay in the catalog, so that the next sweep syncs the folders again.
+            problems.push(error);
             files.clear();
         }
         let count = u64::try_from(files.len()).unwrap_or(0);
-        for segment in files {
-            let parts = segment.parts(&self.footers).unwrap_or_default();
-            let mut catalog = self.catalog.write();
-            let file_bytes = catalog.segments.get(&segment.id).map_or(0, |found| found.file_bytes);
-            catalog.remove_segment(segment.id, &parts);
-            drop(catalog);
-            self.leases.note_removed(&segment, file_bytes);
-            done.push(Decision::SegmentDropped { segment: segment.id, class: segment.class });
-        }
+        let (dropped, failed) = self.let_files_go(files);
+        done.extend(dropped);
+        problems.extend(failed);
         for decision in done {
             self.note(decision);
         }
         (count, problems)
     }
 
-    /// Takes a segment's name away; one that is gone already was removed by a try before.
-    fn unlink(&self, segment: &Segment) -> Result<()> {
+    /// Takes a segment's name away; one that is gone already was removed by a try before. Whether
+    /// its file is in `spare/` now.
+    fn take_name(&self, segment: &Segment, room: &mut ReuseRoom) -> Result<bool> {
         segment.note_removing();
+        if self.is_reusable(segment, room)
+            && self.vfs.rename(&segment.name, &reuse_path(segment.id)).is_ok()
+        {
+            self.reuse.lock().note_renamed(segment.id);
+            return Ok(true);
+        }
         match self.vfs.remove(&segment.name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::io("remove segment", &segment.path, error))
             }
-            _ => Ok(()),
+            _ => Ok(false),
         }
+    }
+
+    fn sync_names(&self, files: &[(Arc<Segment>, bool)]) -> Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        Barrier::DropSync
+            .sync(|| self.vfs.sync_dir(name::SEGMENTS))
+            .map_err(|error| self.io("sync folder", name::SEGMENTS, error))?;
+        if files.iter().all(|(_, is_spare)| !is_spare) {
+            return Ok(());
+        }
+        Barrier::ReuseNameSync
+            .sync(|| self.vfs.sync_dir(name::SPARE))
+            .map_err(|error| self.io("sync folder", name::SPARE, error))
+    }
+
+    /// Takes files without their names off the catalog. Answers what is to be noted: of one that
+    /// is still in `spare/`, with its bytes, nothing.
+    fn let_files_go(&self, files: Vec<(Arc<Segment>, bool)>) -> (Vec<Decision>, Option<Error>) {
+        let (mut done, mut unused, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
+        for (segment, is_spare) in files {
+            let parts = segment.parts(&self.footers).unwrap_or_default();
+            let (id, class) = (segment.id, segment.class);
+            let mut catalog = self.catalog.write();
+            let file_bytes = catalog.segments.get(&id).map_or(0, |found| found.file_bytes);
+            catalog.remove_segment(id, &parts);
+            drop(catalog);
+            let dropped = Decision::SegmentDropped { segment: id, class };
+            let kept = if is_spare { segment.retire() } else { Err(segment) };
+            match kept {
+                Ok(file) => unused.push((id, file, dropped)),
+                Err(segment) => {
+                    self.leases.note_removed(&segment, file_bytes);
+                    if is_spare { doubtful.push(dropped) } else { done.push(dropped) }
+                }
+            }
+        }
+        for (zeroed, dropped) in self.zero_all(unused) {
+            if zeroed { done.push(dropped) } else { doubtful.push(dropped) }
+        }
+        match self.remove_unwanted() {
+            Ok(()) => {
+                done.extend(doubtful);
+                (done, None)
+            }
+            Err(error) => (done, Some(error)),
+        }
+    }
+
+    /// Zeroes files in `spare/` that nobody has; of each, whether that is done, for good. All are
+    /// zeroed before the first is synced, so that one commit of the file system's journal covers
+    /// them.
+    fn zero_all(
+        &self,
+        files: Vec<(SegmentId, Arc<dyn VfsFile>, Decision)>,
+    ) -> Vec<(bool, Decision)> {
+        let bytes = self.options.segment_bytes;
+        let zeroed: Vec<io::Result<()>> =
+            files.iter().map(|(_, file, _)| file.zero(0..bytes)).collect();
+        let synced = zeroed.into_iter().zip(files).map(|(zeroed, (segment, file, dropped))| {
+            let done = zeroed.and_then(|()| {
+                Barrier::ReuseZeroSync.sync(|| file.sync())?;
+                is_blank(&*file, bytes)
+            });
+            match done {
+                Ok(true) => {
+                    self.reuse.lock().note_zeroed(segment);
+                    return (true, dropped);
+                }
+                // One that is not blank now has a sector that cannot be read.
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    self.reuse.lock().note_refused();
+                }
+                Err(error) => {
+                    self.survived(self.io("zero segment", &reuse_path(segment), error));
+                }
+            }
+            (false, dropped)
+        });
+        synced.collect()
     }
 
     /// The catalog's side of an erasure.

@@ -7,7 +7,7 @@
 //! 2. an appender's leadership (see `log::appender`): writing to one class.
 //! 3. `ledger`: every decision; a hold and an expiry are ordered by who takes it first.
 //! 4. `history`, then `catalog`: short, never across a write or sync.
-//! 5. `time`, `slot`, `problems`: leaves.
+//! 5. `time`, `slot`, `problems`, `reuse`: leaves.
 //!
 //! A leader may take `sweeping` to make room; a sweep therefore never waits for a leader while it
 //! has `sweeping` (it seals aged segments before it takes it).
@@ -34,6 +34,7 @@ mod record;
 mod relocate;
 mod repair;
 mod report;
+mod reuse;
 mod space;
 mod stats;
 mod sweep;
@@ -72,6 +73,7 @@ use crate::vfs::{Lock, Vfs};
 
 use catalog::Catalog;
 use history::History;
+use reuse::Reuse;
 use threads::Threads;
 use time::TimeKeeper;
 
@@ -117,6 +119,8 @@ struct Inner {
     fetches: Arc<Fetches>,
     appenders: Mutex<BTreeMap<ClassId, Arc<Appender>>>,
     next_segment: Mutex<SegmentId>,
+    /// The files of dropped segments that are kept for new ones.
+    reuse: Mutex<Reuse>,
     sweeping: Mutex<()>,
     /// Whether what was overdue at opening has been expired.
     swept: AtomicBool,

@@ -78,6 +78,7 @@ impl Store {
             fetches: Arc::default(),
             appenders: Mutex::default(),
             next_segment: Mutex::new(SegmentId(0)),
+            reuse: Mutex::default(),
             sweeping: Mutex::new(()),
             swept: AtomicBool::new(false),
             opening: Mutex::default(),
@@ -500,12 +501,14 @@ impl Recovery<'_> {
     }
 
     /// Removes spare segments that a crash left unfinished; nothing in `spare/` was ever promised.
-    /// No sync: a name that comes back is removed by the next opening.
+    /// No sync: a name that comes back is removed by the next opening. Files to be used again are
+    /// taken over, or removed in step 6.
     fn clean_spare(&self, report: &mut OpenReport) -> Result<()> {
         let inner = self.inner;
         let fail = |error| inner.io("list spare files", name::SPARE, error);
         for found in inner.vfs.list(name::SPARE).map_err(fail)? {
             match name::parse_spare(&found) {
+                Some(SpareName::Reuse(number)) => inner.keep_found(number),
                 Some(spare @ SpareName::Segment(_)) => {
                     let path = name::spare(spare);
                     inner

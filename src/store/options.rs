@@ -64,6 +64,7 @@ pub struct StoreOptions {
     pub(crate) sweeper: Option<Duration>,
     pub(crate) sweep_share_percent: u8,
     pub(crate) evidence_reserve: u64,
+    pub(crate) reuse_max: u64,
     pub(crate) clock_step_max: Duration,
     pub(crate) lease_segments_max: usize,
     pub(crate) read_only: bool,
@@ -88,6 +89,7 @@ impl Default for StoreOptions {
             sweeper: None,
             sweep_share_percent: 25,
             evidence_reserve: 16 << 20,
+            reuse_max: 4 << 30,
             clock_step_max: WALL_BOUND_DEFAULT,
             lease_segments_max: 64,
             read_only: false,
@@ -201,6 +203,26 @@ impl StoreOptions {
     #[must_use]
     pub fn evidence_reserve(mut self, bytes: u64) -> Self {
         self.evidence_reserve = bytes;
+        self
+    }
+
+    /// The most bytes in files of dropped segments that are kept for new ones; 0 keeps none, and
+    /// every dropped file is removed. Default: 4 GiB. In any case it is at most an eighth of the
+    /// file system, and 64 files.
+    ///
+    /// Such a file is zeroed without writing it, which costs a fraction of what its removal costs
+    /// where the file system discards what is removed, and the next segment finds its room
+    /// allocated. What was in it can be read by nobody from then on, through the store or past it;
+    /// the medium itself keeps the old blocks until they are written again, as after a removal
+    /// without discard. A file that a reader still has is removed as ever, and so are all where
+    /// the file system zeroes no ranges.
+    ///
+    /// The price is room: to others the disk looks so much fuller. The store gives these files up
+    /// before it expires anything early, before it goes under the free-space floor, and for
+    /// whatever else it needs; together with the segments they stay within the quota.
+    #[must_use]
+    pub fn reuse_max(mut self, bytes: u64) -> Self {
+        self.reuse_max = bytes;
         self
     }
 

@@ -15,6 +15,7 @@ use crate::types::{ClassId, Error, ErrorKind, Result, SegmentId};
 use crate::vfs::{Space, VfsFile};
 
 use super::Inner;
+use super::reuse::Wanted;
 
 /// Given up when the ledger needs a new file on a full disk.
 const BALLAST_BYTES: u64 = 4 << 20;
@@ -24,16 +25,20 @@ const EVIDENCE_SPARE: SpareName = SpareName::Evidence(0);
 impl Inner {
     /// Makes a new segment whose header and name are durable.
     ///
-    /// 1. The file is made in `spare/` and allocated in full: a crash leaves a spare file, which
-    ///    opening removes, as nothing in `spare/` was ever promised to anybody.
+    /// 1. The file is made in `spare/` and allocated in full, or is there already, zeroed, because
+    ///    it was another's (see `reuse`): a crash leaves a spare file, which opening removes or
+    ///    keeps, as nothing in `spare/` was ever promised to anybody.
     /// 2. The header goes into the first block and a copy into the last one; sync.
     /// 3. The rename into `segments/`; both folders are synced. Only now can records go in.
     pub(super) fn allocate_segment(&self, class: ClassId, bytes: u64) -> Result<Arc<Segment>> {
         let id = self.take_segment_id();
+        if let Some((spare, file)) = self.take_reusable(bytes) {
+            return self.adopt_file(class, id, &spare, &file, bytes);
+        }
+        self.give_way(Wanted::InQuota(bytes));
         let spare = name::spare(SpareName::Segment(id.0));
         let file = self
-            .vfs
-            .create(&spare, bytes)
+            .create_file(&spare, bytes)
             .map_err(|error| self.io("create segment", &spare, error))?;
         self.adopt_file(class, id, &spare, &file, bytes)
     }
@@ -221,20 +226,25 @@ impl Inner {
     }
 
     /// How much room there is for `wanted` bytes more. Removed files that readers keep alive take
-    /// room as before.
+    /// room as before; those that are kept for new segments are room.
     pub(super) fn space_view(&self, wanted: u64) -> Result<SpaceView> {
         let space = self.disk_space()?;
+        Ok(SpaceView {
+            used_bytes: self.taken_bytes(),
+            quota_bytes: self.options.quota,
+            free_bytes: space.free.saturating_add(self.reuse_bytes()),
+            floor_bytes: self.options.free_space_floor,
+            wanted_bytes: wanted,
+        })
+    }
+
+    /// What segments, the index, and removed files that readers keep alive take.
+    pub(super) fn taken_bytes(&self) -> u64 {
         let catalog = self.catalog.read();
         let named: u64 = catalog.segments.values().map(|shelved| shelved.file_bytes).sum();
         let named = named.saturating_add(catalog.timelines.file_bytes());
         drop(catalog);
-        Ok(SpaceView {
-            used_bytes: named.saturating_add(self.leases.ghost_bytes()),
-            quota_bytes: self.options.quota,
-            free_bytes: space.free,
-            floor_bytes: self.options.free_space_floor,
-            wanted_bytes: wanted,
-        })
+        named.saturating_add(self.leases.ghost_bytes())
     }
 
     pub(super) fn disk_space(&self) -> Result<Space> {
@@ -243,7 +253,9 @@ impl Inner {
 
     /// Makes again what is kept in reserve, as far as there is room: the evidence segment, the
     /// ballast, and the ledger's next file, which comes first and may take the ballast's room.
+    /// Files that are kept for new segments give way to all of it, and to the free-space floor.
     pub(super) fn keep_reserve(&self) {
+        self.give_way(Wanted::Beside(0));
         let reserved = self.reserve_for_ledger(&mut self.ledger.lock());
         if let Err(error) = reserved {
             return self.survived(error);
@@ -252,12 +264,19 @@ impl Inner {
         self.keep_spare(SpareName::Ballast, BALLAST_BYTES);
     }
 
-    /// Sets the ledger's next file aside, if need be in the room of the ballast: also when
+    /// Sets the ledger's next file aside, if need be in the room of what is kept for new segments,
+    /// and then in that of the ballast: also when
     /// thousands of holds are placed between two sweeps. No sync in between: where the room comes
     /// back late, whoever allocates waits for it, and ballast that a crash brings back is ballast.
     pub(super) fn reserve_for_ledger(&self, ledger: &mut Ledger) -> Result<()> {
-        let reserved = ledger.reserve();
-        if !reserved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full) {
+        let is_full = |reserved: &Result<()>| {
+            reserved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full)
+        };
+        let mut reserved = ledger.reserve();
+        while is_full(&reserved) && self.give_up_one() {
+            reserved = ledger.reserve();
+        }
+        if !is_full(&reserved) {
             return reserved;
         }
         let ballast = name::spare(SpareName::Ballast);
@@ -281,10 +300,14 @@ impl Inner {
                 return self.survived(self.io("remove reserve", &name, error));
             }
         }
-        if bytes == 0 || !self.vfs.space().is_ok_and(|space| space.free > bytes) {
+        if bytes == 0 {
             return;
         }
-        let made = self.vfs.create(&name, bytes);
+        self.give_way(Wanted::Beside(bytes + 1));
+        if !self.vfs.space().is_ok_and(|space| space.free > bytes) {
+            return;
+        }
+        let made = self.create_file(&name, bytes);
         let synced = made.and_then(|file| Barrier::ReserveSync.sync(|| file.sync()));
         let named = || Barrier::ReserveNameSync.sync(|| self.vfs.sync_dir(name::SPARE));
         match synced.and_then(|()| named()) {

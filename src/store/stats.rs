@@ -46,6 +46,7 @@ impl Inner {
             expired_bytes: 0,
             overhead_bytes: 0,
             reserved_bytes: spare_bytes + ledger_bytes,
+            reusable_bytes: self.reuse_bytes(),
             file_bytes: spare_bytes + ledger_bytes,
             ghost_bytes: self.leases.ghost_bytes(),
             free_bytes: space.free,

@@ -82,6 +82,7 @@ impl Inner {
         self.execute(&self.space_view(0)?, &mut report)?;
         self.punch_around_held(&mut report);
         self.erase_waiting(&mut report);
+        report.problems.extend(self.remove_unwanted().err());
         self.keep_partitions();
         drop(sweeping);
         self.keep_reserve();
@@ -280,6 +281,8 @@ impl Inner {
             report.clips_moved += moved.clips;
             report.bytes_moved += moved.bytes;
             report.problems.extend(moved.problems);
+            // It has the segments, and a file that somebody has is not used again.
+            drop(spared);
             self.remove_gone(report);
         }
         // What stays has clips that could not be moved, or the tail of one that lives elsewhere.
@@ -412,6 +415,7 @@ impl Inner {
                     report.problems.push(error);
                     continue;
                 }
+                drop(segment);
                 whole
             } else {
                 let (leased, free): (BTreeSet<_>, BTreeSet<_>) = clips

@@ -59,6 +59,8 @@ on_both! {
     punched_blocks_read_zero_and_are_freed
     punching_past_the_end_keeps_the_length
     punching_parts_of_blocks_is_refused
+    zeroed_blocks_read_zero_and_keep_their_space
+    zeroing_outside_the_file_or_parts_of_blocks_is_refused
     truncating_frees_and_never_grows
     a_map_shows_the_bytes_and_survives_removal
     a_map_never_goes_past_the_end
@@ -397,6 +399,49 @@ fn punching_parts_of_blocks_is_refused(vfs: &dyn Vfs) {
     let reversed = file.punch(BLOCK..0);
     assert_eq!(kind(reversed), ErrorKind::InvalidInput);
     assert_eq!(read(&*file, 0, 4096), [1; 4096]);
+}
+
+fn zeroed_blocks_read_zero_and_keep_their_space(vfs: &dyn Vfs) {
+    let file = filled(vfs, "a", 8);
+    let before = file.allocated().unwrap();
+    let Some(()) = zero(&*file, 2 * BLOCK..5 * BLOCK) else { return };
+    let second = vfs.open("a", false).unwrap();
+    assert!(read(&*second, 2 * BLOCK, 3 * 4096).iter().all(|byte| *byte == 0));
+    assert_eq!(read(&*second, 2 * BLOCK - 1, 1), [2]);
+    assert_eq!(read(&*second, 5 * BLOCK, 1), [6]);
+    file.sync().unwrap();
+    assert_eq!((file.len().unwrap(), file.allocated().unwrap()), (8 * BLOCK, before));
+    file.punch(BLOCK..7 * BLOCK).unwrap();
+    file.zero(0..8 * BLOCK).unwrap();
+    file.sync().unwrap();
+    assert_eq!(file.allocated().unwrap(), before, "what was given back is there again");
+    assert_eq!(file.written_from(0).unwrap(), None, "nothing is there that somebody wrote");
+    file.write_at(3 * BLOCK, &[b"new"]).unwrap();
+    assert_eq!(read(&*second, 3 * BLOCK, 4), b"new\0");
+}
+
+fn zeroing_outside_the_file_or_parts_of_blocks_is_refused(vfs: &dyn Vfs) {
+    let file = filled(vfs, "a", 2);
+    file.write_at(2 * BLOCK, &[b"end"]).unwrap();
+    for range in [1..BLOCK, 0..BLOCK + 512, 0..4 * BLOCK, 4 * BLOCK..5 * BLOCK] {
+        assert_eq!(kind(file.zero(range.clone())), ErrorKind::InvalidInput, "{range:?}");
+    }
+    assert!(vfs.open("a", false).unwrap().zero(0..BLOCK).is_err(), "it was opened for reading");
+    assert_eq!(read(&*file, 2 * BLOCK - 1, 4), [2, b'e', b'n', b'd']);
+    let Some(()) = zero(&*file, BLOCK..3 * BLOCK) else { return };
+    assert_eq!(file.len().unwrap(), 2 * BLOCK + 3);
+    assert_eq!(read(&*file, BLOCK - 1, 4), [1, 0, 0, 0]);
+}
+
+/// `None`, said aloud, where the file system of the tests cannot do it.
+fn zero(file: &dyn VfsFile, range: std::ops::Range<u64>) -> Option<()> {
+    match file.zero(range) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            println!("skipped: this file system zeroes no ranges");
+            None
+        }
+        done => Some(done.unwrap()),
+    }
 }
 
 fn truncating_frees_and_never_grows(vfs: &dyn Vfs) {

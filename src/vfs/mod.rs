@@ -248,6 +248,20 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// otherwise, and then any part of it may be done.
     fn punch(&self, range: Range<u64>) -> io::Result<()>;
 
+    /// Makes `range` read as zeros without writing any, keeps its blocks, and allocates those that
+    /// are missing: as if the file had just been made, and none of the old bytes can be read any
+    /// more. `range` is aligned to 4 KiB and ends inside the file, or in its last block. Never
+    /// called on a file that is mapped.
+    ///
+    /// Durability: none until [`VfsFile::sync`]; until then a crash may leave any part of it done.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where the file system cannot, and `InvalidInput` for another range, with
+    /// nothing done; `StorageFull` when there is no room for the missing blocks; what the system
+    /// says otherwise. Any part of it may be done then.
+    fn zero(&self, range: Range<u64>) -> io::Result<()>;
+
     /// Cuts the file to `len` bytes, giving the rest back. Never called on a file that is mapped.
     ///
     /// Durability: none until [`VfsFile::sync`].
@@ -314,14 +328,27 @@ pub trait Map: Send + Sync + fmt::Debug {
     fn will_need(&self, _range: Range<u64>) {}
 }
 
+/// Ranges are of whole blocks of this size.
+const RANGE_ALIGN: u64 = 4096;
+
 /// What every [`VfsFile::punch`] asks of its range: file systems free whole blocks only, and the
 /// parts of blocks at its ends would stay allocated unnoticed.
 fn check_punch(range: &Range<u64>) -> io::Result<()> {
-    const PUNCH_ALIGN: u64 = 4096;
-    let aligned = range.start.is_multiple_of(PUNCH_ALIGN) && range.end.is_multiple_of(PUNCH_ALIGN);
+    let aligned = range.start.is_multiple_of(RANGE_ALIGN) && range.end.is_multiple_of(RANGE_ALIGN);
     if aligned && range.start <= range.end {
         return Ok(());
     }
     let message = format!("not a range of whole blocks: {}..{}", range.start, range.end);
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+}
+
+/// What every [`VfsFile::zero`] asks of its range: blocks behind the end would be allocated for
+/// nobody.
+fn check_zero(range: &Range<u64>, len: u64) -> io::Result<()> {
+    check_punch(range)?;
+    if range.end <= len.next_multiple_of(RANGE_ALIGN) {
+        return Ok(());
+    }
+    let message = format!("not in a file of {len} bytes: {}..{}", range.start, range.end);
     Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }

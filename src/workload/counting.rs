@@ -35,6 +35,8 @@ pub struct Counts {
     pub removes: u64,
     /// Ranges given back.
     pub punches: u64,
+    /// Ranges made zeros that keep their room.
+    pub zeros: u64,
     /// Bytes that maps were asked to bring in.
     pub bytes_populated: u64,
 }
@@ -58,6 +60,7 @@ struct Tally {
     opens: AtomicU64,
     removes: AtomicU64,
     punches: AtomicU64,
+    zeros: AtomicU64,
     bytes_populated: AtomicU64,
     is_cut: AtomicBool,
 }
@@ -104,6 +107,7 @@ impl Counting {
             opens: tally.opens.load(Relaxed),
             removes: tally.removes.load(Relaxed),
             punches: tally.punches.load(Relaxed),
+            zeros: tally.zeros.load(Relaxed),
             bytes_populated: tally.bytes_populated.load(Relaxed),
         }
     }
@@ -250,6 +254,11 @@ impl VfsFile for CountingFile {
         self.file.punch(range)
     }
 
+    fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        self.tally.one(&self.tally.zeros)?;
+        self.file.zero(range)
+    }
+
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.tally.check()?;
         self.file.truncate(len)
@@ -328,6 +337,7 @@ mod tests {
         assert!(file.sync().is_err());
         assert!(file.truncate(0).is_err());
         assert!(file.punch(0..4096).is_err());
+        assert!(file.zero(0..4096).is_err());
         assert!(counting.create("other", 4096).is_err());
         assert!(counting.rename("file", "other").is_err());
         assert!(counting.remove("file").is_err());

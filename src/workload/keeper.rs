@@ -64,4 +64,13 @@ pub trait Keeper {
     ///
     /// Its own.
     fn disk_bytes(&self) -> Outcome<u64>;
+
+    /// What of that is room for what comes, with nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// Its own.
+    fn kept_bytes(&self) -> Outcome<u64> {
+        Ok(0)
+    }
 }

@@ -21,6 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! ```
 
+mod beside;
 mod counting;
 mod find;
 mod footage;
@@ -41,6 +42,7 @@ use crate::vfs::os::{raw as raw_file, usage};
 
 pub use crate::types::Stopwatch;
 pub use crate::vfs::os::usage::{Counted, Machine};
+pub use beside::Beside;
 pub use counting::{Counting, Counts};
 pub use find::{Lookups, Reads, check, lookups, reads};
 pub use footage::{Street, Take};
@@ -50,7 +52,7 @@ pub use keeper::{Keeper, Outcome};
 pub use laps::{Lap, Latencies, Round, Track, ratio};
 pub use raw::RawKeeper;
 pub use reopen::{Reopening, reopenings};
-pub use steady::{Bulk, Steady, SteadyTrack, bulk_expiry, steady};
+pub use steady::{Bulk, Steady, SteadyTrack, bulk_expiry, bulk_expiry_beside, steady};
 pub use store::{Commit, StoreKeeper};
 pub use together::{Together, bare_syncs, together};
 

@@ -1,13 +1,18 @@
 //! A store that is full: recording while the oldest clips expire, some of them held; and expiry of
 //! much at once.
 
+use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::types::clock::cpu_time;
 use crate::{Timestamp, Window};
 
+use super::beside::beside_a_writer;
 use super::ingest::track_of;
-use super::{Keeper, Lap, Outcome, RawKeeper, Round, Stopwatch, StoreKeeper, Street, Take, Track};
+use super::{
+    Beside, Keeper, Lap, Outcome, RawKeeper, Round, Stopwatch, StoreKeeper, Street, Take, Track,
+};
 
 /// How much is recorded, kept and held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,15 +141,20 @@ impl Turn<'_> {
     ) -> Outcome<()> {
         let at = self.watch.elapsed();
         let before = last.window.end().saturating_sub(self.street.span_of(self.plan.kept));
-        let disk = keeper.disk_bytes()?;
+        let disk = filled_bytes(keeper)?;
         let began = self.watch.elapsed();
         keeper.expire(before)?;
         let took = self.watch.elapsed().saturating_sub(began);
-        if keeper.disk_bytes()? < disk {
+        if filled_bytes(keeper)? < disk {
             steady.sweeps.push(Lap { at, took });
         }
         Ok(())
     }
+}
+
+/// What is on the disk and not room for what comes.
+fn filled_bytes(keeper: &dyn Keeper) -> Outcome<u64> {
+    Ok(keeper.disk_bytes()?.saturating_sub(keeper.kept_bytes()?))
 }
 
 /// Clips in a row, of one camera, that one hold covers.
@@ -198,6 +208,10 @@ pub struct Bulk {
     pub took: Duration,
     /// What was on the disk before and after.
     pub disk_bytes: (u64, u64),
+    /// What of the latter is room for what comes.
+    pub kept_bytes: u64,
+    /// How another writer did, if there was one.
+    pub beside: Option<Beside>,
 }
 
 /// Records `clips` in groups, lets all of them become due, and expires them at once.
@@ -211,21 +225,65 @@ pub fn bulk_expiry(
     clips: u64,
     told: &mut dyn FnMut(u64),
 ) -> Outcome<Bulk> {
+    let due = record_bulk(keeper, street, 0..clips, told)?;
+    let before = keeper.disk_bytes()?;
+    let watch = Stopwatch::start();
+    keeper.expire(due)?;
+    expired(keeper, street, 0..clips, (before, watch.elapsed(), None))
+}
+
+/// The same once more, after [`bulk_expiry`], beside somebody who writes to a file in `dir`.
+///
+/// # Errors
+///
+/// As [`bulk_expiry`].
+pub fn bulk_expiry_beside(
+    keeper: &mut dyn Keeper,
+    street: &Street,
+    clips: u64,
+    dir: &Path,
+    told: &mut dyn FnMut(u64),
+) -> Outcome<Bulk> {
+    let due = record_bulk(keeper, street, clips..2 * clips, told)?;
+    // What came now came after all that has expired before.
+    let due = due.saturating_add(Duration::from_hours(24));
+    let before = keeper.disk_bytes()?;
+    let (took, beside) = beside_a_writer(dir, || {
+        let watch = Stopwatch::start();
+        keeper.expire(due)?;
+        Ok(watch.elapsed())
+    })?;
+    expired(keeper, street, clips..2 * clips, (before, took, Some(beside)))
+}
+
+/// Records clips in groups, and answers when all of them are due.
+fn record_bulk(
+    keeper: &mut dyn Keeper,
+    street: &Street,
+    clips: Range<u64>,
+    told: &mut dyn FnMut(u64),
+) -> Outcome<Timestamp> {
     const GROUP: u64 = 16;
-    for first in (0..clips).step_by(usize::try_from(GROUP)?) {
-        let takes = street.takes(first, GROUP.min(clips - first))?;
+    for first in clips.clone().step_by(usize::try_from(GROUP)?) {
+        let takes = street.takes(first, GROUP.min(clips.end - first))?;
         keeper.keep(&takes)?;
         told(takes.iter().map(|take| take.bytes.len()).sum::<usize>().try_into()?);
     }
-    let before = keeper.disk_bytes()?;
-    let due: Timestamp = street.end_of(clips).saturating_add(Duration::from_hours(2));
-    let watch = Stopwatch::start();
-    keeper.expire(due)?;
-    let took = watch.elapsed();
-    let first = street.take(0)?;
+    Ok(street.end_of(clips.end).saturating_add(Duration::from_hours(2)))
+}
+
+fn expired(
+    keeper: &mut dyn Keeper,
+    street: &Street,
+    clips: Range<u64>,
+    (before, took, beside): (u64, Duration, Option<Beside>),
+) -> Outcome<Bulk> {
+    let first = street.take(clips.start)?;
     if !keeper.find(&first.camera, first.window)?.is_empty() {
         return Err(format!("{} still finds what it expired", keeper.name()).into());
     }
-    let bytes = clips.saturating_mul(u64::try_from(street.clip_bytes())?);
-    Ok(Bulk { bytes, took, disk_bytes: (before, keeper.disk_bytes()?) })
+    let count = clips.end - clips.start;
+    let bytes = count.saturating_mul(u64::try_from(street.clip_bytes())?);
+    let (after, kept_bytes) = (keeper.disk_bytes()?, keeper.kept_bytes()?);
+    Ok(Bulk { bytes, took, disk_bytes: (before, after), kept_bytes, beside })
 }

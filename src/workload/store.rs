@@ -36,10 +36,15 @@ pub struct StoreKeeper {
     commit: Commit,
     retention: Duration,
     segment_bytes: u64,
+    /// Whether files of dropped segments are kept.
+    reuses: bool,
 }
 
 /// The folder of the store in which it keeps its index.
 const INDEX: &str = "index";
+/// Where files are that are kept for new segments, and how their names begin.
+const SPARE: &str = "spare";
+const REUSABLE: &str = "reuse-";
 /// Unless a scenario wants other ones: the default of the store.
 const SEGMENT_BYTES: u64 = 128 << 20;
 
@@ -80,6 +85,17 @@ impl StoreKeeper {
         Self::with(dir, street, Commit::Grouped, TINY_RETENTION, TINY_SEGMENT_BYTES)
     }
 
+    /// Removes the files of what expired from now on, and keeps none for new segments.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be opened again.
+    pub fn removing(mut self) -> Outcome<Self> {
+        self.reuses = false;
+        self.reopen(false)?;
+        Ok(self)
+    }
+
     fn with(
         dir: &Path,
         street: &Street,
@@ -95,6 +111,7 @@ impl StoreKeeper {
             commit,
             retention,
             segment_bytes,
+            reuses: true,
         };
         keeper.store = Some(keeper.options()?.open(dir)?);
         Ok(keeper)
@@ -105,7 +122,9 @@ impl StoreKeeper {
             Commit::Each | Commit::Together => Durability::Synced,
             Commit::Grouped => Durability::Buffered,
         };
-        Ok(Store::options()
+        let options = Store::options();
+        let options = if self.reuses { options } else { options.reuse_max(0) };
+        Ok(options
             .retention(Retention::new(self.retention, self.retention)?)
             .durability(durability)
             .segment_bytes(self.segment_bytes)
@@ -228,7 +247,7 @@ impl StoreKeeper {
 
 impl Keeper for StoreKeeper {
     fn name(&self) -> String {
-        "clipkeep".to_owned()
+        if self.reuses { "clipkeep".to_owned() } else { "clipkeep, removing files".to_owned() }
     }
 
     fn settings(&self) -> String {
@@ -292,5 +311,12 @@ impl Keeper for StoreKeeper {
 
     fn disk_bytes(&self) -> Outcome<u64> {
         Ok(super::allocated(&self.dir)?)
+    }
+
+    fn kept_bytes(&self) -> Outcome<u64> {
+        let disk = OsVfs::new(&self.dir);
+        let kept = disk.list(SPARE)?.into_iter().filter(|name| name.starts_with(REUSABLE));
+        let bytes = kept.map(|name| disk.open(&format!("{SPARE}/{name}"), false)?.allocated());
+        Ok(bytes.sum::<std::io::Result<u64>>()?)
     }
 }

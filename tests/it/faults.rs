@@ -378,7 +378,10 @@ fn a_removal_that_fails_does_not_stop_the_others() {
         world.store().seal().unwrap();
     }
     world.wait(LONG);
-    world.disk.fail_after(SimOp::Remove, 1, io::ErrorKind::Other);
+    // It can neither be kept for another segment nor be removed.
+    for op in [SimOp::Rename, SimOp::Remove] {
+        world.disk.fail_after(op, 1, io::ErrorKind::Other);
+    }
     let report = world.sweep().expect("one failure is a problem in the report");
     assert!(report.segments_dropped >= 2);
     assert_eq!(report.problems.len(), 1);
@@ -416,11 +419,15 @@ fn an_expired_segment_that_could_not_be_opened_once_does_not_come_back() {
         let clip = world.add("porch", 0, 60_000).unwrap();
         world.store().seal().unwrap();
         world.wait(LONG);
-        world.disk.fail_from(SimOp::Remove, 1, io::ErrorKind::Other);
+        for op in [SimOp::Rename, SimOp::Remove] {
+            world.disk.fail_from(op, 1, io::ErrorKind::Other);
+        }
         world.sweep().expect("the expiry is on record").problems.pop().expect("and its file stays");
         world.store().clip(clip).expect_err("it is expired");
         world.lose_power(u64::MAX);
-        world.disk.fail_from(SimOp::Remove, 1, io::ErrorKind::Other);
+        for op in [SimOp::Rename, SimOp::Remove] {
+            world.disk.fail_from(op, 1, io::ErrorKind::Other);
+        }
         // Two in a row: the header of a segment stands twice.
         world.disk.fail_after(SimOp::Read, nth, io::ErrorKind::Other);
         world.disk.fail_after(SimOp::Read, nth + 1, io::ErrorKind::Other);

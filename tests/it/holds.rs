@@ -382,17 +382,21 @@ fn clock_a_clip_that_expired_in_evidence_stays_gone_while_its_first_file_cannot_
     let hold = t.keep("door", minutes(10, 11));
     t.pass(10 * DAY);
     let fail = std::io::ErrorKind::Other;
+    // The first one is that of the evidence segment.
+    t.disk.fail_from(SimOp::Rename, 2, fail);
     t.disk.fail_from(SimOp::Remove, 1, fail);
     assert!(!t.store.sweep().unwrap().problems.is_empty());
     t.disk.clear_faults();
     assert!(t.reads_as(&held, "held"));
     t.release_keep(hold);
     // The first file cannot be removed once more; the evidence segment, which comes next, goes.
+    t.disk.fail_after(SimOp::Rename, 1, fail);
     t.disk.fail_after(SimOp::Remove, 1, fail);
     let report = t.store.sweep().unwrap();
     assert_eq!((report.problems.len(), report.segments_dropped), (1, 1));
     assert_eq!(t.files_with("held").len(), 1);
     t.assert_gone(&held);
+    t.disk.fail_from(SimOp::Rename, 1, fail);
     t.disk.fail_from(SimOp::Remove, 1, fail);
     let t = t.reopen();
     assert_eq!(t.files_with("held").len(), 1);

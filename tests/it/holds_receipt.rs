@@ -101,6 +101,7 @@ fn expired_a_later_hold_does_not_bring_a_clip_back_whose_file_is_still_there() {
     let t = TestStore::new();
     let gone = t.sealed_clip("door", 10, "gone");
     t.pass(10 * DAY);
+    t.disk.fail_from(SimOp::Rename, 1, std::io::ErrorKind::Other);
     t.disk.fail_from(SimOp::Remove, 1, std::io::ErrorKind::Other);
     drop(t.store.sweep());
     t.disk.clear_faults();

@@ -174,6 +174,7 @@ fn too_late(stays: bool) -> (TestStore, Clip, HoldId) {
     let gone = t.sealed_clip("door", 10, "gone");
     t.pass(11 * DAY);
     if stays {
+        t.disk.fail_from(SimOp::Rename, 1, io::ErrorKind::Other);
         t.disk.fail_from(SimOp::Remove, 1, io::ErrorKind::Other);
     }
     drop(t.store.sweep());

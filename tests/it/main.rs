@@ -41,6 +41,7 @@ mod repair;
 #[cfg(feature = "requests")]
 mod requests;
 mod retention;
+mod reuse;
 mod say;
 mod scenarios;
 mod spare;

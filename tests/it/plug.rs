@@ -33,6 +33,7 @@ pub(crate) enum Change<'a> {
     Write(&'a str, u64, usize),
     Sync(&'a str),
     Punch(&'a str, u64, u64),
+    Zero(&'a str, u64, u64),
     Truncate(&'a str, u64),
 }
 
@@ -47,6 +48,7 @@ impl fmt::Display for Change<'_> {
             Self::Write(path, at, len) => write!(f, "write {path} at {at}, {len} bytes"),
             Self::Sync(path) => write!(f, "sync {path}"),
             Self::Punch(path, start, end) => write!(f, "punch {path}, bytes {start} to {end}"),
+            Self::Zero(path, start, end) => write!(f, "zero {path}, bytes {start} to {end}"),
             Self::Truncate(path, len) => write!(f, "truncate {path} to {len} bytes"),
         }
     }
@@ -64,6 +66,7 @@ impl Change<'_> {
             | Self::Write(path, ..)
             | Self::Sync(path)
             | Self::Punch(path, ..)
+            | Self::Zero(path, ..)
             | Self::Truncate(path, _) => path,
         }
     }
@@ -319,6 +322,11 @@ impl VfsFile for PlugFile {
     fn punch(&self, range: Range<u64>) -> io::Result<()> {
         self.changes.next(Change::Punch(&self.path, range.start, range.end))?;
         self.file.punch(range)
+    }
+
+    fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        self.changes.next(Change::Zero(&self.path, range.start, range.end))?;
+        self.file.zero(range)
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {

@@ -209,6 +209,7 @@ fn a_read_only_store_hides_what_expired_before() {
     let t = TestStore::new();
     let clip = t.sealed_clip("door", 0, "a");
     t.pass(11 * DAY);
+    t.disk.fail_from(SimOp::Rename, 1, std::io::ErrorKind::Other);
     t.disk.fail_from(SimOp::Remove, 1, std::io::ErrorKind::Other);
     drop(t.store.sweep());
     t.disk.clear_faults();

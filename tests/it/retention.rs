@@ -87,7 +87,7 @@ fn the_plan_names_segments_that_are_wholly_held() {
 
 #[test]
 fn sweeping_gives_the_room_back() {
-    let t = TestStore::new();
+    let t = TestStore::with(|options| options.reuse_max(0));
     let empty = t.store.stats().unwrap();
     for minute in 0..6 {
         t.sized_clip("door", minute, "a", 3_900_000);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clipkeep::workload::{
     Commit, Ingest, Keeper, Outcome, RawKeeper, Steady, StoreKeeper, Street, Take, Together,
-    bulk_expiry, check, ingest, lookups, reads, reopenings, steady, together,
+    bulk_expiry, bulk_expiry_beside, check, ingest, lookups, reads, reopenings, steady, together,
 };
 use clipkeep::{CameraId, Timestamp, Window};
 
@@ -107,8 +107,19 @@ fn bulk_expiry_leaves_nothing() {
         StoreKeeper::keeping(dir.path(), &street, Commit::Grouped, Duration::from_hours(1))
             .unwrap();
     let bulk = bulk_expiry(&mut store, &street, 300, &mut |_| ()).unwrap();
-    assert!(bulk.disk_bytes.1 < bulk.disk_bytes.0 - 200_000_000, "{bulk:?}");
+    assert!(bulk.disk_bytes.1 - bulk.kept_bytes < 120_000_000, "{bulk:?}");
+    let stats = store.store().unwrap().stats().unwrap();
+    assert!(stats.reusable_bytes.abs_diff(bulk.kept_bytes) < 1 << 20, "{stats:?} {bulk:?}");
+    assert_eq!(stats.clips, 0);
+    let bulk = bulk_expiry_beside(&mut store, &street, 300, dir.path(), &mut |_| ()).unwrap();
+    assert!(bulk.beside.is_some_and(|beside| beside.commits > 0), "{bulk:?}");
     assert_eq!(store.store().unwrap().stats().unwrap().clips, 0);
+    let dir = tempfile::tempdir().unwrap();
+    let store = StoreKeeper::keeping(dir.path(), &street, Commit::Grouped, Duration::from_hours(1));
+    let mut store = store.unwrap().removing().unwrap();
+    let bulk = bulk_expiry(&mut store, &street, 300, &mut |_| ()).unwrap();
+    assert!(bulk.disk_bytes.1 < bulk.disk_bytes.0 - 200_000_000, "{bulk:?}");
+    assert_eq!(store.store().unwrap().stats().unwrap().reusable_bytes, 0);
 }
 
 #[test]

@@ -466,6 +466,7 @@ impl World {
     /// Everything that was promised, and what is shown.
     pub(crate) fn check_quickly(&self) -> std::result::Result<Seen, Broken> {
         self.check_quota()?;
+        self.check_reusable()?;
         self.promises().check(self.store())
     }
 

@@ -10,8 +10,8 @@ use crate::cli::progress::Bar;
 use crate::workload::{
     Bulk, Commit, Ingest, Keeper, Latencies, Lookups, Machine, Outcome, RawKeeper, Reads,
     Reopening, Steady, SteadyTrack, Stopwatch, StoreKeeper, Street, Together, Track, bare_syncs,
-    bulk_expiry, check, counted, drop_caches, forget_memory_peak, ingest, lookups, machine, reads,
-    reopenings, steady, together,
+    bulk_expiry, bulk_expiry_beside, check, counted, drop_caches, forget_memory_peak, ingest,
+    lookups, machine, reads, reopenings, steady, together,
 };
 use crate::{CameraId, NewHold, Window};
 
@@ -202,17 +202,23 @@ impl Stages<'_> {
     fn bulk(&self, direct: bool) -> Outcome<Vec<(String, Bulk)>> {
         let street = Street::new(SEED, self.plan.cameras, CLIP_BYTES);
         let clips = self.plan.bulk_clips;
-        let bar = Bar::bytes("bulk expiry", 2 * clips * u64::try_from(CLIP_BYTES)?);
+        let bar = Bar::bytes("bulk expiry", 6 * clips * u64::try_from(CLIP_BYTES)?);
         let folder = self.folder()?;
         let hour = Duration::from_hours(1);
         let dir = folder.path().join("store");
         let mut own = StoreKeeper::keeping(&dir, &street, Commit::Grouped, hour)?;
+        let dir = folder.path().join("removing");
+        let removing = StoreKeeper::keeping(&dir, &street, Commit::Grouped, hour)?;
+        let mut removing = removing.removing()?;
         let mut limit = RawKeeper::open(folder.path(), direct, SEGMENT_BYTES)?;
-        let keepers: [&mut dyn Keeper; 2] = [&mut own, &mut limit];
+        let keepers: [&mut dyn Keeper; 3] = [&mut own, &mut removing, &mut limit];
         let mut rows = Vec::new();
         for keeper in keepers {
             let bulk = bulk_expiry(keeper, &street, clips, &mut |bytes| bar.advance(bytes))?;
             rows.push((keeper.name(), bulk));
+            let beside = &mut |bytes| bar.advance(bytes);
+            let bulk = bulk_expiry_beside(keeper, &street, clips, folder.path(), beside)?;
+            rows.push((format!("{}, beside a writer", keeper.name()), bulk));
         }
         Ok(rows)
     }

@@ -101,7 +101,7 @@ impl Plan {
         let clip = u64::try_from(CLIP_BYTES).unwrap_or(u64::MAX);
         let ingest = 3 * u64::from(self.grouped.rounds) * self.grouped.clips * clip;
         let steady = 2 * 2 * self.steady_kept * clip;
-        let bulk = 2 * self.bulk_clips * clip;
+        let bulk = 3 * self.bulk_clips * clip;
         let tiny = tiny_clips_bytes(self.lookup_clips);
         ingest.max(steady).max(bulk).max(tiny) + SLACK_BYTES
     }

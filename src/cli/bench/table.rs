@@ -100,7 +100,16 @@ fn expiring(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
     }
     out.line("")?;
     out.table(&header, &[1, 2, 3, 4, 5, 6], rows)?;
-    let header = ["Bulk expiry", "ms/GiB", "bytes", "on disk before", "after"];
+    let header = [
+        "Bulk expiry",
+        "ms/GiB",
+        "bytes",
+        "on disk before",
+        "after",
+        "kept for new",
+        "writer p99",
+        "max",
+    ];
     let rows = measured.bulk.iter().map(|(name, bulk)| {
         let gib = ratio(bulk.bytes, 1 << 30).max(1e-9);
         vec![
@@ -109,10 +118,13 @@ fn expiring(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
             size::bytes(bulk.bytes),
             size::bytes(bulk.disk_bytes.0),
             size::bytes(bulk.disk_bytes.1),
+            size::bytes(bulk.kept_bytes),
+            bulk.beside.map_or_else(String::new, |beside| short(beside.p99)),
+            bulk.beside.map_or_else(String::new, |beside| short(beside.max)),
         ]
     });
     out.line("")?;
-    out.table(&header, &[1, 2, 3, 4], rows.collect())
+    out.table(&header, &[1, 2, 3, 4, 5, 6, 7], rows.collect())
 }
 
 fn finding(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {

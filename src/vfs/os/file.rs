@@ -15,7 +15,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::direct::{Buffers, DirectWriter};
 use super::map::OsMap;
 use super::memory::ReadMemory;
-use crate::vfs::{Map, Rest, VfsFile, check_punch};
+use crate::vfs::{Map, Rest, VfsFile, check_punch, check_zero};
 
 /// How many buffers one system call takes; the kernel's limit is 1024.
 const BUFS_PER_CALL: usize = 64;
@@ -207,6 +207,23 @@ impl VfsFile for OsFile {
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
                 self.write_zeros(range.start..range.end.min(self.len()?))
             }
+            done => Ok(done?),
+        }
+    }
+
+    fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        check_zero(&range, self.len()?)?;
+        if range.is_empty() {
+            return Ok(());
+        }
+        let len = range.end - range.start;
+        // As in `allocate`: at most what is not allocated of the range is missing.
+        if rustix::fs::fstatfs(&self.file)?.f_type == EXT4 {
+            self.check_free(self.len()?.saturating_sub(self.allocated()?).min(len))?;
+        }
+        let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
+        match retry_on_intr(|| rustix::fs::fallocate(&self.file, flags, range.start, len)) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Err(io::ErrorKind::Unsupported.into()),
             done => Ok(done?),
         }
     }

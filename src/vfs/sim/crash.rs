@@ -54,6 +54,8 @@ pub enum SimChange {
     Allocated(Range<u64>),
     /// These blocks were given back.
     Punched(Range<u64>),
+    /// These blocks were made zeros, and keep their space.
+    Zeroed(Range<u64>),
     /// Bytes of one block were written.
     #[non_exhaustive]
     Written {

@@ -10,7 +10,7 @@ use super::content::{BLOCK_BYTES, Content, SECTOR_BYTES, blocks_of, narrow, wide
 use super::disk::Disk;
 use super::fault::{Effect, SimDamage, SimOp};
 use super::names::InodeId;
-use crate::vfs::check_punch;
+use crate::vfs::{check_punch, check_zero};
 
 /// A file as a map shows it.
 #[derive(Debug, Default)]
@@ -178,6 +178,19 @@ impl Disk {
         self.begin(SimOp::Punch, path)?;
         self.copy_on_write(1)?;
         self.inode_mut(id)?.punch(range);
+        Ok(())
+    }
+
+    pub(super) fn zero(
+        &mut self,
+        (id, path): (InodeId, &str),
+        range: &Range<u64>,
+    ) -> io::Result<()> {
+        check_zero(range, self.inode(id)?.live.len)?;
+        self.begin(SimOp::Zero, path)?;
+        self.reserve(self.inode(id)?.missing(range))?;
+        self.copy_on_write(1)?;
+        self.inode_mut(id)?.zero(range);
         Ok(())
     }
 

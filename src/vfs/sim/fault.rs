@@ -32,6 +32,8 @@ pub enum SimOp {
     Remove,
     /// `punch` and `truncate`. Nothing is done.
     Punch,
+    /// `zero`. Nothing is done.
+    Zero,
     /// `map` and `populate`.
     Map,
 }

@@ -125,6 +125,12 @@ impl VfsFile for SimFile {
         disk.told(done, |_| format!("punch {} {}..{}", self.handle.path, range.start, range.end))
     }
 
+    fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        let mut disk = self.handle.disk.lock();
+        let done = self.check_writable().and_then(|()| disk.zero(self.handle.file(), &range));
+        disk.told(done, |_| format!("zero {} {}..{}", self.handle.path, range.start, range.end))
+    }
+
     fn truncate(&self, len: u64) -> io::Result<()> {
         let mut disk = self.handle.disk.lock();
         let done = self.check_writable().and_then(|()| disk.truncate(self.handle.file(), len));

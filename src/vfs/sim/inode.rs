@@ -28,6 +28,8 @@ pub(super) enum Pending {
     Alloc(Range<u64>),
     /// Blocks lost their bytes and their space.
     Punch(Range<u64>),
+    /// Blocks lost their bytes.
+    Zero(Range<u64>),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -115,6 +117,19 @@ impl Inode {
 
     pub(super) fn punch(&mut self, range: &Range<u64>) {
         self.push(Pending::Punch(blocks_of(range)));
+    }
+
+    /// In three steps, of which a crash may keep any: a file system with a journal does a long
+    /// range in several transactions, and what stands at the ends of a file matters most.
+    pub(super) fn zero(&mut self, range: &Range<u64>) {
+        self.allocate_for(range);
+        let Range { start, end } = blocks_of(range);
+        let (first, last) = ((start + 1).min(end), end.saturating_sub(1).max(start + 1).min(end));
+        for part in [start..first, first..last, last..end] {
+            if !part.is_empty() {
+                self.push(Pending::Zero(part));
+            }
+        }
     }
 
     pub(super) fn truncate(&mut self, len: u64) {
@@ -244,6 +259,7 @@ impl Pending {
             Self::Len(len) => SimChange::Len(*len),
             Self::Alloc(blocks) => SimChange::Allocated(blocks.clone()),
             Self::Punch(blocks) => SimChange::Punched(blocks.clone()),
+            Self::Zero(blocks) => SimChange::Zeroed(blocks.clone()),
         }
     }
 
@@ -253,6 +269,7 @@ impl Pending {
             Self::Len(len) => content.set_len(*len),
             Self::Alloc(blocks) => content.allocated.insert(blocks.clone()),
             Self::Punch(blocks) => content.punch(blocks.clone()),
+            Self::Zero(blocks) => content.blocks.remove(blocks.clone()),
         }
     }
 }

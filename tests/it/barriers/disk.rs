@@ -1,10 +1,13 @@
 //! What a power cut and a full disk leave of segments and reserves.
 
+use std::io;
+
+use clipkeep::vfs::sim::SimOp;
 use clipkeep::{Durability, NewClip, Timestamp};
 
-use crate::store_kit::{DAY, TestStore, camera, marked, minutes};
+use crate::store_kit::{DAY, SEGMENT_BYTES, TestStore, camera, marked, minutes};
 
-use super::kit::{cut_power, die, mortal, seeded, seeded_with};
+use super::kit::{cut_power, die, mortal, places, seeded, seeded_with};
 
 /// What was acknowledged as buffered is durable when `Store::sync` returns.
 pub(super) fn a_synced_store_keeps_what_was_buffered(seed: u64) {
@@ -26,6 +29,33 @@ pub(super) fn erased_bytes_stay_erased(seed: u64) {
     t.sweep();
     assert!(t.reads_as(&neighbour, "neighbour"));
     assert_eq!(t.files_with("secret"), [""; 0]);
+}
+
+/// The file of a segment that is dropped on record has nothing of it any more.
+pub(super) fn zeroed_bytes_stay_zeroed(seed: u64) {
+    let t = seeded(seed);
+    t.sealed_clip("door", 10, "secret");
+    t.pass(11 * DAY);
+    t.sweep();
+    assert_eq!(t.store.stats().unwrap().reusable_bytes, SEGMENT_BYTES);
+    assert_eq!(files_with_secret(&t), [""; 0]);
+}
+
+/// The same where it had to be removed from where it was to be kept.
+pub(super) fn what_could_not_be_zeroed_stays_gone(seed: u64) {
+    let t = seeded(seed);
+    t.sealed_clip("door", 10, "secret");
+    t.pass(11 * DAY);
+    t.disk.fail_after(SimOp::Zero, 1, io::ErrorKind::Unsupported);
+    t.sweep();
+    assert_eq!(files_with_secret(&t), [""; 0]);
+}
+
+/// The files that have the bytes after a power cut, before a store is opened there.
+fn files_with_secret(t: &TestStore) -> Vec<String> {
+    let disk = t.disk.crash();
+    let has = |path: &String| !places(&disk.contents(path).unwrap(), b"<secret>").is_empty();
+    disk.files().into_iter().filter(has).collect()
 }
 
 /// What is set aside for held clips outlives a power cut, so that a full disk can move them.
@@ -120,7 +150,8 @@ pub(super) fn a_seal_that_was_found_unsynced_is_kept(seed: u64) {
 
 /// Nor is a drop: the file does not come back.
 pub(super) fn a_drop_that_was_found_unsynced_is_kept(seed: u64) {
-    let (t, plug) = mortal(seeded(seed));
+    // A file that was to be kept for another segment would be removed for good by the next process.
+    let (t, plug) = mortal(seeded_with(seed, |options| options.reuse_max(0)));
     let clip = t.sealed_clip("door", 10, "due");
     t.pass(11 * DAY);
     // It dies around the removal, which follows the writes and syncs of two ledger copies.

@@ -133,6 +133,10 @@ impl VfsFile for MeddlerFile {
         self.file.punch(range)
     }
 
+    fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        self.file.zero(range)
+    }
+
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.file.truncate(len)
     }

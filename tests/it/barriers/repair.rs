@@ -109,6 +109,7 @@ pub(super) fn an_expiry_behind_a_loss_takes_nothing(seed: u64) {
     let lost = newest(&t);
     t.pass(11 * DAY);
     // The expiry is put on record, and the file stays.
+    t.disk.fail_from(SimOp::Rename, 1, std::io::ErrorKind::Other);
     t.disk.fail_from(SimOp::Remove, 1, std::io::ErrorKind::Other);
     t.store.sync().unwrap();
     drop(t.store.sweep());

@@ -65,6 +65,9 @@ pub(super) fn catcher_of(barrier: Barrier) -> Catcher {
         B::ReserveNameSync => test!(disk::a_reserve_that_was_made_again_outlives_a_power_cut),
         B::FoundSealSync => test!(disk::a_seal_that_was_found_unsynced_is_kept),
         B::DropSync => crashes::of("hold_and_sweep"),
+        B::ReuseNameSync => crashes::of("reuse"),
+        B::ReuseZeroSync => test!(disk::zeroed_bytes_stay_zeroed),
+        B::ReuseGoneSync => test!(disk::what_could_not_be_zeroed_stays_gone),
         B::WipeSync => test!(disk::what_was_found_unsynced_is_kept),
         B::PunchSync => test!(disk::erased_bytes_stay_erased),
 

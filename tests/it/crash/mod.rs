@@ -3,7 +3,7 @@
 //!
 //! An ordinary run looks at some of the states. What more there is:
 //!
-//! - `CLIPKEEP_CRASH_STATES=573000`: so many distinct states in all, shared by the scenarios.
+//! - `CLIPKEEP_CRASH_STATES=665000`: so many distinct states in all, shared by the scenarios.
 //! - `CLIPKEEP_CRASH_SEED=7`: other mixtures and another order, on other disks.
 //! - `CLIPKEEP_CRASH_MINUTES=30`: the long run, with ever new seeds:
 //!   `cargo test --release --all-features --test it ever_new_seeds`.
@@ -29,7 +29,7 @@ use crate::world::World;
 
 /// A run for so many states tries every end of every scenario, and every single fate but of those
 /// in `PARTLY`.
-const STATES_WHOLE: u64 = 573_000;
+const STATES_WHOLE: u64 = 665_000;
 /// They write megabytes, each block of which has fates of its own, or open ten times as slowly: of
 /// their single fates a run tries as many as it has time for, other ones with each seed.
 const PARTLY: [&str; 15] = [
@@ -194,6 +194,8 @@ survive! {
     an_expired_clip_over_the_end_of_a_segment_stays_gone: expire_long_clip,
     clips_survive_a_sweep_in_the_middle_of_a_recording: sweep_while_recording,
     clips_within_their_promise_survive_a_full_quota: quota,
+    clips_survive_in_files_that_are_used_again: reuse,
+    clips_survive_in_files_that_a_quota_wants_back: reuse_in_quota,
     a_deleted_clip_stays_gone_and_its_neighbours_stay: delete,
     clips_deleted_from_a_sealed_segment_stay_gone: delete_sealed,
     a_deleted_clip_over_the_end_of_a_segment_stays_gone: delete_long_clip,

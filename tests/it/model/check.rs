@@ -262,12 +262,12 @@ pub(crate) fn opening_is_whole(run: &Run, opening: &OpenReport) -> Checked {
     })
 }
 
-/// I8: bytes on disk stay below the quota, mapped ghosts counted.
+/// I8: bytes on disk stay below the quota, mapped ghosts and files kept for new segments counted.
 pub(crate) fn quota_is_kept(run: &Run) -> Checked {
     let Some(segments) = run.house.quota else { return Ok(()) };
     let quota = u64::from(segments) * SEGMENT_BYTES;
     let ghosts = run.store().stats().map_or(0, |stats| stats.ghost_bytes);
-    let used = allocated(run, "segments/");
+    let used = allocated(run, "segments/") + allocated(run, "spare/reuse-");
     demand(used + ghosts <= quota, || {
         format!("I8: {used} bytes and {ghosts} of ghosts, above the quota of {quota}")
     })

@@ -112,7 +112,8 @@ impl Vfs for Watch {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let change = segment_of(to).map(Change::SegmentNamed);
+        let gone = segment_of(from).map(Change::SegmentRemoved);
+        let change = segment_of(to).map(Change::SegmentNamed).or(gone);
         self.0.change(change, || {
             self.0.disk.rename(from, to)?;
             let mut names = self.0.names.lock().unwrap();
@@ -219,6 +220,11 @@ impl VfsFile for WatchedFile {
     fn punch(&self, range: Range<u64>) -> io::Result<()> {
         let change = self.change(Change::LedgerWrite, Change::SegmentPunch);
         self.watched.change(change, || self.file.punch(range))
+    }
+
+    /// Of files in `spare/` alone.
+    fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        self.watched.change(None, || self.file.zero(range))
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {

@@ -72,3 +72,34 @@ pub(super) fn quota(world: &mut World) -> Result<()> {
     }
     Ok(())
 }
+
+/// Files of dropped segments are kept, and new segments are made of them.
+pub(super) fn reuse(world: &mut World) -> Result<()> {
+    world.open()?;
+    for at in 0..2 {
+        world.add("porch", at, 9_000)?;
+        world.store().seal()?;
+    }
+    world.wait(LONG);
+    world.sweep()?;
+    world.add("porch", 200, 9_000)?;
+    world.store().seal()?;
+    world.add("porch", 201, 9_000)?;
+    world.store().seal()?;
+    world.wait(LONG);
+    world.sweep()?;
+    world.add("porch", 400, 9_000).map(drop)
+}
+
+/// A quota that has room for two segments and no more: each new one is in the file of an old one.
+pub(super) fn reuse_in_quota(world: &mut World) -> Result<()> {
+    world.set_quota(8 << 20);
+    world.open()?;
+    for at in 0..3 {
+        world.add("porch", at, 30_000)?;
+        world.store().seal()?;
+        world.wait(Duration::from_mins(90));
+        world.note_gone();
+    }
+    Ok(())
+}

@@ -20,7 +20,7 @@ use crate::world::World;
 pub(crate) type Scenario = fn(&mut World) -> Result<()>;
 
 /// All of them that a working disk can live through, by name.
-pub(crate) const ALL: [(&str, Scenario); 43] = [
+pub(crate) const ALL: [(&str, Scenario); 45] = [
     ("append", recording::append),
     ("stream", recording::stream),
     ("abandoned_stream", recording::abandoned_stream),
@@ -50,6 +50,8 @@ pub(crate) const ALL: [(&str, Scenario); 43] = [
     ("expire_long_clip", expiring::expire_long_clip),
     ("sweep_while_recording", expiring::sweep_while_recording),
     ("quota", expiring::quota),
+    ("reuse", expiring::reuse),
+    ("reuse_in_quota", expiring::reuse_in_quota),
     ("delete", deciding::delete),
     ("delete_sealed", deciding::delete_sealed),
     ("delete_long_clip", deciding::delete_long_clip),

@@ -5,14 +5,32 @@ use clipkeep::vfs::Vfs as _;
 use super::World;
 use crate::promises::Broken;
 
+/// How the names of files begin that are kept for new segments.
+const REUSABLE: &str = "spare/reuse-";
+
 impl World {
-    /// That segments take no more than the quota, removed ones that readers keep included (I8).
+    /// That a file which is kept for a new segment has nothing of the old one.
+    pub(super) fn check_reusable(&self) -> std::result::Result<(), Broken> {
+        for path in self.disk.files().iter().filter(|path| path.starts_with(REUSABLE)) {
+            let written = self.disk.open(path, false).and_then(|file| file.written_from(0));
+            let written = written.map_err(|error| format!("{path}: {error}"))?;
+            if let Some(written) = written {
+                return Err(format!("{path} has bytes of an old segment at {written:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// That segments take no more than the quota, removed ones that readers keep included, and
+    /// files that are kept for new ones (I8).
     pub(super) fn check_quota(&self) -> std::result::Result<(), Broken> {
         let Some(quota) = self.record().quota else { return Ok(()) };
         let stats = self.store().stats().map_err(|error| format!("no figures: {error}"))?;
         let allocated = |path: &String| self.disk.open(path, false).and_then(|f| f.allocated());
         let files = self.segment_files();
-        let used: u64 = files.iter().filter_map(|path| allocated(path).ok()).sum();
+        let kept = self.disk.files().into_iter().filter(|path| path.starts_with(REUSABLE));
+        let files = files.into_iter().chain(kept);
+        let used: u64 = files.filter_map(|path| allocated(&path).ok()).sum();
         if used + stats.ghost_bytes <= quota {
             return Ok(());
         }

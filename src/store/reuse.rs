@@ -1,0 +1,240 @@
+//! The files of dropped segments that are kept for new ones: all zeros, allocated, in `spare/`.
+//!
+//! Where the file system discards what it frees, removing a file stalls the disk for everybody;
+//! zeroing it in place does not, and the next segment needs no room. The gate puts files in, new
+//! segments take them out. What is kept is room, not data: it is given up, file by file, before
+//! anything expires early and whenever something else has no room. None of it is believed: opening
+//! takes over only what the file system says is free of data.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+use crate::barrier::Barrier;
+use crate::format::name::{self, SpareName};
+use crate::log::Segment;
+use crate::types::{Result, SegmentId};
+use crate::vfs::VfsFile;
+
+use super::Inner;
+
+/// At most so many files are kept, because opening looks at each.
+const FILES_MAX: u64 = 64;
+/// They take at most this part of the file system.
+const PART: u64 = 8;
+
+/// The files, by the segment that each was; all are as long as a new segment is.
+#[derive(Debug, Default)]
+pub(super) struct Reuse {
+    /// Zeroed for good.
+    kept: BTreeSet<SegmentId>,
+    /// In `spare/`, not zeroed, to be removed.
+    unwanted: BTreeSet<SegmentId>,
+    /// The file system zeroes no ranges.
+    refused: bool,
+}
+
+/// What a removal may add.
+#[derive(Debug, Default)]
+pub(super) struct ReuseRoom {
+    files: u64,
+    /// What the quota leaves beside all segments and files.
+    quota_bytes: Option<u64>,
+}
+
+/// What is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A segment or a part of the index, which count against the quota.
+    InQuota(u64),
+    /// Something else.
+    Beside(u64),
+}
+
+impl Reuse {
+    /// The file of `segment` has come to `spare/`: until it is zeroed, it must go.
+    pub(super) fn note_renamed(&mut self, segment: SegmentId) {
+        self.unwanted.insert(segment);
+    }
+
+    /// It is all zeros for good.
+    pub(super) fn note_zeroed(&mut self, segment: SegmentId) {
+        self.unwanted.remove(&segment);
+        self.kept.insert(segment);
+    }
+
+    /// No other file need be tried.
+    pub(super) fn note_refused(&mut self) {
+        self.refused = true;
+    }
+}
+
+pub(super) fn reuse_path(segment: SegmentId) -> String {
+    name::spare(SpareName::Reuse(segment.0))
+}
+
+impl Inner {
+    /// The bytes of all files that are kept.
+    pub(super) fn reuse_bytes(&self) -> u64 {
+        let files = u64::try_from(self.reuse.lock().kept.len()).unwrap_or(u64::MAX);
+        files.saturating_mul(self.options.segment_bytes)
+    }
+
+    /// How many files may be kept in all, on a file system of `total_bytes`.
+    fn reuse_files_max(&self, total_bytes: u64) -> u64 {
+        let bytes_max = self.options.reuse_max.min(total_bytes / PART);
+        (bytes_max / self.options.segment_bytes).min(FILES_MAX)
+    }
+
+    /// How many more files may be kept: none where the disk is short of room, but for one that
+    /// somebody waits for.
+    pub(super) fn reuse_room(&self) -> ReuseRoom {
+        let (kept, refused) = {
+            let reuse = self.reuse.lock();
+            (u64::try_from(reuse.kept.len()).unwrap_or(u64::MAX), reuse.refused)
+        };
+        let Some(space) = self.disk_space().ok().filter(|_| !refused) else {
+            return ReuseRoom::default();
+        };
+        let files = self.reuse_files_max(space.total).saturating_sub(kept);
+        let is_short = space.free < self.options.free_space_floor;
+        let files = if is_short { files.min(1_u64.saturating_sub(kept)) } else { files };
+        let taken = || self.taken_bytes().saturating_add(self.reuse_bytes());
+        let quota_bytes = self.options.quota.map(|quota| quota.saturating_sub(taken()));
+        ReuseRoom { files, quota_bytes }
+    }
+
+    /// Whether the file of a segment that goes can be another's: one that was damaged, or that the
+    /// disk once failed to write, cannot, nor can one that somebody reads.
+    pub(super) fn is_reusable(&self, segment: &Segment, room: &mut ReuseRoom) -> bool {
+        let bytes = self.options.segment_bytes;
+        if room.files == 0 || segment.header.segment_bytes != bytes || segment.is_in_use() {
+            return false;
+        }
+        let file_bytes = {
+            let (history, catalog) = (self.history.read(), self.catalog.read());
+            let harmed =
+                history.suspect.contains_key(&segment.id) || catalog.damaged.contains(&segment.id);
+            let shelved = catalog.segments.get(&segment.id).filter(|_| !harmed);
+            let Some(shelved) = shelved else { return false };
+            shelved.file_bytes
+        };
+        // What was given back of it is allocated again.
+        let quota_bytes = room.quota_bytes.map(|left| (left + file_bytes).checked_sub(bytes));
+        let fits = quota_bytes != Some(None);
+        if !fits || !segment.file.len().is_ok_and(|len| len == bytes) {
+            return false;
+        }
+        room.files -= 1;
+        room.quota_bytes = quota_bytes.flatten();
+        true
+    }
+
+    /// Takes over the file that was found in `spare/` if it can be used again: it is as long as a
+    /// segment, allocated, and nothing in it was ever written since it was zeroed. So what a crash
+    /// left half zeroed does not count, nor does a file to which a crash gave this name back while
+    /// it is a segment: that has a header. What does not count is removed with the next drop, and
+    /// stays while nothing is deleted.
+    pub(super) fn keep_found(&self, number: u32) {
+        let bytes = self.options.segment_bytes;
+        let kept = u64::try_from(self.reuse.lock().kept.len()).unwrap_or(u64::MAX);
+        let may = self.disk_space().is_ok_and(|space| kept < self.reuse_files_max(space.total));
+        let segment = SegmentId(number);
+        let file = if may { self.vfs.open(&reuse_path(segment), false).ok() } else { None };
+        let keeps = file.is_some_and(|file| is_blank(&*file, bytes).unwrap_or(false));
+        let mut reuse = self.reuse.lock();
+        if keeps {
+            reuse.kept.insert(segment);
+        } else {
+            reuse.unwanted.insert(segment);
+        }
+    }
+
+    /// A file of `bytes` for a new segment, and its name.
+    pub(super) fn take_reusable(&self, bytes: u64) -> Option<(String, Arc<dyn VfsFile>)> {
+        if bytes != self.options.segment_bytes {
+            return None;
+        }
+        loop {
+            let segment = self.reuse.lock().kept.pop_first()?;
+            let path = reuse_path(segment);
+            match self.vfs.open(&path, true) {
+                Ok(file) if file.len().is_ok_and(|len| len == bytes) => return Some((path, file)),
+                _ => {
+                    self.vfs.remove(&path).ok();
+                }
+            }
+        }
+    }
+
+    /// Makes a file; where the disk has no room for it, in that of files that are kept.
+    pub(super) fn create_file(&self, path: &str, len: u64) -> io::Result<Arc<dyn VfsFile>> {
+        loop {
+            let made = self.vfs.create(path, len);
+            let is_full =
+                made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull);
+            if !is_full || !self.give_up_one() {
+                return made;
+            }
+        }
+    }
+
+    /// Gives up as many files as it takes for what is `wanted`, and no more than are there.
+    pub(super) fn give_way(&self, wanted: Wanted) {
+        let Ok(space) = self.disk_space() else { return };
+        let (quota_bytes, disk_bytes) = match wanted {
+            Wanted::InQuota(bytes) => (bytes, bytes),
+            Wanted::Beside(bytes) => (0, bytes),
+        };
+        let needed = self.options.free_space_floor.saturating_add(disk_bytes);
+        let mut free = space.free;
+        loop {
+            let taken = || self.taken_bytes().saturating_add(self.reuse_bytes());
+            let over = |quota: u64| taken().saturating_add(quota_bytes) > quota;
+            let is_short = free < needed || self.options.quota.is_some_and(over);
+            if !is_short || !self.give_up_one() {
+                return;
+            }
+            // Some file systems count what was removed only later.
+            free = free.saturating_add(self.options.segment_bytes);
+        }
+    }
+
+    /// Gives up one file; whether there was one.
+    pub(super) fn give_up_one(&self) -> bool {
+        let Some(segment) = self.reuse.lock().kept.pop_first() else { return false };
+        let path = reuse_path(segment);
+        if let Err(error) = self.vfs.remove(&path) {
+            self.survived(self.io("remove spare", &path, error));
+        }
+        true
+    }
+
+    /// Removes the files that came to `spare/` and were not zeroed, for good when it returns: what
+    /// is in them has expired.
+    pub(super) fn remove_unwanted(&self) -> Result<()> {
+        let unwanted = self.reuse.lock().unwanted.clone();
+        if unwanted.is_empty() {
+            return Ok(());
+        }
+        for segment in &unwanted {
+            let path = reuse_path(*segment);
+            match self.vfs.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.io("remove spare", &path, error));
+                }
+                _ => {}
+            }
+        }
+        Barrier::ReuseGoneSync
+            .sync(|| self.vfs.sync_dir(name::SPARE))
+            .map_err(|error| self.io("sync folder", name::SPARE, error))?;
+        self.reuse.lock().unwanted.retain(|segment| !unwanted.contains(segment));
+        Ok(())
+    }
+}
+
+/// Whether a file is of `bytes`, all allocated, and has nothing that anybody wrote.
+pub(super) fn is_blank(file: &dyn VfsFile, bytes: u64) -> io::Result<bool> {
+    Ok(file.len()? == bytes && file.allocated()? >= bytes && file.written_from(0)?.is_none())
+}
