@@ -7,7 +7,9 @@ use crate::types::clock::cpu_time;
 use crate::{Timestamp, Window};
 
 use super::ingest::track_of;
-use super::{Keeper, Lap, Outcome, RawKeeper, Round, Stopwatch, StoreKeeper, Street, Take, Track};
+use super::{
+    Keeper, Lap, Outcome, RawKeeper, Round, Space, Stopwatch, StoreKeeper, Street, Take, Track,
+};
 
 /// How much is recorded, kept and held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +35,8 @@ pub struct SteadyTrack {
     pub track: Track,
     /// The sweeps that dropped something.
     pub sweeps: Vec<Lap>,
-    /// What it took on the disk at the end.
-    pub disk_bytes: u64,
-    /// What of that readable clips need.
-    pub live_bytes: u64,
+    /// What the store took on the disk at the end.
+    pub space: Space,
 }
 
 /// Fills the store and the raw limit, and goes on recording while both expire.
@@ -79,9 +79,7 @@ pub fn steady(
             }
         }
     }
-    own.disk_bytes = store.disk_bytes()?;
-    own.live_bytes = store.store()?.stats()?.live_bytes;
-    limit.disk_bytes = raw.disk_bytes()?;
+    own.space = Space::of(store)?;
     check_held(store, street, plan, &kept_for_holds)?;
     Ok((own, limit))
 }
@@ -151,7 +149,7 @@ impl Turn<'_> {
 const HELD_RUN: u64 = 4;
 
 /// Places a hold now and then, so that the wanted share of all clips is held.
-fn hold_some(
+pub(super) fn hold_some(
     keeper: &StoreKeeper,
     street: &Street,
     plan: &Steady,
