@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clipkeep::vfs::sim::SimVfs;
-use clipkeep::workload::{Commit, Keeper, RawKeeper, StoreKeeper, Street};
+use clipkeep::workload::{Commit, Keeper, RawKeeper, Stopwatch, StoreKeeper, Street};
 use clipkeep::{ManualClock, NewHold, Store, Window};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -100,6 +100,48 @@ fn find(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A sweep that drops what is due, beside no holds and beside 10,000 on other footage; without a
+/// disk, so that what is left is the store's own time.
+fn sweep(criterion: &mut Criterion) {
+    const CLIPS: u64 = 700;
+    const HOUR: Duration = Duration::from_hours(1);
+    let mut group = criterion.benchmark_group(format!("sweep {CLIPS} clips"));
+    group.sample_size(10);
+    for holds in [0_u32, 10_000] {
+        let street = Street::new(SEED, 8, 20_000);
+        let disk = SimVfs::new(SEED);
+        let mut store = StoreKeeper::simulated(&disk, &street, Commit::Grouped, HOUR, 16 << 20)
+            .expect("a store");
+        store.keep(&street.takes(0, 8).expect("time goes on")).expect("clips are kept");
+        let later = street.end_of(1 << 24);
+        for (hold, camera) in (0..holds).zip(street.cameras().iter().cycle()) {
+            let start = later.saturating_add(Duration::from_secs(u64::from(hold)));
+            let window = Window::starting(start, Duration::from_mins(1)).expect("a window");
+            store.hold(camera, window).expect("a hold");
+        }
+        let mut next = 8;
+        group.bench_function(format!("beside {holds} holds"), |bencher| {
+            bencher.iter_custom(|times| {
+                let mut took = Duration::ZERO;
+                for _ in 0..times {
+                    store.keep(&street.takes(next, CLIPS).expect("time goes on")).expect("kept");
+                    next += CLIPS;
+                    store.store().expect("an open store").seal().expect("it is sealed");
+                    store.turn_to(street.end_of(next).saturating_add(HOUR));
+                    let watch = Stopwatch::start();
+                    let report = store.sweep().expect("a sweep");
+                    took += watch.elapsed();
+                    assert!(report.clips_expired >= CLIPS, "{report:?}");
+                    // Time for what is recorded next.
+                    next += street.clips_in(HOUR).next_multiple_of(8);
+                }
+                took
+            });
+        });
+    }
+    group.finish();
+}
+
 fn read(criterion: &mut Criterion) {
     let street = Street::new(SEED, 16, 2_000_000);
     let dir = folder();
@@ -150,5 +192,5 @@ fn open(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, append, find, read, open);
+criterion_group!(benches, append, find, sweep, read, open);
 criterion_main!(benches);

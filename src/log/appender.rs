@@ -66,7 +66,7 @@ pub(crate) struct Submission {
     pub(crate) slot: Arc<ClipSlot>,
     /// `clip`, `previous` and `durable_block` are filled in by the leader.
     pub(crate) header: RecordHeader,
-    /// Empty, as the header's digest is, until [`Submission::sum`].
+    /// Empty, as the header's digest is, until [`Submission::take_sums`].
     pub(crate) chunk_crcs: Vec<u32>,
     pub(crate) payload: Bytes,
     pub(crate) is_summed: bool,
@@ -75,7 +75,7 @@ pub(crate) struct Submission {
 impl Submission {
     /// Takes the checksums of its payload, and the digest of its clip up to there: `hasher` has
     /// seen what comes before.
-    pub(crate) fn sum(&mut self, hasher: &mut blake3::Hasher) {
+    pub(crate) fn take_sums(&mut self, hasher: &mut blake3::Hasher) {
         if std::mem::replace(&mut self.is_summed, true) {
             return;
         }

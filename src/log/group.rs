@@ -56,7 +56,7 @@ impl Group<'_> {
         let body = self.first_body();
         let file = &self.segment.file;
         file.write_beside(body.offset, &body.bytes, &mut || {
-            self.submissions.iter_mut().for_each(|submission| submission.sum(hasher));
+            self.submissions.iter_mut().for_each(|submission| submission.take_sums(hasher));
             self.around(&body)
         })
     }

@@ -1,6 +1,7 @@
 //! The leader of a commit: places, writes, syncs and seals while nobody else may.
 //!
-//! Owns the open segment for as long as the appender has lent it. Never decides what may be deleted.
+//! Owns the open segment for as long as the appender has lent it. Never decides what may be
+//! deleted.
 
 use std::sync::Arc;
 use std::time::Duration;

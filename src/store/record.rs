@@ -418,7 +418,7 @@ impl OpenClip {
             ticket
         } else {
             for record in &mut records {
-                record.sum(&mut self.hasher);
+                record.take_sums(&mut self.hasher);
             }
             self.appender.submit(records, inner, self.sync)?
         };

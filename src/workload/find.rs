@@ -132,6 +132,45 @@ pub fn reads(
     Ok(reads)
 }
 
+/// Reads `len` bytes somewhere in each of clips `numbers`, and checks them.
+///
+/// # Errors
+///
+/// The keeper's; when the bytes differ.
+pub fn ranges(
+    keeper: &mut dyn Keeper,
+    street: &Street,
+    numbers: impl IntoIterator<Item = u64>,
+    len: usize,
+) -> Outcome<Reads> {
+    let (mut reads, mut back) = (Reads::default(), Vec::with_capacity(len));
+    for number in numbers {
+        let take = street.take(number)?;
+        let room = take.bytes.len().saturating_sub(len);
+        let from = usize::try_from(street.pick(number, u64::try_from(room)? + 1))?;
+        let bytes = take.bytes.slice(from..from + len.min(take.bytes.len()));
+        let range = u64::try_from(from)?..u64::try_from(from + bytes.len())?;
+        let mut first = None;
+        back.clear();
+        let watch = Stopwatch::start();
+        keeper.read_range(&take.camera, take.window.start(), range, &mut |piece| {
+            if first.is_none() {
+                first = Some(watch.elapsed());
+            }
+            back.extend_from_slice(piece);
+        })?;
+        let took = watch.elapsed();
+        if back != bytes {
+            return Err(format!("{} changed a range of clip {number}", keeper.name()).into());
+        }
+        reads.latencies.record(took);
+        reads.first_byte.record(first.unwrap_or(took));
+        reads.wall += took;
+        reads.bytes += u64::try_from(back.len())?;
+    }
+    Ok(reads)
+}
+
 /// Checks that clips `numbers` read back byte for byte as they were kept.
 ///
 /// # Errors

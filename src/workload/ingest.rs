@@ -1,8 +1,10 @@
 //! Recording: the same clips into every keeper, in turns, each commit timed.
 
+use std::path::Path;
+
 use crate::types::clock::cpu_time;
 
-use super::{Keeper, Lap, Outcome, Round, Stopwatch, Street, Track, counted};
+use super::{Keeper, Lap, Outcome, Round, Stopwatch, Street, Take, Track, counted};
 
 /// How much is recorded, and in what portions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,23 +17,48 @@ pub struct Ingest {
     pub group: u64,
 }
 
-/// Records into all keepers, A-B-A-B. `told` hears of the bytes of each commit.
+/// Records into all keepers, A-B-A-B, whose files are below `dir`. `told` hears of the bytes of
+/// each commit.
 ///
 /// # Errors
 ///
 /// That of a keeper.
 pub fn ingest(
+    dir: &Path,
     keepers: &mut [Box<dyn Keeper>],
     street: &Street,
     plan: &Ingest,
+    told: &mut dyn FnMut(u64),
+) -> Outcome<Vec<Track>> {
+    ingest_from(dir, keepers, street, plan, 0, told)
+}
+
+/// The same from clip `first` of the street on, for keepers that have those before it.
+///
+/// # Errors
+///
+/// As [`ingest`].
+pub fn ingest_from(
+    dir: &Path,
+    keepers: &mut [Box<dyn Keeper>],
+    street: &Street,
+    plan: &Ingest,
+    first: u64,
     told: &mut dyn FnMut(u64),
 ) -> Outcome<Vec<Track>> {
     let mut tracks: Vec<Track> = keepers.iter().map(|keeper| track_of(keeper.as_ref())).collect();
     let watch = Stopwatch::start();
     for round in 0..u64::from(plan.rounds) {
         for (keeper, track) in keepers.iter_mut().zip(&mut tracks) {
-            let first = round * plan.clips;
-            turn(keeper.as_mut(), street, first, plan, watch, track, told)?;
+            let first = first + round * plan.clips;
+            let takes = street.takes(first, plan.clips)?;
+            let before = counted(dir);
+            turn(keeper.as_mut(), &takes, plan, watch, track, told)?;
+            let after = counted(dir);
+            if let Some(round) = track.rounds.last_mut() {
+                round.written = less(after.written_bytes, before.written_bytes);
+                round.device = less(after.device_written_bytes, before.device_written_bytes);
+            }
         }
     }
     for (keeper, track) in keepers.iter().zip(&mut tracks) {
@@ -44,19 +71,19 @@ pub(super) fn track_of(keeper: &dyn Keeper) -> Track {
     Track { name: keeper.name(), settings: keeper.settings(), ..Track::default() }
 }
 
+fn less(after: Option<u64>, before: Option<u64>) -> Option<u64> {
+    after.zip(before).map(|(after, before)| after.saturating_sub(before))
+}
+
 fn turn(
     keeper: &mut dyn Keeper,
-    street: &Street,
-    first: u64,
+    takes: &[Take],
     plan: &Ingest,
     watch: Stopwatch,
     track: &mut Track,
     told: &mut dyn FnMut(u64),
 ) -> Outcome<()> {
-    let here = std::path::Path::new(".");
-    let takes = street.takes(first, plan.clips)?;
     let mut round = Round::default();
-    let before = counted(here).written_bytes;
     let (began, cpu) = (watch.elapsed(), cpu_time());
     for group in takes.chunks(usize::try_from(plan.group)?.max(1)) {
         let at = watch.elapsed();
@@ -71,8 +98,6 @@ fn turn(
     }
     round.wall = watch.elapsed().saturating_sub(began);
     round.cpu = cpu_time().saturating_sub(cpu);
-    let after = counted(here).written_bytes;
-    round.written = after.zip(before).map(|(after, before)| after.saturating_sub(before));
     track.rounds.push(round);
     Ok(())
 }

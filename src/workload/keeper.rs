@@ -1,5 +1,7 @@
 //! What keeps clips: the store, the raw limit, or a rival, behind one trait.
 
+use std::ops::Range;
+
 use crate::{CameraId, Timestamp, Window};
 
 use super::Take;
@@ -44,6 +46,29 @@ pub trait Keeper {
         start: Timestamp,
         each: &mut dyn FnMut(&[u8]),
     ) -> Outcome<()>;
+
+    /// The same of `range` of its bytes alone. Whoever cannot do better reads all of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keeper::read`].
+    fn read_range(
+        &mut self,
+        camera: &CameraId,
+        start: Timestamp,
+        range: Range<u64>,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Outcome<()> {
+        let mut at = 0_u64;
+        self.read(camera, start, &mut |piece| {
+            let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            let within = |offset: u64| usize::try_from(offset.clamp(at, at + len) - at);
+            if let (Ok(from), Ok(to)) = (within(range.start), within(range.end)) {
+                each(piece.get(from..to).unwrap_or_default());
+            }
+            at += len;
+        })
+    }
 
     /// Removes the clips that ended before `before`, as far as its way of expiring goes, and makes
     /// their room usable again.

@@ -104,6 +104,8 @@ pub struct Round {
     pub cpu: Duration,
     /// Bytes that the process made the kernel send to the disk, where the kernel counts them.
     pub written: Option<u64>,
+    /// Bytes that the whole device was sent meanwhile, by anybody: the file system's own are in.
+    pub device: Option<u64>,
 }
 
 impl Round {
@@ -157,6 +159,13 @@ impl Track {
     #[must_use]
     pub fn written_per_byte(&self) -> Option<f64> {
         let written: Option<u64> = self.rounds.iter().map(|round| round.written).sum();
+        written.map(|written| ratio(written, self.bytes()))
+    }
+
+    /// Bytes sent to the whole device for each byte of clips, where the kernel counts them.
+    #[must_use]
+    pub fn device_per_byte(&self) -> Option<f64> {
+        let written: Option<u64> = self.rounds.iter().map(|round| round.device).sum();
         written.map(|written| ratio(written, self.bytes()))
     }
 

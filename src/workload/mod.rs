@@ -16,12 +16,13 @@
 //! let store = StoreKeeper::open(dir.path(), &street, Commit::Each)?;
 //! let mut keepers: Vec<Box<dyn Keeper>> = vec![Box::new(store)];
 //! let plan = Ingest { rounds: 2, clips: 32, group: 1 };
-//! let tracks = ingest(&mut keepers, &street, &plan, &mut |_| ())?;
+//! let tracks = ingest(dir.path(), &mut keepers, &street, &plan, &mut |_| ())?;
 //! assert_eq!(tracks[0].bytes(), 2 * 32 * 20_000);
 //! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! ```
 
 mod beside;
+mod budget;
 mod counting;
 mod find;
 mod footage;
@@ -29,8 +30,10 @@ mod growth;
 mod ingest;
 mod keeper;
 mod laps;
+mod paced;
 mod raw;
 mod reopen;
+mod space;
 mod steady;
 mod store;
 mod together;
@@ -43,18 +46,21 @@ use crate::vfs::os::{raw as raw_file, usage};
 pub use crate::types::Stopwatch;
 pub use crate::vfs::os::usage::{Counted, Machine};
 pub use beside::Beside;
+pub use budget::{Budget, budget};
 pub use counting::{Counting, Counts};
-pub use find::{Lookups, Reads, check, lookups, reads};
+pub use find::{Lookups, Reads, check, lookups, ranges, reads};
 pub use footage::{Street, Take};
 pub use growth::{Growth, growth, slope};
-pub use ingest::{Ingest, ingest};
+pub use ingest::{Ingest, ingest, ingest_from};
 pub use keeper::{Keeper, Outcome};
 pub use laps::{Lap, Latencies, Round, Track, ratio};
+pub use paced::{Paced, PacedTracks, paced};
 pub use raw::RawKeeper;
 pub use reopen::{Reopening, reopenings};
+pub use space::{Space, space};
 pub use steady::{Bulk, Steady, SteadyTrack, bulk_expiry, bulk_expiry_beside, steady};
 pub use store::{Commit, StoreKeeper};
-pub use together::{Together, bare_syncs, together};
+pub use together::{Crowd, Together, crowd};
 
 /// What the kernel counted for this process so far; the device is the one that has `dir`.
 #[must_use]
@@ -83,6 +89,16 @@ pub fn machine(dir: &Path) -> io::Result<Machine> {
 /// What the system says.
 pub fn drop_caches(dir: &Path) -> io::Result<()> {
     raw_file::drop_caches(dir)
+}
+
+/// How much of the files below `dir` is cached, as `(cached, looked at)` places a MiB apart; `None`
+/// where the kernel does not tell.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn cached(dir: &Path) -> io::Result<Option<(u64, u64)>> {
+    raw_file::cached(dir)
 }
 
 /// What the file system has allocated for the files below `dir`.

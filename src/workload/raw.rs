@@ -5,6 +5,7 @@
 //! keeping clips were free. Where clips are is a vector in memory for each camera.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::vfs::os::raw::RawFile;
@@ -111,6 +112,30 @@ impl RawKeeper {
         }
     }
 
+    fn place_of(&self, camera: &CameraId, start: Timestamp) -> Outcome<Place> {
+        let places = self.clips.get(camera).ok_or("no such camera")?;
+        let at = places.partition_point(|place| place.window.start() < start);
+        Ok(*places.get(at).ok_or("no such clip")?)
+    }
+
+    /// Reads `range` of the clip at `place`.
+    fn fetch(&mut self, place: Place, range: Range<usize>) -> Outcome<&[u8]> {
+        let written = self.files.iter().find(|written| written.number == place.file);
+        let file = &written.ok_or("its file is gone")?.file;
+        // A direct read wants an aligned buffer and whole blocks.
+        let align = usize::try_from(BLOCK_BYTES)?;
+        let first = if self.direct { range.start / align * align } else { range.start };
+        let len = range.end.saturating_sub(first);
+        let read = if self.direct { len.next_multiple_of(align) } else { len };
+        if self.buf.len() < read + align {
+            self.buf.resize(read + align, 0);
+        }
+        let from = self.buf.as_ptr().align_offset(align);
+        let buf = self.buf.get_mut(from..from + read).ok_or("a buffer cannot be aligned")?;
+        file.read_at(place.offset + u64::try_from(first)?, buf)?;
+        Ok(buf.get(range.start - first..len).unwrap_or_default())
+    }
+
     fn sync(&mut self) -> Outcome<()> {
         self.syncs += 1;
         Ok(self.files.back().ok_or("no file to sync")?.file.sync()?)
@@ -158,29 +183,26 @@ impl Keeper for RawKeeper {
         start: Timestamp,
         each: &mut dyn FnMut(&[u8]),
     ) -> Outcome<()> {
-        let places = self.clips.get(camera).ok_or("no such camera")?;
-        let at = places.partition_point(|place| place.window.start() < start);
-        let place = *places.get(at).ok_or("no such clip")?;
-        let written = self.files.iter().find(|written| written.number == place.file);
-        let written = written.ok_or("its file is gone")?;
-        // A direct read wants an aligned buffer and whole blocks.
-        let align = usize::try_from(BLOCK_BYTES)?;
-        let blocks = place.len.next_multiple_of(align);
-        if self.buf.len() < blocks + align {
-            self.buf.resize(blocks + align, 0);
-        }
-        let from = self.buf.as_ptr().align_offset(align);
-        let buf = self.buf.get_mut(from..from + blocks).ok_or("a buffer cannot be aligned")?;
-        if self.direct {
-            written.file.read_at(place.offset, buf)?;
-        } else if let Some(exact) = buf.get_mut(..place.len) {
-            written.file.read_at(place.offset, exact)?;
-        }
-        let bytes = buf.get(..place.len).unwrap_or_default();
+        let place = self.place_of(camera, start)?;
+        let bytes = self.fetch(place, 0..place.len)?;
         if crc32fast::hash(bytes) != place.crc {
             return Err("checksum of a raw clip".into());
         }
         each(bytes);
+        Ok(())
+    }
+
+    /// Not checked: there is one checksum a clip.
+    fn read_range(
+        &mut self,
+        camera: &CameraId,
+        start: Timestamp,
+        range: Range<u64>,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Outcome<()> {
+        let place = self.place_of(camera, start)?;
+        let range = usize::try_from(range.start)?..usize::try_from(range.end)?.min(place.len);
+        each(self.fetch(place, range)?);
         Ok(())
     }
 

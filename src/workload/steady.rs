@@ -11,7 +11,8 @@ use crate::{Timestamp, Window};
 use super::beside::beside_a_writer;
 use super::ingest::track_of;
 use super::{
-    Beside, Keeper, Lap, Outcome, RawKeeper, Round, Stopwatch, StoreKeeper, Street, Take, Track,
+    Beside, Keeper, Lap, Outcome, RawKeeper, Round, Space, Stopwatch, StoreKeeper, Street, Take,
+    Track,
 };
 
 /// How much is recorded, kept and held.
@@ -38,10 +39,8 @@ pub struct SteadyTrack {
     pub track: Track,
     /// The sweeps that dropped something.
     pub sweeps: Vec<Lap>,
-    /// What it took on the disk at the end.
-    pub disk_bytes: u64,
-    /// What of that readable clips need.
-    pub live_bytes: u64,
+    /// What the store took on the disk at the end.
+    pub space: Space,
 }
 
 /// Fills the store and the raw limit, and goes on recording while both expire.
@@ -84,9 +83,7 @@ pub fn steady(
             }
         }
     }
-    own.disk_bytes = store.disk_bytes()?;
-    own.live_bytes = store.store()?.stats()?.live_bytes;
-    limit.disk_bytes = raw.disk_bytes()?;
+    own.space = Space::of(store)?;
     check_held(store, street, plan, &kept_for_holds)?;
     Ok((own, limit))
 }
@@ -161,7 +158,7 @@ fn filled_bytes(keeper: &dyn Keeper) -> Outcome<u64> {
 const HELD_RUN: u64 = 4;
 
 /// Places a hold now and then, so that the wanted share of all clips is held.
-fn hold_some(
+pub(super) fn hold_some(
     keeper: &StoreKeeper,
     street: &Street,
     plan: &Steady,

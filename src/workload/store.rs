@@ -1,10 +1,12 @@
 //! The store as a keeper of clips, on a clock that the street's calendar turns.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::vfs::Vfs as _;
 use crate::vfs::os::OsVfs;
+use crate::vfs::sim::SimVfs;
 use crate::{
     CameraId, Durability, HoldReceipt, ManualClock, Media, NewClip, NewHold, Result, Retention,
     Store, StoreOptions, SweepReport, Timestamp, Window,
@@ -32,7 +34,7 @@ pub struct StoreKeeper {
     store: Option<Store>,
     clock: ManualClock,
     vfs: Counting,
-    dir: PathBuf,
+    disk: Disk,
     commit: Commit,
     retention: Duration,
     segment_bytes: u64,
@@ -40,11 +42,35 @@ pub struct StoreKeeper {
     reuses: bool,
 }
 
+/// What is below the store.
+#[derive(Clone, Debug)]
+enum Disk {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// The simulated disk of the tests: the same scenarios, without a disk's time.
+    Simulated(SimVfs),
+}
+
+impl Disk {
+    /// A way to it that nobody has cut.
+    fn vfs(&self) -> Counting {
+        match self {
+            Self::Folder(dir) => Counting::over(OsVfs::new(dir)),
+            Self::Simulated(disk) => Counting::over(disk.clone()),
+        }
+    }
+
+    /// The name under which a store on it is opened.
+    fn path(&self) -> &Path {
+        match self {
+            Self::Folder(dir) => dir,
+            Self::Simulated(_) => Path::new("sim"),
+        }
+    }
+}
+
 /// The folder of the store in which it keeps its index.
 const INDEX: &str = "index";
-/// Where files are that are kept for new segments, and how their names begin.
-const SPARE: &str = "spare";
-const REUSABLE: &str = "reuse-";
 /// Unless a scenario wants other ones: the default of the store.
 const SEGMENT_BYTES: u64 = 128 << 20;
 
@@ -69,7 +95,22 @@ impl StoreKeeper {
         commit: Commit,
         retention: Duration,
     ) -> Outcome<Self> {
-        Self::with(dir, street, commit, retention, SEGMENT_BYTES)
+        Self::with(Disk::Folder(dir.to_owned()), street, commit, retention, SEGMENT_BYTES)
+    }
+
+    /// A store on the simulated disk `disk`, in segments of `segment_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be made.
+    pub fn simulated(
+        disk: &SimVfs,
+        street: &Street,
+        commit: Commit,
+        retention: Duration,
+        segment_bytes: u64,
+    ) -> Outcome<Self> {
+        Self::with(Disk::Simulated(disk.clone()), street, commit, retention, segment_bytes)
     }
 
     /// A store in the new folder `dir` for clips that are small, in segments that are, too: as many
@@ -82,7 +123,8 @@ impl StoreKeeper {
         const TINY_SEGMENT_BYTES: u64 = 4 << 20;
         // Ten million clips of a minute, of 16 cameras, are more than a year of each.
         const TINY_RETENTION: Duration = Duration::from_hours(24 * 365 * 20);
-        Self::with(dir, street, Commit::Grouped, TINY_RETENTION, TINY_SEGMENT_BYTES)
+        let disk = Disk::Folder(dir.to_owned());
+        Self::with(disk, street, Commit::Grouped, TINY_RETENTION, TINY_SEGMENT_BYTES)
     }
 
     /// Removes the files of what expired from now on, and keeps none for new segments.
@@ -97,7 +139,7 @@ impl StoreKeeper {
     }
 
     fn with(
-        dir: &Path,
+        disk: Disk,
         street: &Street,
         commit: Commit,
         retention: Duration,
@@ -106,14 +148,14 @@ impl StoreKeeper {
         let mut keeper = Self {
             store: None,
             clock: ManualClock::at(street.begin()),
-            vfs: Counting::over(OsVfs::new(dir)),
-            dir: dir.to_owned(),
+            vfs: disk.vfs(),
+            disk,
             commit,
             retention,
             segment_bytes,
             reuses: true,
         };
-        keeper.store = Some(keeper.options()?.open(dir)?);
+        keeper.store = Some(keeper.options()?.open(keeper.disk.path())?);
         Ok(keeper)
     }
 
@@ -175,7 +217,7 @@ impl StoreKeeper {
         if let Some(store) = self.store.take() {
             store.close()?;
         }
-        let disk = OsVfs::new(&self.dir);
+        let disk = self.disk.vfs();
         for name in disk.list(INDEX)? {
             disk.remove(&format!("{INDEX}/{name}"))?;
         }
@@ -183,10 +225,10 @@ impl StoreKeeper {
     }
 
     fn open_again(&mut self) -> Outcome<Duration> {
-        self.vfs = Counting::over(OsVfs::new(&self.dir));
+        self.vfs = self.disk.vfs();
         let options = self.options()?;
         let watch = super::Stopwatch::start();
-        self.store = Some(options.open(&self.dir)?);
+        self.store = Some(options.open(self.disk.path())?);
         Ok(watch.elapsed())
     }
 
@@ -220,6 +262,49 @@ impl StoreKeeper {
     pub fn hold(&self, camera: &CameraId, window: Window) -> Outcome<HoldReceipt> {
         let hold = NewHold::new([camera.clone()], window).reference("benchmark");
         Ok(self.store()?.place_hold(hold)?)
+    }
+
+    /// As [`Keeper::keep`], while others read.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub fn record(&self, group: &[Take]) -> Outcome<()> {
+        if self.commit == Commit::Together {
+            return self.keep_together(group);
+        }
+        let store = self.store()?;
+        for take in group {
+            self.turn_to(take.window.end());
+            store.append(Self::new_clip(take), take.bytes.clone())?;
+        }
+        if self.commit == Commit::Grouped {
+            store.sync()?;
+        }
+        Ok(())
+    }
+
+    /// As [`Keeper::read_range`], while others record.
+    ///
+    /// # Errors
+    ///
+    /// The store's; when there is no such clip.
+    pub fn read_of(
+        &self,
+        camera: &CameraId,
+        start: Timestamp,
+        range: Option<Range<u64>>,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Outcome<()> {
+        let store = self.store()?;
+        let window = Window::starting(start, Duration::from_micros(1))?;
+        let mut clips = store.clips(camera, window)?;
+        let clip = clips.find(|clip| clip.window().start() == start).ok_or("no such clip")?;
+        let reader = store.read(clip.id())?;
+        for chunk in reader.chunks(range.unwrap_or(0..clip.len()))? {
+            each(&chunk?);
+        }
+        Ok(())
     }
 
     /// Appends all of `group` at once.
@@ -264,18 +349,7 @@ impl Keeper for StoreKeeper {
     }
 
     fn keep(&mut self, group: &[Take]) -> Outcome<()> {
-        if self.commit == Commit::Together {
-            return self.keep_together(group);
-        }
-        let store = self.store()?;
-        for take in group {
-            self.turn_to(take.window.end());
-            store.append(Self::new_clip(take), take.bytes.clone())?;
-        }
-        if self.commit == Commit::Grouped {
-            store.sync()?;
-        }
-        Ok(())
+        self.record(group)
     }
 
     fn find(&mut self, camera: &CameraId, window: Window) -> Outcome<Vec<Window>> {
@@ -288,15 +362,17 @@ impl Keeper for StoreKeeper {
         start: Timestamp,
         each: &mut dyn FnMut(&[u8]),
     ) -> Outcome<()> {
-        let store = self.store()?;
-        let window = Window::starting(start, Duration::from_micros(1))?;
-        let mut clips = store.clips(camera, window)?;
-        let clip = clips.find(|clip| clip.window().start() == start).ok_or("no such clip")?;
-        let reader = store.read(clip.id())?;
-        for chunk in reader.chunks(0..clip.len())? {
-            each(&chunk?);
-        }
-        Ok(())
+        self.read_of(camera, start, None, each)
+    }
+
+    fn read_range(
+        &mut self,
+        camera: &CameraId,
+        start: Timestamp,
+        range: Range<u64>,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Outcome<()> {
+        self.read_of(camera, start, Some(range), each)
     }
 
     fn expire(&mut self, before: Timestamp) -> Outcome<()> {
@@ -310,13 +386,13 @@ impl Keeper for StoreKeeper {
     }
 
     fn disk_bytes(&self) -> Outcome<u64> {
-        Ok(super::allocated(&self.dir)?)
+        match &self.disk {
+            Disk::Folder(dir) => Ok(super::allocated(dir)?),
+            Disk::Simulated(_) => Ok(self.store()?.stats()?.file_bytes),
+        }
     }
 
     fn kept_bytes(&self) -> Outcome<u64> {
-        let disk = OsVfs::new(&self.dir);
-        let kept = disk.list(SPARE)?.into_iter().filter(|name| name.starts_with(REUSABLE));
-        let bytes = kept.map(|name| disk.open(&format!("{SPARE}/{name}"), false)?.allocated());
-        Ok(bytes.sum::<std::io::Result<u64>>()?)
+        Ok(self.store()?.stats()?.reusable_bytes)
     }
 }

@@ -1,5 +1,5 @@
-//! Many cameras at once: a thread each, fragments as they come, every write durable before the
-//! next.
+//! Many cameras at once: a thread each, fragments one after the other without a pause, every write
+//! durable before the next.
 
 use std::sync::Mutex;
 
@@ -14,71 +14,124 @@ use super::{
 pub struct Together {
     /// Cameras that record at the same time; the street has at least as many.
     pub writers: u32,
-    /// Clips that each records, one after the other.
+    /// Clips that each records in a round, one after the other.
     pub clips: u32,
     /// The size of a fragment.
     pub fragment_bytes: usize,
+    /// In how many rounds, the store and the bare disk in turns.
+    pub rounds: u32,
 }
 
-/// Records by fragment from many threads; each `write` is one latency.
+/// What it was like, and what of it is the disk's.
+#[derive(Clone, Debug, Default)]
+pub struct Crowd {
+    /// The store, with all writers at once.
+    pub own: Track,
+    /// One writer with the disk to itself, a sync after each fragment.
+    pub bare: Latencies,
+    /// The same with as many fragments before each sync as the store had: whoever waits for a sync
+    /// waits for all these bytes, in any store.
+    pub bare_groups: Latencies,
+    /// The bytes of such a group.
+    pub group_bytes: u64,
+}
+
+/// Records from many threads, and the same bytes bare, in turns. A file of `raw`
+/// must have room for a group.
 ///
 /// # Errors
 ///
-/// The store's.
-pub fn together(store: &StoreKeeper, street: &Street, plan: &Together) -> Outcome<Track> {
+/// Theirs.
+pub fn crowd(
+    store: &StoreKeeper,
+    raw: &mut RawKeeper,
+    street: &Street,
+    plan: &Together,
+) -> Outcome<Crowd> {
+    let fragments = Street::new(1, 1, plan.fragment_bytes);
+    let mut crowd = Crowd { own: track_of(plan), ..Crowd::default() };
+    let mut next = 0;
+    for round in 0..plan.rounds.max(1) {
+        let syncs = store.counts().syncs;
+        let before = crowd.own.latencies.count();
+        together(store, street, plan, round, &mut crowd.own)?;
+        let written = crowd.own.latencies.count() - before;
+        let syncs = (store.counts().syncs - syncs).max(1);
+        let group = written.div_ceil(syncs).max(1);
+        crowd.own.syncs = Some(crowd.own.syncs.unwrap_or(0) + syncs);
+        crowd.group_bytes = crowd.group_bytes.max(group * u64::try_from(plan.fragment_bytes)?);
+        let commits = written.div_ceil(group);
+        next = bare_syncs(raw, &fragments, next, commits, 1, &mut crowd.bare)?;
+        next = bare_syncs(raw, &fragments, next, commits, group, &mut crowd.bare_groups)?;
+    }
+    crowd.own.laps.sort_by_key(|lap| lap.at);
+    Ok(crowd)
+}
+
+fn track_of(plan: &Together) -> Track {
     let name = format!("clipkeep, {} writers", plan.writers);
     let settings = format!("fragments of {} KiB, Synced", plan.fragment_bytes >> 10);
-    let track = Mutex::new(Track { name, settings, ..Track::default() });
+    Track { name, settings, ..Track::default() }
+}
+
+/// Records by fragment from many threads; each `write` is one latency.
+fn together(
+    store: &StoreKeeper,
+    street: &Street,
+    plan: &Together,
+    round: u32,
+    track: &mut Track,
+) -> Outcome<()> {
+    let all = Mutex::new((Latencies::default(), Vec::new()));
     let failed = Mutex::new(None);
-    let syncs = store.counts().syncs;
     let (watch, cpu) = (Stopwatch::start(), cpu_time());
+    let since = track.rounds.iter().map(|round| round.wall).sum::<std::time::Duration>();
     std::thread::scope(|scope| {
         for writer in 0..plan.writers {
-            let (track, failed) = (&track, &failed);
-            scope.spawn(move || {
-                let recorded = record(store, street, plan, writer, watch);
-                match recorded {
-                    Ok((latencies, laps)) => {
-                        let mut track = lock(track);
-                        track.latencies.add(&latencies);
-                        track.laps.extend(laps);
-                    }
-                    Err(error) => *lock(failed) = Some(error.to_string()),
+            let (all, failed) = (&all, &failed);
+            scope.spawn(move || match record(store, street, plan, round, writer, watch) {
+                Ok((latencies, laps)) => {
+                    let mut all = lock(all);
+                    all.0.add(&latencies);
+                    all.1.extend(laps);
                 }
+                Err(error) => *lock(failed) = Some(error.to_string()),
             });
         }
     });
     if let Some(error) = lock(&failed).take() {
         return Err(error.into());
     }
-    let mut track = lock(&track).clone();
-    track.laps.sort_by_key(|lap| lap.at);
+    let all = lock(&all);
+    track.latencies.add(&all.0);
+    track.laps.extend(all.1.iter().map(|lap| Lap { at: since + lap.at, ..*lap }));
     let clips = u64::from(plan.writers) * u64::from(plan.clips);
     track.rounds.push(Round {
         bytes: clips * u64::try_from(street.clip_bytes())?,
         wall: watch.elapsed(),
         cpu: cpu_time().saturating_sub(cpu),
-        written: None,
+        ..Round::default()
     });
-    track.syncs = Some(store.counts().syncs - syncs);
-    Ok(track)
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// What one writer does.
+/// What one writer does in a round.
 fn record(
     store: &StoreKeeper,
     street: &Street,
     plan: &Together,
+    round: u32,
     writer: u32,
     watch: Stopwatch,
 ) -> Outcome<(Latencies, Vec<Lap>)> {
     let (mut latencies, mut laps) = (Latencies::default(), Vec::new());
     let cameras = u64::try_from(street.cameras().len())?;
-    for turn in 0..u64::from(plan.clips) {
+    let clips = u64::from(plan.clips);
+    for turn in (0..clips).map(|turn| u64::from(round) * clips + turn) {
         let take = street.take(turn * cameras + u64::from(writer))?;
         let new = crate::NewClip::starting(&take.camera, take.window.start());
         let mut recorder = store.store()?.record(new)?;
@@ -98,18 +151,23 @@ fn record(
     Ok((latencies, laps))
 }
 
-/// How long it takes to write fragments of `fragment_bytes` with a sync each, and nothing else.
-///
-/// # Errors
-///
-/// What the system says.
-pub fn bare_syncs(raw: &mut RawKeeper, street: &Street, commits: u64) -> Outcome<Latencies> {
-    let mut latencies = Latencies::default();
-    for number in 0..commits {
-        let take = street.take(number)?;
+/// Writes `commits` groups of `group` fragments from number `first` on, with a sync each, and
+/// nothing else; answers the number after the last one.
+fn bare_syncs(
+    raw: &mut RawKeeper,
+    fragments: &Street,
+    first: u64,
+    commits: u64,
+    group: u64,
+    latencies: &mut Latencies,
+) -> Outcome<u64> {
+    let mut next = first;
+    for _ in 0..commits {
+        let takes = fragments.takes(next, group)?;
+        next += group;
         let watch = Stopwatch::start();
-        raw.keep(std::slice::from_ref(&take))?;
+        raw.keep(&takes)?;
         latencies.record(watch.elapsed());
     }
-    Ok(latencies)
+    Ok(next)
 }

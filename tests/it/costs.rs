@@ -191,6 +191,33 @@ fn a_segment_in_a_file_that_was_kept_allocates_nothing() {
     assert!(cost.syncs <= 3 * 2, "{cost:?}");
 }
 
+/// A household has a few holds, a city many: what a sweep asks of the disk does not tell how many.
+#[test]
+fn ten_thousand_holds_ask_no_more_of_a_sweep() {
+    let costs = [0, 10_000].map(|holds| {
+        let bench = Bench::of(Street::new(1, 8, 20_000), Durability::Buffered);
+        bench.record(8, 1400);
+        bench.store.seal().unwrap();
+        let later = bench.street.end_of(100_000);
+        for hold in 0..holds {
+            let camera = &bench.street.cameras()[hold % 8];
+            let start = later.saturating_add(Duration::from_secs(u64::try_from(hold).unwrap()));
+            let window = Window::starting(start, Duration::from_mins(1)).unwrap();
+            bench.store.place_hold(NewHold::new([camera.clone()], window)).unwrap();
+        }
+        bench.clock.advance(3 * HOUR);
+        let cost = bench.cost_of(|bench| {
+            let report = bench.store.sweep().unwrap();
+            assert_eq!((report.clips_expired, report.segments_dropped), (1408, 2));
+        });
+        let active = bench.store.stats().unwrap().holds_active;
+        println!("a sweep beside {active} holds: {cost:?}");
+        assert_eq!(active, u64::try_from(holds).unwrap());
+        cost
+    });
+    assert_eq!(costs[0], costs[1]);
+}
+
 #[test]
 fn a_lookup_asks_the_disk_for_nothing_once_its_footers_are_known() {
     let bench = Bench::new(20_000, Durability::Buffered);

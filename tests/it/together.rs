@@ -1,11 +1,15 @@
 //! Everything at the same time, on threads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
 
-use clipkeep::{Clip, ErrorKind, NewClip, VerifyDepth};
+use clipkeep::vfs::sim::SimVfs;
+use clipkeep::{Clip, ErrorKind, ManualClock, NewClip, Store, VerifyDepth};
 
-use crate::store_kit::{HOUR, SEGMENT_BYTES, TestStore, camera, marked, minutes};
+use crate::plug::{Change, Plug};
+use crate::store_kit::{HOUR, SEGMENT_BYTES, TestStore, at, camera, marked, minutes};
 
 const CAMERAS: [&str; 3] = ["door", "yard", "gate"];
 const CLIPS: u32 = 60;
@@ -114,4 +118,53 @@ fn verifying_finds_no_fault_while_holds_are_placed() {
             assert!(report.faults.is_empty(), "{:?}", report.faults);
         }
     });
+}
+
+/// What the disk saw since it was to look.
+#[derive(Default)]
+struct Seen {
+    is_looking: bool,
+    begun: u64,
+    syncs: u64,
+}
+
+/// A sync of the first lasts until all others have come, and a while: whoever comes while the disk
+/// is at work shares the next sync, and nobody waits for a turn of their own.
+#[test]
+fn two_hundred_writers_share_a_few_syncs() {
+    const WRITERS: u64 = 200;
+    let seen = Arc::new((Mutex::new(Seen::default()), Condvar::new()));
+    let plug = Plug::observed(&SimVfs::new(1), {
+        let seen = Arc::clone(&seen);
+        move |change| {
+            let (seen, changed) = &*seen;
+            let mut seen = seen.lock().unwrap();
+            if seen.is_looking && matches!(change, Change::Sync(_)) {
+                seen.syncs += 1;
+                let seen = changed.wait_while(seen, |seen| seen.begun < WRITERS).unwrap();
+                drop(changed.wait_timeout(seen, Duration::from_millis(50)).unwrap());
+            }
+        }
+    });
+    let clock = ManualClock::at(at(0));
+    let store = Store::options().clock(clock).free_space_floor(0).vfs(plug).open("sim").unwrap();
+    let append = |writer: u64, minute: u32| {
+        let new = NewClip::new(&camera(&format!("{writer}")), minutes(minute, minute + 1));
+        store.append(new, marked("x", 2000)).unwrap();
+    };
+    // A camera's first clip costs more: its name.
+    (0..WRITERS).for_each(|writer| append(writer, 0));
+    seen.0.lock().unwrap().is_looking = true;
+    thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (append, seen) = (&append, &seen);
+            scope.spawn(move || {
+                seen.0.lock().unwrap().begun += 1;
+                seen.1.notify_all();
+                append(writer, 1);
+            });
+        }
+    });
+    let syncs = seen.0.lock().unwrap().syncs;
+    assert!((2..=20).contains(&syncs), "{syncs} syncs for {WRITERS} writers");
 }

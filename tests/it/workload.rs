@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use clipkeep::vfs::sim::SimVfs;
 use clipkeep::workload::{
-    Commit, Ingest, Keeper, Outcome, RawKeeper, Steady, StoreKeeper, Street, Take, Together,
-    bulk_expiry, bulk_expiry_beside, check, ingest, lookups, reads, reopenings, steady, together,
+    Commit, Ingest, Keeper, Outcome, Paced, RawKeeper, Steady, StoreKeeper, Street, Take, Together,
+    bulk_expiry, bulk_expiry_beside, check, crowd, ingest, lookups, paced, ranges, reads,
+    reopenings, space, steady,
 };
 use clipkeep::{CameraId, Timestamp, Window};
 
@@ -22,7 +24,7 @@ fn every_keeper_gets_the_same_clips_and_gives_them_back() {
     let raw = RawKeeper::open(dir.path(), false, 4 << 20).unwrap();
     let mut keepers: Vec<Box<dyn Keeper>> = vec![Box::new(store), Box::new(raw)];
     let plan = Ingest { rounds: 3, clips: 20, group: 5 };
-    let tracks = ingest(&mut keepers, &street, &plan, &mut |_| ()).unwrap();
+    let tracks = ingest(dir.path(), &mut keepers, &street, &plan, &mut |_| ()).unwrap();
     for (track, keeper) in tracks.iter().zip(&mut keepers) {
         assert_eq!(track.bytes(), 60 * u64::try_from(CLIP_BYTES).unwrap());
         assert_eq!((track.rounds.len(), track.latencies.count()), (3, 12));
@@ -66,6 +68,47 @@ impl Keeper for Cheat {
 
     fn expire(&mut self, _: Timestamp) -> Outcome<()> {
         self.0.clear();
+        Ok(())
+    }
+
+    fn disk_bytes(&self) -> Outcome<u64> {
+        Ok(0)
+    }
+}
+
+/// Keeps whole clips, and knows of no ranges.
+struct Whole(Vec<Take>);
+
+impl Keeper for Whole {
+    fn name(&self) -> String {
+        "whole".to_owned()
+    }
+
+    fn settings(&self) -> String {
+        String::new()
+    }
+
+    fn keep(&mut self, group: &[Take]) -> Outcome<()> {
+        self.0.extend_from_slice(group);
+        Ok(())
+    }
+
+    fn find(&mut self, _: &CameraId, _: Window) -> Outcome<Vec<Window>> {
+        Ok(Vec::new())
+    }
+
+    fn read(
+        &mut self,
+        camera: &CameraId,
+        start: Timestamp,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Outcome<()> {
+        let is_it = |take: &&Take| take.camera == *camera && take.window.start() == start;
+        self.0.iter().find(is_it).ok_or("lost")?.bytes.chunks(9999).for_each(each);
+        Ok(())
+    }
+
+    fn expire(&mut self, _: Timestamp) -> Outcome<()> {
         Ok(())
     }
 
@@ -126,12 +169,106 @@ fn bulk_expiry_leaves_nothing() {
 fn writers_at_once_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let street = street();
-    let store = StoreKeeper::open(dir.path(), &street, Commit::Each).unwrap();
-    let plan = Together { writers: 4, clips: 3, fragment_bytes: 10_000 };
-    let track = together(&store, &street, &plan).unwrap();
-    assert_eq!(track.latencies.count(), 4 * 3 * 4);
+    let store = StoreKeeper::open(&dir.path().join("store"), &street, Commit::Each).unwrap();
+    let mut raw = RawKeeper::open(dir.path(), false, 4 << 20).unwrap();
+    let plan = Together { writers: 4, clips: 3, fragment_bytes: 10_000, rounds: 2 };
+    let crowd = crowd(&store, &mut raw, &street, &plan).unwrap();
+    assert_eq!(crowd.own.latencies.count(), 2 * 4 * 3 * 4);
     let stats = store.store().unwrap().stats().unwrap();
-    assert_eq!((stats.clips, stats.live_bytes), (12, track.bytes()));
+    assert_eq!((stats.clips, stats.live_bytes), (24, crowd.own.bytes()));
+    // The bare disk wrote as much with each sync as the store did, and as many syncs.
+    let groups = crowd.bare_groups.count();
+    assert_eq!(groups, crowd.bare.count());
+    assert!(groups * crowd.group_bytes >= crowd.own.bytes() && groups <= 96);
+}
+
+#[test]
+fn cameras_at_their_pace_are_swept_and_read_beside() {
+    let dir = tempfile::tempdir().unwrap();
+    let street = Street::new(3, 4, 2_000_000);
+    let kept = Duration::from_hours(1);
+    let store_dir = dir.path().join("store");
+    let store = StoreKeeper::keeping(&store_dir, &street, Commit::Grouped, kept).unwrap();
+    let mut raw = RawKeeper::open(dir.path(), false, 4 << 20).unwrap();
+    let mut plan = Paced {
+        cameras: 4,
+        fragment_bytes: 10_000,
+        pace: Duration::from_millis(10),
+        fragments: 3,
+        rounds: 2,
+        sweeps: 1,
+        swept_clips: 70,
+        readers: 2,
+        filled_clips: 220,
+    };
+    store.record(&street.takes(0, plan.filled_clips).unwrap()).unwrap();
+    let tracks = paced(&store, &mut raw, &street, &plan, kept).unwrap();
+    assert_eq!((tracks.own.count(), tracks.bare.count()), (24, 24));
+    assert_eq!(tracks.laps.len(), 24);
+    assert!(tracks.segments_dropped >= 2, "{tracks:?}");
+    assert_eq!(tracks.read_bytes, 2 * 2 * 30 * 2_000_000);
+    let stats = store.store().unwrap().stats().unwrap();
+    // A segment goes once all of it is due, and what was recorded beside is there.
+    let least = plan.filled_clips - plan.swept_in_all() + 8;
+    assert!((least..least + 70).contains(&stats.clips), "{}", stats.clips);
+    // There is nothing left to sweep: to measure beside sweeps that drop nothing would be a lie.
+    (plan.rounds, plan.filled_clips, plan.swept_clips, plan.readers) = (1, 300, 0, 0);
+    assert!(paced(&store, &mut raw, &street, &plan, kept).is_err());
+}
+
+#[test]
+fn a_range_is_cut_from_its_clip_whoever_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let street = Street::new(3, 4, 300_000);
+    let store = StoreKeeper::open(&dir.path().join("store"), &street, Commit::Grouped).unwrap();
+    let raw = RawKeeper::open(dir.path(), false, 8 << 20).unwrap();
+    let mut keepers: Vec<Box<dyn Keeper>> = vec![Box::new(store), Box::new(raw)];
+    // In memory there are no direct writes.
+    keepers.extend(
+        RawKeeper::open(dir.path(), true, 8 << 20).map(|raw| -> Box<dyn Keeper> { Box::new(raw) }),
+    );
+    keepers.push(Box::new(Whole(Vec::new())));
+    for keeper in &mut keepers {
+        keeper.keep(&street.takes(0, 20).unwrap()).unwrap();
+        let reads = ranges(keeper.as_mut(), &street, 0..20, 70_000).unwrap();
+        assert_eq!(reads.bytes, 20 * 70_000, "{}", keeper.name());
+        assert_eq!(ranges(keeper.as_mut(), &street, [3], 400_000).unwrap().bytes, 300_000);
+    }
+    let mut cheat = Cheat(street.takes(0, 1).unwrap());
+    assert!(ranges(&mut cheat, &street, [0], 1000).is_err(), "made-up bytes are found");
+}
+
+#[test]
+fn a_full_store_takes_what_its_clips_do_and_little_more() {
+    let street = Street::new(5, 4, 200_000);
+    let plan =
+        Steady { kept: 800, clips: 800, group: 4, sweep_every: 40, held_percent: 1, rounds: 1 };
+    let (disk, kept) = (SimVfs::new(1), street.span_of(plan.kept));
+    let mut store =
+        StoreKeeper::simulated(&disk, &street, Commit::Grouped, kept, 16 << 20).unwrap();
+    let space = space(&mut store, &street, &plan, &mut |_| ()).unwrap();
+    assert!(space.live_bytes >= 800 * 200_000, "{space:?}");
+    let parts = space.live_bytes + space.expired_bytes + space.overhead_bytes;
+    assert_eq!(space.disk_bytes, parts + space.reserved_bytes, "every byte has its place");
+    assert!(space.growing() >= 1.0 && space.all() > space.growing(), "{space:?}");
+}
+
+/// The scenarios on the simulated disk, where nothing takes time: counts and promises alone.
+#[test]
+fn the_simulated_disk_runs_the_same_scenarios() {
+    let street = Street::new(5, 4, 50_000);
+    let (disk, kept) = (SimVfs::new(1), Duration::from_hours(1));
+    let mut store = StoreKeeper::simulated(&disk, &street, Commit::Each, kept, 4 << 20).unwrap();
+    store.keep(&street.takes(0, 200).unwrap()).unwrap();
+    assert!(store.syncs().unwrap() >= 200);
+    let hour = Duration::from_hours(1);
+    assert!(lookups(&mut store, &street, 200, hour, 2).unwrap().found > 0);
+    assert_eq!(reads(&mut store, &street, 0..200).unwrap().bytes, 10_000_000);
+    let found = reopenings(&mut store, &street, 200, 2).unwrap();
+    assert_eq!(found.len(), 4);
+    check(&mut store, &street, 0..204).unwrap();
+    store.expire(street.end_of(204)).unwrap();
+    assert_eq!(store.store().unwrap().stats().unwrap().clips, 0);
 }
 
 #[test]

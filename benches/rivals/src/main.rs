@@ -2,17 +2,31 @@
 //!
 //! `cargo run --release -- [--clips N] [--lookups N] [--rounds N] [--dir DIR] [--write FILE]`
 //!
+//! RocksDB and raft-engine take long to build, so they are asked for: `--features
+//! rocksdb,raft-engine`. RocksDB is C++ and wants a compiler and libclang, by Debian's names `g++`
+//! and `libclang-dev`.
+//!
 //! Prints tables; with `--write`, puts them between the `rivals` markers of a document. Every
 //! keeper must give its clips back byte for byte, find each window's clips and lose what expired,
 //! or the run fails: a figure of a keeper that cheats is none.
+//!
+//! Each keeper lives in a process of its own, this program started anew with `--keeper NAME`, that
+//! is stopped while others have their turn: what a keeper does in the background takes its own
+//! time, and the kernel counts what it writes for it alone.
 
 mod blobs;
+mod child;
 mod files;
 mod fjall_lsm;
 mod key;
 mod lmdb;
+mod process;
+#[cfg(feature = "raft-engine")]
+mod raft;
 mod redb_tree;
 mod report;
+#[cfg(feature = "rocksdb")]
+mod rocks;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -39,19 +53,44 @@ pub struct Plan<'a> {
 /// Makes a keeper, or opens it again.
 pub type Maker = fn(&Plan<'_>) -> Outcome<Box<dyn Keeper>>;
 
+/// A keeper by the name that the command line has for it.
+pub struct Rival {
+    pub name: &'static str,
+    pub make: Maker,
+    /// Whether it finds again what it kept before it was closed. The raw limits find nothing.
+    pub reopens: bool,
+    /// Whether it can be asked for a window of time.
+    pub finds: bool,
+}
+
+const fn rival(name: &'static str, make: Maker) -> Rival {
+    Rival { name, make, reopens: true, finds: true }
+}
+
+const fn limit(name: &'static str, make: Maker) -> Rival {
+    Rival { name, make, reopens: false, finds: false }
+}
+
 /// All of them, Clipkeep and the two raw limits first.
-pub const MAKERS: [Maker; 8] = [
-    clipkeep,
-    |plan| raw(plan, false),
-    |plan| raw(plan, true),
-    files::open,
-    blobs::open,
-    lmdb::open,
-    redb_tree::open,
-    fjall_lsm::open,
+pub const RIVALS: &[Rival] = &[
+    rival("clipkeep", clipkeep),
+    limit("buffered", |plan| raw(plan, false)),
+    limit("direct", |plan| raw(plan, true)),
+    rival("files", files::open),
+    rival("blobs", blobs::open),
+    rival("lmdb", lmdb::open),
+    rival("redb", redb_tree::open),
+    rival("fjall", fjall_lsm::open),
+    #[cfg(feature = "rocksdb")]
+    rival("rocksdb", rocks::open),
+    #[cfg(feature = "raft-engine")]
+    Rival { name: "raft-engine", make: raft::open, reopens: true, finds: false },
 ];
 /// How many of them are raw limits or Clipkeep itself.
 pub const OWN: usize = 3;
+/// Those that are built in only when they are asked for, and whether they are.
+pub const FEATURES: [(&str, bool); 2] =
+    [("rocksdb", cfg!(feature = "rocksdb")), ("raft-engine", cfg!(feature = "raft-engine"))];
 
 fn clipkeep(plan: &Plan<'_>) -> Outcome<Box<dyn Keeper>> {
     let commit = if plan.each { Commit::Each } else { Commit::Together };
@@ -81,12 +120,11 @@ pub struct Options {
     pub write: Option<PathBuf>,
 }
 
-fn options() -> Outcome<Options> {
+fn options(arguments: &[String]) -> Outcome<Options> {
     let mut options =
         Options { clips: 48, lookups: 100_000, rounds: 5, dir: PathBuf::from("."), write: None };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(name) = arguments.next() {
-        let value = arguments.next().ok_or_else(|| format!("{name}: what?"))?;
+    for pair in arguments.chunks(2) {
+        let [name, value] = pair else { return Err(format!("{}: what?", pair[0]).into()) };
         match name.as_str() {
             "--clips" => options.clips = value.parse()?,
             "--lookups" => options.lookups = value.parse()?,
@@ -100,7 +138,11 @@ fn options() -> Outcome<Options> {
 }
 
 fn main() -> Outcome<()> {
-    let options = options()?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == child::KEEPER) {
+        return child::run(&arguments);
+    }
+    let options = options(&arguments)?;
     let tables = run::run(&options)?;
     println!("{tables}");
     match &options.write {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clipkeep::workload::{Outcome, Track, machine, ratio};
 
 use crate::run::{Measured, WINDOW_CLIPS};
-use crate::{OWN, Options};
+use crate::{FEATURES, OWN, Options};
 
 const BEGIN: &str = "<!-- rivals:begin -->";
 const END: &str = "<!-- rivals:end -->";
@@ -16,13 +16,14 @@ pub fn tables(options: &Options, measured: &Measured) -> Outcome<String> {
     let mut text = String::new();
     let machine = machine(&options.dir)?;
     let setting = format!(
-        "{} cores ({}), {} disk, {}; {} rounds of {} clips of 2 MB for each, in turns.",
+        "{} cores ({}), {} disk, {}; {} rounds of {} clips of 2 MB for each, in turns. {}",
         machine.cores,
         machine.processor,
         machine.disk,
         machine.file_system,
         options.rounds,
         options.clips,
+        built_in(),
     );
     writeln!(text, "{}\n", filled(&setting, ""))?;
     recording(measured, &mut text)?;
@@ -33,6 +34,18 @@ pub fn tables(options: &Options, measured: &Measured) -> Outcome<String> {
         writeln!(text, "{}", filled(&item, "  "))?;
     }
     Ok(text)
+}
+
+/// Which of the rivals that must be asked for were there.
+fn built_in() -> String {
+    let named = |wanted: bool| -> Vec<&str> {
+        FEATURES.iter().filter(|(_, is)| *is == wanted).map(|(name, _)| *name).collect()
+    };
+    match (named(true).join(", "), named(false).join(", ")) {
+        (built, missing) if built.is_empty() => format!("Not built in: {missing}."),
+        (built, missing) if missing.is_empty() => format!("Built in: {built}."),
+        (built, missing) => format!("Built in: {built}; not: {missing}."),
+    }
 }
 
 /// `sentence` in lines as long as those of the document, later ones behind `indent`.
@@ -88,30 +101,31 @@ fn using(options: &Options, measured: &Measured, text: &mut String) -> Outcome<(
          |---|---|---|---|---|---|---|---|---|",
         options.lookups
     )?;
-    let reads = measured.cold.iter().zip(&measured.warm);
-    for (track, (cold, warm)) in measured.grouped.iter().zip(reads) {
+    for (track, reads) in measured.grouped.iter().zip(&measured.reads) {
         write!(
             text,
             "| {} | {:.0} | {} | {:.0} |",
             track.name,
-            cold.bytes_per_second() / 1e6,
-            short(cold.latencies.percentile(99.0)),
-            warm.bytes_per_second() / 1e6,
+            reads.cold_bytes_per_second / 1e6,
+            short(reads.cold_p99),
+            reads.warm_bytes_per_second / 1e6,
         )?;
-        let find = measured.finds.iter().find(|(name, _, _)| *name == track.name);
-        let bulk = measured.bulk.iter().find(|(name, _)| *name == track.name);
-        let (Some((_, find, opened)), Some((_, bulk))) = (find, bulk) else {
+        let find = measured.finds.iter().find(|row| row.name == track.name);
+        let bulk = measured.bulk.iter().find(|row| row.name == track.name);
+        let (Some(find), Some(bulk)) = (find, bulk) else {
             writeln!(text, " - | - | - | - | - |")?;
             continue;
         };
+        match find.lookups {
+            Some((p50, p99)) => write!(text, " {} | {} |", short(p50), short(p99))?,
+            None => write!(text, " - | - |")?,
+        }
         writeln!(
             text,
-            " {} | {} | {} | {:.0} | {:.0} MiB |",
-            short(find.latencies.percentile(50.0)),
-            short(find.latencies.percentile(99.0)),
-            short(*opened),
+            " {} | {:.0} | {:.0} MiB |",
+            short(find.opened),
             bulk.took.as_secs_f64() * 1e3 / ratio(bulk.bytes, 1 << 30),
-            ratio(bulk.disk_bytes.1, 1 << 20),
+            ratio(bulk.disk_bytes, 1 << 20),
         )?;
     }
     writeln!(

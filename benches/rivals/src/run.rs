@@ -1,42 +1,74 @@
-//! The scenarios, each for all keepers in turns.
+//! The scenarios, each for all keepers; recording in turns, round by round.
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clipkeep::workload::{
-    Bulk, Ingest, Keeper, Lookups, Outcome, RawKeeper, Reads, Stopwatch, Street, Track,
-    bulk_expiry, check, drop_caches, ingest, lookups, reads,
-};
+use clipkeep::workload::{Lookups, Outcome, RawKeeper, Round, Street, Track, lookups, ratio};
 
-use crate::{MAKERS, Options, Plan, report};
+use crate::child::Job;
+use crate::process::Process;
+use crate::{OWN, Options, RIVALS, Rival, report};
 
-const SEED: u64 = 0x0c11_b4ee;
+pub const SEED: u64 = 0x0c11_b4ee;
 const CLIP_BYTES: usize = 2_000_000;
 const TINY_CLIP_BYTES: usize = 2_000;
 /// Clips in a looked-for window.
 pub const WINDOW_CLIPS: u32 = 60;
+/// Rounds of 16 lookups.
+const FIND_ROUNDS: u32 = 500;
+/// Clips that expire at once.
+const BULK_CLIPS: u64 = 512;
+
+/// The window that is looked for on `street`.
+pub fn window_of(street: &Street) -> Duration {
+    street.clip_duration() * WINDOW_CLIPS
+}
 
 /// What was measured of all keepers; the first ones are our own.
 pub struct Measured {
     pub each: Vec<Track>,
     pub grouped: Vec<Track>,
-    pub cold: Vec<Reads>,
-    pub warm: Vec<Reads>,
-    /// Without the raw limits; the vector in memory apart.
-    pub finds: Vec<(String, Lookups, Duration)>,
+    pub reads: Vec<ReadRow>,
+    /// Without the raw limits.
+    pub finds: Vec<FindRow>,
     pub vector: Lookups,
-    pub bulk: Vec<(String, Bulk)>,
+    /// Without the raw limits.
+    pub bulk: Vec<BulkRow>,
+}
+
+/// Reading whole clips: after a new opening, and once more.
+pub struct ReadRow {
+    pub cold_bytes_per_second: f64,
+    pub cold_p99: Duration,
+    pub warm_bytes_per_second: f64,
+}
+
+/// Looking for windows among many clips.
+pub struct FindRow {
+    pub name: String,
+    pub opened: Duration,
+    /// The median and the slowest percent; `None` of whoever knows no windows.
+    pub lookups: Option<(Duration, Duration)>,
+}
+
+/// Expiring all at once.
+pub struct BulkRow {
+    pub name: String,
+    pub bytes: u64,
+    pub took: Duration,
+    /// Left on the disk.
+    pub disk_bytes: u64,
 }
 
 pub fn run(options: &Options) -> Outcome<String> {
     let run = Run { options };
-    let plan = Ingest { rounds: options.rounds, clips: options.clips, group: 1 };
-    let (each, _, _) = run.ingest("each", 16, &plan)?;
-    let (grouped, cold, warm) = run.ingest("grouped", 200, &Ingest { group: 16, ..plan })?;
-    let (finds, vector) = run.finds()?;
+    let (each, _) = run.ingest("each", 16, 1)?;
+    let (grouped, reads) = run.ingest("grouped", 200, 16)?;
+    let finds = run.finds()?;
+    let vector = run.vector()?;
     let bulk = run.bulk()?;
-    report::tables(options, &Measured { each, grouped, cold, warm, finds, vector, bulk })
+    report::tables(options, &Measured { each, grouped, reads, finds, vector, bulk })
 }
 
 struct Run<'a> {
@@ -51,103 +83,135 @@ impl Run<'_> {
         Ok(Folder(path))
     }
 
-    fn ingest(
-        &self,
-        name: &str,
-        cameras: u32,
-        plan: &Ingest,
-    ) -> Outcome<(Vec<Track>, Vec<Reads>, Vec<Reads>)> {
+    /// Records `group` clips a commit into all, A-B-A-B, and reads some of them back.
+    fn ingest(&self, name: &str, cameras: u32, group: u64) -> Outcome<(Vec<Track>, Vec<ReadRow>)> {
         let folder = self.folder(name)?;
-        let street = Street::new(SEED, cameras, CLIP_BYTES);
-        let clips = u64::from(plan.rounds) * plan.clips;
-        let mut keepers = Vec::new();
-        for (number, make) in MAKERS.iter().enumerate() {
-            let dir = folder.0.join(number.to_string());
-            fs::create_dir_all(&dir)?;
-            let made = Plan {
-                dir: &dir,
-                street: &street,
-                clips,
-                tiny: false,
-                each: plan.group == 1,
-                retention: Duration::from_hours(1000),
-            };
-            keepers.push(make(&made)?);
+        let (rounds, clips) = (self.options.rounds, self.options.clips);
+        let all = u64::from(rounds) * clips;
+        let job = Job {
+            cameras,
+            clip_bytes: CLIP_BYTES,
+            clips: all,
+            tiny: false,
+            each: group == 1,
+            retention_hours: 1000,
+        };
+        eprintln!("{name}: {all} clips for each of {}", RIVALS.len());
+        let (mut processes, mut tracks) = (Vec::new(), Vec::new());
+        for rival in RIVALS {
+            let process = Process::start(rival, &folder.0.join(rival.name), &job)?;
+            let (name, settings) = (process.name.clone(), process.settings.clone());
+            tracks.push(Track { name, settings, ..Track::default() });
+            processes.push(process);
         }
-        eprintln!("{name}: {clips} clips for each of {}", keepers.len());
-        let tracks = ingest(&mut keepers, &street, plan, &mut |_| ())?;
-        let numbers: Vec<u64> = (0..64).map(|turn| street.pick(turn, clips)).collect();
-        let (mut cold, mut warm) = (Vec::new(), Vec::new());
-        for keeper in &mut keepers {
-            check(keeper.as_mut(), &street, numbers.iter().copied().take(16))?;
-            drop_caches(&folder.0)?;
-            cold.push(reads(keeper.as_mut(), &street, numbers.iter().copied())?);
-            warm.push(reads(keeper.as_mut(), &street, numbers.iter().copied())?);
-        }
-        Ok((tracks, cold, warm))
-    }
-
-    fn finds(&self) -> Outcome<(Vec<(String, Lookups, Duration)>, Lookups)> {
-        const ROUNDS: u32 = 500;
-        let clips = self.options.lookups;
-        let street = Street::new(SEED, 16, TINY_CLIP_BYTES).lasting(Duration::from_mins(1));
-        let span = street.clip_duration() * WINDOW_CLIPS;
-        let mut finds = Vec::new();
-        for (number, make) in
-            MAKERS.iter().enumerate().filter(|(number, _)| ![1, 2].contains(number))
-        {
-            let folder = self.folder(&format!("find-{number}"))?;
-            let plan = Plan {
-                dir: &folder.0,
-                street: &street,
-                clips,
-                tiny: true,
-                each: false,
-                retention: Duration::from_hours(1000),
-            };
-            let mut keeper = make(&plan)?;
-            eprintln!("{clips} small clips: {}", keeper.name());
-            for first in (0..clips).step_by(1024) {
-                keeper.keep(&street.takes(first, 1024.min(clips - first))?)?;
+        for round in 0..u64::from(rounds) {
+            for (process, track) in processes.iter_mut().zip(&mut tracks) {
+                let answer = process.ask(&format!("keep {} {clips} {group}", round * clips))?;
+                note_turn(track, &answer)?;
             }
-            let name = keeper.name();
-            drop(keeper);
-            let watch = Stopwatch::start();
-            let mut keeper = make(&plan)?;
-            let opened = watch.elapsed();
-            // What a first lookup brings into memory is not the lookup's own time.
-            lookups(keeper.as_mut(), &street, clips, span, ROUNDS / 4)?;
-            finds.push((name, lookups(keeper.as_mut(), &street, clips, span, ROUNDS)?, opened));
         }
-        let folder = self.folder("vector")?;
-        let mut vector = RawKeeper::open(&folder.0, false, 4096)?;
-        vector.note(&street.takes(0, clips)?);
-        let vector = lookups(&mut vector, &street, clips, span, ROUNDS)?;
-        Ok((finds, vector))
+        let mut reads = Vec::new();
+        for (process, track) in processes.iter_mut().zip(&mut tracks) {
+            let opening = process.ask("reopen 1")?;
+            let [_, written] = opening[..] else { return Err("no opening".into()) };
+            // All that it wrote, closing included; it stands in the last round.
+            let others = track.rounds.iter_mut().rev().skip(1);
+            others.for_each(|round| round.written = Some(0));
+            track.rounds.last_mut().ok_or("no round")?.written = Some(written);
+            let answer = process.ask(&format!("read {all}"))?;
+            reads.push(read_row(&answer)?);
+        }
+        Ok((tracks, reads))
     }
 
-    fn bulk(&self) -> Outcome<Vec<(String, Bulk)>> {
-        const CLIPS: u64 = 512;
-        let street = Street::new(SEED, 16, CLIP_BYTES);
+    fn finds(&self) -> Outcome<Vec<FindRow>> {
+        let clips = self.options.lookups;
+        let job = Job {
+            cameras: 16,
+            clip_bytes: TINY_CLIP_BYTES,
+            clips,
+            tiny: true,
+            each: false,
+            retention_hours: 1000,
+        };
         let mut rows = Vec::new();
-        for (number, make) in
-            MAKERS.iter().enumerate().filter(|(number, _)| ![1, 2].contains(number))
-        {
-            let folder = self.folder(&format!("bulk-{number}"))?;
-            let mut keeper: Box<dyn Keeper> = make(&Plan {
-                dir: &folder.0,
-                street: &street,
-                clips: CLIPS,
-                tiny: false,
-                each: false,
-                retention: Duration::from_hours(1),
-            })?;
-            eprintln!("bulk expiry: {}", keeper.name());
-            let bulk = bulk_expiry(keeper.as_mut(), &street, CLIPS, &mut |_| ())?;
-            rows.push((keeper.name(), bulk));
+        for rival in no_limits() {
+            let folder = self.folder(&format!("find-{}", rival.name))?;
+            let mut process = Process::start(rival, &folder.0, &job)?;
+            eprintln!("{clips} small clips: {}", process.name);
+            process.ask(&format!("fill {clips}"))?;
+            let [opened, _] = process.ask("reopen 0")?[..] else { return Err("no opening".into()) };
+            let found = process.ask(&format!("find {clips} {FIND_ROUNDS}"))?;
+            let lookups = match found[..] {
+                [p50, p99] => Some((Duration::from_nanos(p50), Duration::from_nanos(p99))),
+                _ => None,
+            };
+            let (name, opened) = (process.name.clone(), Duration::from_nanos(opened));
+            rows.push(FindRow { name, opened, lookups });
         }
         Ok(rows)
     }
+
+    /// The same windows in a vector in memory.
+    fn vector(&self) -> Outcome<Lookups> {
+        let clips = self.options.lookups;
+        let street = Street::new(SEED, 16, TINY_CLIP_BYTES).lasting(Duration::from_mins(1));
+        let folder = self.folder("vector")?;
+        let mut vector = RawKeeper::open(&folder.0, false, 4096)?;
+        vector.note(&street.takes(0, clips)?);
+        lookups(&mut vector, &street, clips, window_of(&street), FIND_ROUNDS)
+    }
+
+    fn bulk(&self) -> Outcome<Vec<BulkRow>> {
+        let job = Job {
+            cameras: 16,
+            clip_bytes: CLIP_BYTES,
+            clips: BULK_CLIPS,
+            tiny: false,
+            each: false,
+            retention_hours: 1,
+        };
+        let mut rows = Vec::new();
+        for rival in no_limits() {
+            let folder = self.folder(&format!("bulk-{}", rival.name))?;
+            let mut process = Process::start(rival, &folder.0, &job)?;
+            eprintln!("bulk expiry: {}", process.name);
+            let answer = process.ask(&format!("expire {BULK_CLIPS}"))?;
+            let [bytes, took, disk_bytes] = answer[..] else { return Err("no expiry".into()) };
+            let (name, took) = (process.name.clone(), Duration::from_nanos(took));
+            rows.push(BulkRow { name, bytes, took, disk_bytes });
+        }
+        Ok(rows)
+    }
+}
+
+fn no_limits() -> impl Iterator<Item = &'static Rival> {
+    RIVALS.iter().enumerate().filter(|(number, _)| !(1..OWN).contains(number)).map(|(_, one)| one)
+}
+
+/// A turn of recording, as the keeper's process tells it.
+fn note_turn(track: &mut Track, answer: &[u64]) -> Outcome<()> {
+    let [bytes, wall, cpu, commits @ ..] = answer else { return Err("no turn".into()) };
+    let (wall, cpu) = (Duration::from_nanos(*wall), Duration::from_nanos(*cpu));
+    track.rounds.push(Round { bytes: *bytes, wall, cpu, ..Round::default() });
+    for nanos in commits {
+        track.latencies.record(Duration::from_nanos(*nanos));
+    }
+    Ok(())
+}
+
+fn read_row(answer: &[u64]) -> Outcome<ReadRow> {
+    let [cold, cold_wall, cold_p99, warm, warm_wall, _] = answer[..] else {
+        return Err("no reads".into());
+    };
+    let rate = |bytes: u64, nanos: u64| {
+        ratio(bytes, 1) / Duration::from_nanos(nanos).as_secs_f64().max(1e-9)
+    };
+    Ok(ReadRow {
+        cold_bytes_per_second: rate(cold, cold_wall),
+        cold_p99: Duration::from_nanos(cold_p99),
+        warm_bytes_per_second: rate(warm, warm_wall),
+    })
 }
 
 struct Folder(PathBuf);

@@ -149,7 +149,11 @@ pub(super) fn percentiles(title: &str, lines: &[(&str, &Latencies)]) -> String {
         write!(svg, "<text class=label x={x:.1} y={y} text-anchor={anchor}>{name}</text>").ok();
     }
     for (line, (name, latencies)) in (0_u32..).zip(lines) {
-        let class = if line == 0 { "own" } else { "limit" };
+        let class = match line {
+            0 => "own",
+            1 => "limit",
+            _ => "other",
+        };
         let points: Vec<String> = (0_u32..)
             .zip(PERCENTS)
             .map(|(column, percent)| {

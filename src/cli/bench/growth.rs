@@ -36,6 +36,8 @@ enum Amount {
 
 /// Cameras among which the clips are shared out evenly.
 const CAMERAS: u32 = 16;
+/// A size that no disk of a test has room for: what it costs is reckoned.
+const FAR_CLIPS: u64 = 100_000_000;
 /// The smallest size that is measured.
 const CLIPS_MIN: u64 = 10_000;
 
@@ -77,8 +79,24 @@ impl Cost {
     pub(super) fn cells(&self, grown: &Grown) -> Vec<String> {
         let mut cells = vec![self.what.to_owned()];
         cells.extend(grown.stages.iter().map(|stage| (self.of)(stage).text()));
-        cells.push(slope(&self.points(grown)).map(in_words).unwrap_or_default());
+        let points = self.points(grown);
+        let slope = slope(&points);
+        cells.push(slope.map(in_words).unwrap_or_default());
+        let far = slope.zip(points.last()).map(|(slope, last)| self.far(slope, *last).text());
+        cells.push(far.unwrap_or_default());
         cells
+    }
+
+    /// What it would cost at [`FAR_CLIPS`] if it went on to grow as it does, from the largest size
+    /// that was measured.
+    fn far(&self, slope: f64, (clips, cost): (u64, f64)) -> Amount {
+        let cost = cost * (ratio(FAR_CLIPS, 1) / ratio(clips, 1)).powf(slope);
+        if self.is_time() {
+            Amount::Time(Duration::try_from_secs_f64(cost).unwrap_or(Duration::MAX))
+        } else {
+            // Of bytes, the seconds of a duration are the whole number.
+            Amount::Bytes(Duration::try_from_secs_f64(cost).map_or(u64::MAX, |cost| cost.as_secs()))
+        }
     }
 }
 
@@ -137,6 +155,7 @@ pub(super) fn header(grown: &Grown) -> Vec<String> {
     let mut header = vec!["Clips".to_owned()];
     header.extend(grown.stages.iter().map(|stage| stage.clips.to_string()));
     header.push("slope".to_owned());
+    header.push(format!("{FAR_CLIPS}, reckoned"));
     header
 }
 
@@ -153,7 +172,10 @@ pub(super) fn print(grown: &Grown, out: &mut Out) -> anyhow::Result<()> {
     let right: Vec<usize> = (1..=grown.stages.len()).collect();
     out.table(&header, &right, COSTS.iter().map(|cost| cost.cells(grown)).collect())?;
     out.line("")?;
-    out.line("A slope is the power of the number of clips with which a cost grows.")
+    out.line(
+        "A slope is the power of the number of clips with which a cost grows. The last column \
+         follows from it and was not measured.",
+    )
 }
 
 /// For scripts. Durations are seconds, sizes bytes.
@@ -162,8 +184,10 @@ pub(super) fn json(grown: &Grown) -> Value {
         let points = cost.points(grown);
         let slope = slope(&points);
         let of = |(clips, cost): (u64, f64)| json!({"clips": clips, "cost": cost});
+        let far = slope.zip(points.last()).map(|(slope, last)| cost.far(slope, *last).figure());
         let points: Vec<Value> = points.into_iter().map(of).collect();
-        (cost.name.to_owned(), json!({"slope": slope, "points": points}))
+        let figures = json!({"slope": slope, "points": points, "reckoned_at_100m": far});
+        (cost.name.to_owned(), figures)
     });
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -181,6 +205,17 @@ mod tests {
         assert_eq!(sizes(10_000), [10_000]);
         assert_eq!(sizes(1_000_000), [10_000, 100_000, 1_000_000]);
         assert_eq!(sizes(300_000), [10_000, 100_000, 300_000]);
+    }
+
+    #[test]
+    fn a_far_size_is_reckoned_with_the_slope() {
+        let [open, .., index] = &COSTS;
+        // Ten times the clips, twice the cost: at a hundred times the clips, four times.
+        let slope = 2.0_f64.log10();
+        let Amount::Time(took) = open.far(slope, (1_000_000, 0.010)) else { panic!("a time") };
+        assert!((took.as_secs_f64() - 0.040).abs() < 1e-6, "{took:?}");
+        let Amount::Bytes(bytes) = index.far(1.0, (1_000_000, 700.0)) else { panic!("bytes") };
+        assert_eq!(bytes, 70_000);
     }
 
     #[test]
@@ -202,6 +237,7 @@ mod tests {
             assert_eq!(cost.cells(&grown).len(), header(&grown).len());
             assert_eq!(json["growth"][cost.name]["points"][1]["clips"], 400);
             assert!(json["growth"][cost.name]["slope"].is_f64());
+            assert!(json["growth"][cost.name]["reckoned_at_100m"].is_f64());
         }
         let page = super::super::html::growth_page(&grown);
         assert_eq!(page.matches("<polyline").count(), COSTS.len(), "a line a cost");

@@ -6,7 +6,7 @@ use super::answer::{Answer, rate};
 use super::chart;
 use super::growth::{self, Grown};
 use super::measure::Measured;
-use super::table::{best_limit, median_opening, short};
+use super::table::{best_limit, budget_rows, in_words, median_opening, short};
 use crate::cli::size;
 use crate::workload::{Track, ratio};
 
@@ -30,7 +30,8 @@ circle.own, rect.own { fill: var(--own); } circle.own { opacity: .7; } rect.own 
 polyline { fill: none; stroke-width: 2.2; } polyline.own { stroke: var(--own); }
 polyline.limit { stroke: var(--limit); stroke-dasharray: 6 4; }
 text.name { font-size: 13px; } text.name.own { fill: var(--own); }
-text.name.limit { fill: var(--limit); }
+text.name.limit { fill: var(--limit); } text.name.other { fill: var(--soft); }
+polyline.other { stroke: var(--soft); stroke-dasharray: 2 3; }
 .spread { stroke: var(--text); stroke-width: 2; } .sweep { fill: var(--sweep); }
 polyline.c0, text.c0 { stroke: light-dark(#1769aa, #63b1f0); }
 polyline.c1, text.c1 { stroke: light-dark(#7b4fa3, #c39be6); }
@@ -122,6 +123,7 @@ fn against_the_limit(measured: &Measured, page: &mut String) {
         ("2 MB, a commit each", &measured.each),
         ("2 MB, 16 a commit", &measured.grouped),
         ("0.2 MB, 32 a commit", &measured.small),
+        ("20 MB, 4 a commit", &measured.large),
     ];
     let mut rows: Vec<(String, &Track, &Track)> = Vec::new();
     for (name, tracks) in stages {
@@ -151,10 +153,9 @@ fn beside_expiry(measured: &Measured, page: &mut String) {
     let svg = chart::over_time(&title, &pair.own.track.laps, &pair.own.sweeps);
     let caption = format!(
         "Each point is a commit of four clips; the bands are sweeps that dropped segments, {} of \
-         them, between commits; in the gaps the bare disk had its turns. What the \
-         store takes on disk for each live byte: {:.3}.",
+         them, between commits; in the gaps the bare disk had its turns. {}.",
         pair.own.sweeps.len(),
-        ratio(pair.own.disk_bytes, pair.own.live_bytes)
+        in_words(&measured.space),
     );
     figure(page, &title, &svg, &caption);
     let lines =
@@ -169,20 +170,52 @@ fn beside_expiry(measured: &Measured, page: &mut String) {
 }
 
 fn commits(measured: &Measured, page: &mut String) {
-    let name = measured.together.name.as_str();
-    let lines = [(name, &measured.together.latencies), ("a bare sync", &measured.bare_syncs)];
-    let title = "All cameras at once, 256 KiB fragments";
+    let crowd = &measured.crowd;
+    let group = format!("a bare sync of {}", size::bytes(crowd.group_bytes));
+    let lines = [
+        (crowd.own.name.as_str(), &crowd.own.latencies),
+        (group.as_str(), &crowd.bare_groups),
+        ("a bare sync of one fragment", &crowd.bare),
+    ];
+    let title = "All cameras at once without a pause, 256 KiB fragments";
     let caption = "Each write waits until its fragment is durable; those who wait at the same \
-                   time share a sync. The other line is one writer with the disk to itself.";
+                   time share a sync, and wait for the bytes of all. The other lines are one \
+                   writer with the disk to itself: with as many bytes a sync, and with one \
+                   fragment.";
     figure(page, title, &chart::percentiles(title, &lines), caption);
+    for row in &measured.paced {
+        let title =
+            format!("A fragment a second from {} cameras, {}", row.plan.cameras, row.beside);
+        let lines = [("clipkeep", &row.tracks.own), ("bare, alone", &row.tracks.bare)];
+        let caption = "From when a fragment was due until it was durable. The other line is one \
+                       writer with the disk to itself and the same fragments at the same times.";
+        figure(page, &title, &chart::percentiles(&title, &lines), caption);
+        if !row.tracks.sweeps.is_empty() {
+            let title = "The same over time, sweeps marked";
+            let svg = chart::over_time(title, &row.tracks.laps, &row.tracks.sweeps);
+            let caption = "Each point is a fragment; the bands are sweeps that dropped segments.";
+            figure(page, title, &svg, caption);
+        }
+    }
+    page.push_str("<h2>What a GiB costs the processor</h2>");
+    let rows = budget_rows(measured).map(|(what, seconds)| [what.to_owned(), seconds]);
+    table(page, ["2 MB clips, a commit each", "CPU s"], rows);
+    for (name, (cached, all)) in &measured.cached {
+        let percent = 100.0 * ratio(*cached, *all);
+        let name = escaped(name);
+        write!(
+            page,
+            "<p class=soft>Still cached of what was recorded, {name}: {percent:.0} %.</p>"
+        )
+        .ok();
+    }
 }
 
 fn reading(measured: &Measured, page: &mut String) {
     page.push_str("<h2>Reading whole clips</h2>");
     let rows = measured.reads.iter().map(|row| {
-        let temperature = if row.cold { "cold" } else { "warm" };
         [
-            format!("{temperature}: {}", row.name),
+            row.what(),
             format!("{:.0} MB/s", row.reads.bytes_per_second() / 1e6),
             short(row.reads.first_byte.percentile(50.0)),
             short(row.reads.first_byte.percentile(99.0)),

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, rate};
 use super::measure::{Measured, SteadyPair};
-use super::table::{best_limit, median_opening};
-use crate::workload::{Bulk, Latencies, Lookups, Track};
+use super::table::{best_limit, budget_rows, median_opening};
+use crate::workload::{Bulk, Latencies, Lookups, Space, Track, ratio};
 
 /// Everything that was measured.
 pub(super) fn of(measured: &Measured, answer: &Answer) -> Value {
@@ -27,15 +27,23 @@ pub(super) fn of(measured: &Measured, answer: &Answer) -> Value {
             "each": tracks(&measured.each),
             "grouped": tracks(&measured.grouped),
             "small": tracks(&measured.small),
-            "together": track(&measured.together, None),
-            "bare_sync": latencies(&measured.bare_syncs),
+            "large": tracks(&measured.large),
             "memory_peak_bytes": measured.memory_peak_bytes,
+            "cached": measured.cached.iter().map(|(name, (cached, all))| {
+                json!({"name": name, "share": ratio(*cached, *all)})
+            }).collect::<Vec<_>>(),
+            "cpu_seconds_per_gib": budget_rows(measured).map(|(what, seconds)| {
+                json!({"what": what, "seconds": seconds.parse::<f64>().ok()})
+            }).collect::<Vec<_>>(),
         },
+        "fragments": fragments(measured),
         "beside_expiry": measured.steady.iter().map(pair).collect::<Vec<_>>(),
+        "space": space(&measured.space),
         "bulk_expiry": measured.bulk.iter().map(bulk).collect::<Vec<_>>(),
         "read": measured.reads.iter().map(|row| json!({
             "name": row.name,
             "cold": row.cold,
+            "is_range": row.is_range,
             "bytes_per_second": row.reads.bytes_per_second(),
             "first_byte": latencies(&row.reads.first_byte),
             "whole_clip": latencies(&row.reads.latencies),
@@ -79,6 +87,7 @@ fn track(track: &Track, limit: Option<&Track>) -> Value {
         }),
         "cpu_seconds_per_gib": track.cpu_seconds_per_gib(),
         "written_per_byte": track.written_per_byte(),
+        "device_per_byte": track.device_per_byte(),
         "syncs": track.syncs,
         "commit": latencies(&track.latencies),
     })
@@ -90,9 +99,47 @@ fn pair(pair: &SteadyPair) -> Value {
         "clipkeep": track(&pair.own.track, Some(&pair.limit.track)),
         "limit": track(&pair.limit.track, None),
         "sweeps": pair.own.sweeps.len(),
-        "disk_bytes": pair.own.disk_bytes,
-        "live_bytes": pair.own.live_bytes,
+        "disk_bytes": pair.own.space.disk_bytes,
+        "live_bytes": pair.own.space.live_bytes,
     })
+}
+
+fn space(space: &Space) -> Value {
+    json!({
+        "held_percent": 1,
+        "live_bytes": space.live_bytes,
+        "expired_bytes": space.expired_bytes,
+        "overhead_bytes": space.overhead_bytes,
+        "reserved_bytes": space.reserved_bytes,
+        "disk_bytes": space.disk_bytes,
+        "disk_per_live": space.all(),
+        "growing_per_live": space.growing(),
+    })
+}
+
+/// How long fragments wait until they are durable.
+fn fragments(measured: &Measured) -> Value {
+    let crowd = &measured.crowd;
+    let mut all = serde_json::Map::new();
+    let without_a_pause = json!({
+        "clipkeep": track(&crowd.own, None),
+        "bare": latencies(&crowd.bare),
+        "bare_groups": latencies(&crowd.bare_groups),
+        "group_bytes": crowd.group_bytes,
+    });
+    all.insert("without_a_pause".to_owned(), without_a_pause);
+    for row in &measured.paced {
+        let paced = json!({
+            "cameras": row.plan.cameras,
+            "fragment_bytes": row.plan.fragment_bytes,
+            "clipkeep": latencies(&row.tracks.own),
+            "bare": latencies(&row.tracks.bare),
+            "segments_dropped": row.tracks.segments_dropped,
+            "read_bytes": row.tracks.read_bytes,
+        });
+        all.insert(row.name.to_owned(), paced);
+    }
+    Value::Object(all)
 }
 
 fn bulk((name, bulk): &(String, Bulk)) -> Value {

@@ -4,14 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::profile::{
-    CLIP_BYTES, FRAGMENT_BYTES, Plan, Profile, SMALL_CLIP_BYTES, TINY_CLIP_BYTES,
+    CLIP_BYTES, FRAGMENT_BYTES, LARGE_CLIP_BYTES, Plan, Profile, RANGE_BYTES, SMALL_CLIP_BYTES,
+    TINY_CLIP_BYTES,
 };
 use crate::cli::progress::Bar;
 use crate::workload::{
-    Bulk, Commit, Ingest, Keeper, Latencies, Lookups, Machine, Outcome, RawKeeper, Reads,
-    Reopening, Steady, SteadyTrack, Stopwatch, StoreKeeper, Street, Together, Track, bare_syncs,
-    bulk_expiry, bulk_expiry_beside, check, counted, drop_caches, forget_memory_peak, ingest,
-    lookups, machine, reads, reopenings, steady, together,
+    Budget, Bulk, Commit, Crowd, Ingest, Keeper, Lookups, Machine, Outcome, Paced, PacedTracks,
+    RawKeeper, Reads, Reopening, Space, Steady, SteadyTrack, Stopwatch, StoreKeeper, Street, Track,
+    budget, bulk_expiry, bulk_expiry_beside, cached, check, counted, crowd, drop_caches,
+    forget_memory_peak, ingest, lookups, machine, paced, ranges, reads, reopenings, space, steady,
 };
 use crate::{CameraId, NewHold, Window};
 
@@ -24,14 +25,30 @@ pub(super) struct Measured {
     pub(super) each: Vec<Track>,
     pub(super) grouped: Vec<Track>,
     pub(super) small: Vec<Track>,
+    pub(super) large: Vec<Track>,
     /// The most memory while groups were recorded, the footage of the benchmark included.
     pub(super) memory_peak_bytes: Option<u64>,
-    pub(super) together: Track,
-    pub(super) bare_syncs: Latencies,
+    /// What of the groups was cached afterwards, by name: `(cached, looked at)`.
+    pub(super) cached: Vec<(String, (u64, u64))>,
+    pub(super) budget: Budget,
+    pub(super) crowd: Crowd,
+    pub(super) paced: Vec<PacedRow>,
     pub(super) steady: Vec<SteadyPair>,
+    pub(super) space: Space,
     pub(super) bulk: Vec<(String, Bulk)>,
     pub(super) reads: Vec<ReadRow>,
     pub(super) finds: Finds,
+}
+
+/// Cameras at their own pace, and what happened beside them.
+#[derive(Clone, Debug)]
+pub(super) struct PacedRow {
+    /// In JSON.
+    pub(super) name: &'static str,
+    /// For people.
+    pub(super) beside: &'static str,
+    pub(super) plan: Paced,
+    pub(super) tracks: PacedTracks,
 }
 
 /// Recording beside expiry, the store and the raw limit.
@@ -47,7 +64,18 @@ pub(super) struct SteadyPair {
 pub(super) struct ReadRow {
     pub(super) name: String,
     pub(super) cold: bool,
+    /// Of a range of each clip, and not of all of it.
+    pub(super) is_range: bool,
     pub(super) reads: Reads,
+}
+
+impl ReadRow {
+    /// What was read, and whose.
+    pub(super) fn what(&self) -> String {
+        let temperature = if self.cold { "cold" } else { "warm" };
+        let range = if self.is_range { ", 256 KiB of each" } else { "" };
+        format!("{temperature}{range}: {}", self.name)
+    }
 }
 
 /// What was measured on a store of many small clips.
@@ -77,34 +105,46 @@ pub(super) fn run(profile: Profile, plan: &Plan, dir: &Path) -> Outcome<Measured
     let watch = Stopwatch::start();
     let stage = Stages { dir, plan };
     let machine = machine(dir)?;
-    let (each, _) = stage.ingest("a commit a clip", &plan.each, CLIP_BYTES, Commit::Each, 0)?;
+    let each = stage.ingest("a commit a clip", &plan.each, CLIP_BYTES, Commit::Each, 0)?;
     forget_memory_peak();
     let reads = plan.read_clips;
-    let (grouped, reads) =
+    let grouped =
         stage.ingest("grouped commits", &plan.grouped, CLIP_BYTES, Commit::Together, reads)?;
     let memory_peak_bytes = counted(dir).memory_peak_bytes;
-    let (small, _) =
-        stage.ingest("small clips", &plan.small, SMALL_CLIP_BYTES, Commit::Together, 0)?;
-    let direct = is_direct_better(&grouped);
-    let (together, bare_syncs) = stage.together(direct)?;
+    let small = stage.ingest("small clips", &plan.small, SMALL_CLIP_BYTES, Commit::Together, 0)?;
+    let large = stage.ingest("large clips", &plan.large, LARGE_CLIP_BYTES, Commit::Together, 0)?;
+    let direct = is_direct_better(&grouped.tracks);
+    let crowd = stage.together(direct)?;
+    let paced = [
+        ("alone", "alone", plan.paced(false, false)),
+        ("beside_sweeps", "beside a sweep a second", plan.paced(true, false)),
+        ("beside_readers", "beside 4 readers", plan.paced(false, true)),
+    ];
+    let paced = paced.into_iter().map(|(name, beside, plan)| {
+        let tracks = stage.paced(beside, &plan, direct)?;
+        Ok(PacedRow { name, beside, plan, tracks })
+    });
+    let paced = paced.collect::<Outcome<_>>()?;
     let percents = plan.held_percents.iter();
     let steady = percents.map(|held| stage.steady(*held, direct)).collect::<Outcome<_>>()?;
-    let bulk = stage.bulk(direct)?;
-    let finds = stage.finds()?;
     Ok(Measured {
         profile,
         machine,
-        took: watch.elapsed(),
-        each,
-        grouped,
-        small,
+        each: each.tracks,
+        grouped: grouped.tracks,
+        small: small.tracks,
+        large: large.tracks,
         memory_peak_bytes,
-        together,
-        bare_syncs,
+        cached: grouped.cached,
+        budget: stage.budget()?,
+        crowd,
+        paced,
         steady,
-        bulk,
-        reads,
-        finds,
+        space: stage.space()?,
+        bulk: stage.bulk(direct)?,
+        reads: grouped.reads,
+        finds: stage.finds()?,
+        took: watch.elapsed(),
     })
 }
 
@@ -114,6 +154,13 @@ fn is_direct_better(tracks: &[Track]) -> bool {
         [_, buffered, direct] => direct.bytes_per_second() > buffered.bytes_per_second(),
         _ => false,
     }
+}
+
+/// What recording into the store and both raw limits brought.
+struct Ingested {
+    tracks: Vec<Track>,
+    cached: Vec<(String, (u64, u64))>,
+    reads: Vec<ReadRow>,
 }
 
 struct Stages<'a> {
@@ -135,45 +182,89 @@ impl Stages<'_> {
         clip_bytes: usize,
         commit: Commit,
         read_clips: u64,
-    ) -> Outcome<(Vec<Track>, Vec<ReadRow>)> {
+    ) -> Outcome<Ingested> {
         let folder = self.folder()?;
         let street = Street::new(SEED, self.plan.cameras, clip_bytes);
         let clips = u64::from(plan.rounds) * plan.clips;
         let file_bytes = file_bytes_for(clips, clip_bytes);
-        let store = StoreKeeper::open(&folder.path().join("store"), &street, commit)?;
+        let dirs = ["store", "buffered", "direct"].map(|name| folder.path().join(name));
+        let [store, buffered, direct] = &dirs;
+        std::fs::create_dir(buffered)?;
+        std::fs::create_dir(direct)?;
+        let store = StoreKeeper::open(store, &street, commit)?;
         let mut keepers: Vec<Box<dyn Keeper>> =
-            vec![Box::new(store), Box::new(RawKeeper::open(folder.path(), false, file_bytes)?)];
+            vec![Box::new(store), Box::new(RawKeeper::open(buffered, false, file_bytes)?)];
         // Some file systems know no direct writes; the limit is then the other one.
-        if let Ok(direct) = RawKeeper::open(folder.path(), true, file_bytes) {
+        if let Ok(direct) = RawKeeper::open(direct, true, file_bytes) {
             keepers.push(Box::new(direct));
         }
         let shares = u64::try_from(keepers.len())?;
         let bar = Bar::bytes(what, shares * clips * u64::try_from(clip_bytes)?);
-        let tracks = ingest(&mut keepers, &street, plan, &mut |bytes| bar.advance(bytes))?;
+        let tracks =
+            ingest(self.dir, &mut keepers, &street, plan, &mut |bytes| bar.advance(bytes))?;
+        let mut kept = Vec::new();
+        for (keeper, dir) in keepers.iter().zip(&dirs) {
+            kept.extend(cached(dir)?.map(|cached| (keeper.name(), cached)));
+        }
         let some: Vec<u64> = (0..8).map(|turn| street.pick(turn, clips)).collect();
         for keeper in &mut keepers {
             check(keeper.as_mut(), &street, some.iter().copied())?;
         }
-        let rows = read_all(folder.path(), &mut keepers, &street, clips, read_clips)?;
-        Ok((tracks, rows))
+        let reads = read_all(folder.path(), &mut keepers, &street, clips, read_clips)?;
+        Ok(Ingested { tracks, cached: kept, reads })
     }
 
-    fn together(&self, direct: bool) -> Outcome<(Track, Latencies)> {
+    fn together(&self, direct: bool) -> Outcome<Crowd> {
         let folder = self.folder()?;
-        let writers = self.plan.cameras.min(200);
-        let street = Street::new(SEED, writers, CLIP_BYTES);
-        let plan =
-            Together { writers, clips: self.plan.together_clips, fragment_bytes: FRAGMENT_BYTES };
+        let plan = self.plan.together();
+        let street = Street::new(SEED, plan.writers, CLIP_BYTES);
         let store = StoreKeeper::open(&folder.path().join("store"), &street, Commit::Each)?;
-        let bar = Bar::bytes("all at once", 0);
-        let track = together(&store, &street, &plan)?;
-        let commits = 64 * u64::from(self.plan.together_clips);
-        let fragments = Street::new(SEED, 1, FRAGMENT_BYTES);
-        let file_bytes = file_bytes_for(commits, FRAGMENT_BYTES);
+        let _bar = Bar::bytes("all at once", 0);
+        let fragments = CLIP_BYTES.div_ceil(FRAGMENT_BYTES);
+        let clips = u64::from(plan.writers * plan.clips * plan.rounds);
+        // Of the bare disk, once as groups and once as some single ones.
+        let fragments = 2 * clips * u64::try_from(fragments)?;
+        let mut raw =
+            RawKeeper::open(folder.path(), direct, file_bytes_for(fragments, FRAGMENT_BYTES))?;
+        crowd(&store, &mut raw, &street, &plan)
+    }
+
+    fn paced(&self, beside: &'static str, plan: &Paced, direct: bool) -> Outcome<PacedTracks> {
+        let folder = self.folder()?;
+        let street = Street::new(SEED, self.plan.cameras, CLIP_BYTES);
+        let kept = Duration::from_hours(1);
+        let dir = folder.path().join("store");
+        let store = StoreKeeper::keeping(&dir, &street, Commit::Together, kept)?;
+        let bar = Bar::bytes("at their pace", plan.filled_clips * u64::try_from(CLIP_BYTES)?);
+        for first in (0..plan.filled_clips).step_by(16) {
+            let takes = street.takes(first, 16.min(plan.filled_clips - first))?;
+            store.record(&takes)?;
+            bar.advance(takes.iter().map(|take| take.bytes.len()).sum::<usize>().try_into()?);
+        }
+        bar.note(beside);
+        let fragments = u64::from(plan.cameras * plan.fragments * plan.rounds);
+        let file_bytes = file_bytes_for(fragments, FRAGMENT_BYTES);
         let mut raw = RawKeeper::open(folder.path(), direct, file_bytes)?;
-        let bare = bare_syncs(&mut raw, &fragments, commits)?;
-        drop(bar);
-        Ok((track, bare))
+        paced(&store, &mut raw, &street, plan, kept)
+    }
+
+    /// One clip in a hundred is held.
+    fn space(&self) -> Outcome<Space> {
+        let folder = self.folder()?;
+        let street = Street::new(SEED, self.plan.cameras, CLIP_BYTES);
+        let clips = self.plan.space_clips;
+        let plan =
+            Steady { kept: clips, clips, group: 16, sweep_every: 64, held_percent: 1, rounds: 1 };
+        let kept = street.span_of(clips);
+        let dir = folder.path().join("store");
+        let mut store = StoreKeeper::keeping(&dir, &street, Commit::Grouped, kept)?;
+        let bar = Bar::bytes("space", 2 * clips * u64::try_from(CLIP_BYTES)?);
+        space(&mut store, &street, &plan, &mut |bytes| bar.advance(bytes))
+    }
+
+    fn budget(&self) -> Outcome<Budget> {
+        const CLIPS: u64 = 128;
+        budget(&Street::new(SEED, self.plan.cameras, CLIP_BYTES), CLIPS)
     }
 
     fn steady(&self, held_percent: u64, direct: bool) -> Outcome<SteadyPair> {
@@ -300,8 +391,13 @@ fn read_all(
                 reads(keeper.as_mut(), street, numbers.iter().copied())?;
             }
             let reads = reads(keeper.as_mut(), street, numbers.iter().copied())?;
-            rows.push(ReadRow { name: keeper.name(), cold, reads });
+            rows.push(ReadRow { name: keeper.name(), cold, is_range: false, reads });
         }
+    }
+    for keeper in keepers.iter_mut() {
+        drop_caches(dir)?;
+        let reads = ranges(keeper.as_mut(), street, numbers.iter().copied(), RANGE_BYTES)?;
+        rows.push(ReadRow { name: keeper.name(), cold: true, is_range: true, reads });
     }
     Ok(rows)
 }

@@ -36,14 +36,19 @@ use crate::workload;
 Examples:
   clipkeep bench --profile quick
   clipkeep bench --profile street --dir /srv --html report.html
+  clipkeep bench --profile hub --cameras 64
   clipkeep bench --growth 1000000 --html growth.html")]
 pub(super) struct Args {
     /// How much is measured
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     profile: Profile,
 
+    /// Record from this many cameras, in place of the profile's own number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    cameras: Option<u32>,
+
     /// Instead of a profile: how cost grows, measured from 10,000 clips to this many
-    #[arg(long, value_name = "CLIPS", conflicts_with_all = ["profile", "mbit"],
+    #[arg(long, value_name = "CLIPS", conflicts_with_all = ["profile", "mbit", "cameras"],
         value_parser = clap::value_parser!(u64).range(10_000..=100_000_000))]
     growth: Option<u64>,
 
@@ -82,7 +87,7 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
     if let Some(clips) = args.growth {
         return show_growth(args, clips, folder.path(), out);
     }
-    let measured = measure::run(args.profile, &args.profile.plan(), folder.path());
+    let measured = measure::run(args.profile, &args.profile.plan(args.cameras), folder.path());
     let measured = measured.map_err(anyhow::Error::from_boxed).context("measure")?;
     let answer = Answer::of(&measured, args.mbit);
     if let Some(path) = &args.html {
@@ -119,7 +124,7 @@ fn check_room(args: &Args) -> anyhow::Result<()> {
     let machine = machine.map_err(|error| Error::io("look at", &args.dir, error))?;
     let (what, need) = match args.growth {
         Some(clips) => ("growth", growth::room_bytes(clips)),
-        None => (args.profile.name(), args.profile.plan().room_bytes()),
+        None => (args.profile.name(), args.profile.plan(args.cameras).room_bytes()),
     };
     if machine.free_bytes >= need {
         return Ok(());
@@ -135,6 +140,8 @@ fn check_room(args: &Args) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::workload::Ingest;
 
@@ -147,10 +154,14 @@ mod tests {
             each: some,
             grouped: some,
             small: some,
+            large: Ingest { clips: 1, ..some },
             together_clips: 1,
+            pace: Duration::from_millis(20),
+            paced_fragments: 2,
             steady_kept: 80,
             steady_clips: 160,
             held_percents: vec![1],
+            space_clips: 140,
             bulk_clips: 70,
             lookup_clips: 2048,
             lookup_rounds: 8,
@@ -167,6 +178,15 @@ mod tests {
         assert_eq!(json["find"]["clips"], 2048);
         assert_eq!(json["beside_expiry"][0]["held_percent"], 1);
         assert!(json["beside_expiry"][0]["sweeps"].as_u64().unwrap() > 0);
+        let fragments = &json["fragments"];
+        assert_eq!(fragments["without_a_pause"]["clipkeep"]["commit"]["count"], 2 * 4 * 8);
+        for what in ["alone", "beside_sweeps", "beside_readers"] {
+            assert_eq!(fragments[what]["clipkeep"]["count"], 2 * 2 * 4, "{what}");
+            assert_eq!(fragments[what]["bare"]["count"], 2 * 2 * 4, "{what}");
+        }
+        assert!(fragments["beside_sweeps"]["segments_dropped"].as_u64().unwrap() > 0);
+        assert!(fragments["beside_readers"]["read_bytes"].as_u64().unwrap() > 0);
+        assert!(json["space"]["live_bytes"].as_u64().unwrap() > 140 * 2_000_000);
         let page = html::page(&measured, &answer);
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
         assert!(page.contains("raw limit") && !page.contains("http"), "the page stands alone");

@@ -6,7 +6,7 @@ use super::answer::{Answer, rate};
 use super::measure::Measured;
 use crate::cli::output::Out;
 use crate::cli::size;
-use crate::workload::{Latencies, Track, ratio};
+use crate::workload::{Latencies, Space, Track, ratio};
 
 /// Prints everything.
 pub(super) fn print(measured: &Measured, answer: &Answer, out: &mut Out) -> anyhow::Result<()> {
@@ -22,6 +22,7 @@ pub(super) fn print(measured: &Measured, answer: &Answer, out: &mut Out) -> anyh
         size::duration(measured.took),
     ))?;
     recording(measured, out)?;
+    at_once(measured, out)?;
     expiring(measured, out)?;
     finding(measured, out)?;
     out.line("")?;
@@ -29,12 +30,22 @@ pub(super) fn print(measured: &Measured, answer: &Answer, out: &mut Out) -> anyh
 }
 
 fn recording(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
-    let header =
-        ["Recording", "MB/s", "of the limit", "CPU s/GiB", "written/byte", "p50", "p99", "max"];
+    let header = [
+        "Recording",
+        "MB/s",
+        "of the limit",
+        "CPU s/GiB",
+        "written/byte",
+        "device/byte",
+        "p50",
+        "p99",
+        "max",
+    ];
     let stages = [
         ("2 MB, a commit each", &measured.each),
         ("2 MB, 16 a commit", &measured.grouped),
         ("0.2 MB, 32 a commit", &measured.small),
+        ("20 MB, 4 a commit", &measured.large),
     ];
     let mut rows = Vec::new();
     for (what, tracks) in stages {
@@ -44,32 +55,90 @@ fn recording(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
             rows.push(recording_row(&format!("{what}: {}", track.name), track, against));
         }
     }
-    let track = &measured.together;
-    rows.push(recording_row(&format!("256 KiB fragments: {}", track.name), track, String::new()));
-    let bare = &measured.bare_syncs;
-    let mut row = vec!["256 KiB fragments: a bare sync".to_owned()];
-    row.extend(std::iter::repeat_n(String::new(), 4));
-    row.extend(percentiles(bare));
-    rows.push(row);
     out.line("")?;
-    out.table(&header, &[1, 2, 3, 4, 5, 6, 7], rows)?;
+    out.table(&header, &[1, 2, 3, 4, 5, 6, 7, 8], rows)?;
     if let Some(peak) = measured.memory_peak_bytes {
         out.line(format_args!(
             "Peak memory meanwhile: {}, some 20 MiB of it the footage of the benchmark",
             size::bytes(peak)
         ))?;
     }
-    Ok(())
+    for (name, (cached, all)) in &measured.cached {
+        let percent = 100.0 * ratio(*cached, *all);
+        out.line(format_args!("Still cached of what was recorded, {name}: {percent:.0} %"))?;
+    }
+    cpu(measured, out)
+}
+
+/// What a GiB costs the processor, row by row.
+fn cpu(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
+    let rows = budget_rows(measured).map(|(what, seconds)| vec![what.to_owned(), seconds]);
+    out.line("")?;
+    out.table(&["A GiB of 2 MB clips, a commit each", "CPU s"], &[1], rows.collect())
+}
+
+/// The rows of the processor's budget, each measured by itself but for the last two.
+pub(super) fn budget_rows(measured: &Measured) -> impl Iterator<Item = (&'static str, String)> {
+    let budget = &measured.budget;
+    let of = |track: Option<&Track>| track.map_or(0.0, Track::cpu_seconds_per_gib);
+    let (all, limit) = (of(measured.each.first()), of(best_limit(&measured.each)));
+    let kernel = limit - budget.crc;
+    let known = budget.copy + budget.crc + budget.digest + kernel;
+    [
+        ("a copy", budget.copy),
+        ("CRC32", budget.crc),
+        ("BLAKE3", budget.digest),
+        ("the kernel: the raw limit less its CRC32", kernel),
+        ("all else of the store", all - known),
+        ("clipkeep", all),
+    ]
+    .into_iter()
+    .map(|(what, seconds)| (what, format!("{seconds:.2}")))
+}
+
+/// Fragments: how long each waits until it is durable.
+fn at_once(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
+    let rows = fragment_rows(measured).into_iter().map(|(what, latencies)| {
+        let mut row = vec![what];
+        row.extend(percentiles(latencies));
+        row
+    });
+    out.line("")?;
+    out.table(&["Fragments of 256 KiB, until durable", "p50", "p99", "max"], &[1, 2, 3], {
+        rows.collect()
+    })?;
+    out.line(
+        "Without a pause everybody waits for the bytes of all; at their pace cameras hardly meet.",
+    )
+}
+
+/// Who waits how long, the store and the bare disk.
+pub(super) fn fragment_rows(measured: &Measured) -> Vec<(String, &Latencies)> {
+    let crowd = &measured.crowd;
+    let group = size::bytes(crowd.group_bytes);
+    let mut rows = vec![
+        (format!("without a pause: {}", crowd.own.name), &crowd.own.latencies),
+        (format!("without a pause: a bare sync of as much, {group}"), &crowd.bare_groups),
+        ("without a pause: a bare sync of one fragment".to_owned(), &crowd.bare),
+    ];
+    for row in &measured.paced {
+        let what = format!("{} cameras, one a second, {}", row.plan.cameras, row.beside);
+        rows.push((format!("{what}: clipkeep"), &row.tracks.own));
+        rows.push((format!("{what}: bare, alone"), &row.tracks.bare));
+    }
+    rows
 }
 
 fn recording_row(what: &str, track: &Track, against: String) -> Vec<String> {
-    let written = track.written_per_byte().map(|per| format!("{per:.3}"));
+    let [written, device] = [track.written_per_byte(), track.device_per_byte()]
+        .map(|per| per.map(|per| format!("{per:.3}")).unwrap_or_default());
     let mut row = vec![
         what.to_owned(),
         (rate(track) / 1_000_000).to_string(),
         against,
         format!("{:.2}", track.cpu_seconds_per_gib()),
-        written.unwrap_or_default(),
+        written,
+        device,
     ];
     row.extend(percentiles(&track.latencies));
     row
@@ -83,11 +152,7 @@ fn expiring(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
         let held = format!("{} % held", pair.held_percent);
         for (name, track) in [("clipkeep", &pair.own), ("raw limit", &pair.limit)] {
             let is_own = name == "clipkeep";
-            let space = if is_own {
-                format!("{:.3}", ratio(track.disk_bytes, track.live_bytes))
-            } else {
-                String::new()
-            };
+            let space = if is_own { format!("{:.3}", track.space.all()) } else { String::new() };
             let mut row = vec![
                 format!("{held}: {name}"),
                 (rate(&track.track) / 1_000_000).to_string(),
@@ -100,6 +165,7 @@ fn expiring(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
     }
     out.line("")?;
     out.table(&header, &[1, 2, 3, 4, 5, 6], rows)?;
+    out.line(in_words(&measured.space))?;
     let header = [
         "Bulk expiry",
         "ms/GiB",
@@ -127,13 +193,24 @@ fn expiring(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
     out.table(&header, &[1, 2, 3, 4, 5, 6, 7], rows.collect())
 }
 
+/// What a full store takes, with one clip in a hundred held.
+pub(super) fn in_words(space: &Space) -> String {
+    format!(
+        "With {} of clips kept, 1 % of them held: {:.3} bytes on the disk for each byte, and {} \
+         set aside whatever is kept (ledger, spare files, rest of the open segment): {:.3} in all",
+        size::bytes(space.live_bytes),
+        space.growing(),
+        size::bytes(space.reserved_bytes),
+        space.all(),
+    )
+}
+
 fn finding(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
     let header = ["Reading 2 MB clips", "MB/s", "first byte p50", "p99", "whole clip p50", "p99"];
     let rows = measured.reads.iter().map(|row| {
-        let temperature = if row.cold { "cold" } else { "warm" };
         let reads = &row.reads;
         vec![
-            format!("{temperature}: {}", row.name),
+            row.what(),
             format!("{:.0}", reads.bytes_per_second() / 1e6),
             short(reads.first_byte.percentile(50.0)),
             short(reads.first_byte.percentile(99.0)),

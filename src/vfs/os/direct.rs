@@ -124,7 +124,8 @@ impl DirectWriter {
     }
 
     /// Writes `first` at `offset`, for which [`DirectWriter::takes`] is true, while another thread
-    /// calls `rest`, and then what that answers, in both. `Ok(false)` as in [`DirectWriter::write`].
+    /// calls `rest`, and then what that answers, in both. `Ok(false)` as in
+    /// [`DirectWriter::write`].
     ///
     /// # Errors
     ///
@@ -197,8 +198,8 @@ impl DirectWriter {
     }
 }
 
-/// Runs `own` here and `other` in a second thread, which share what there is to write. Where there is
-/// no thread to be had, this one writes it all.
+/// Runs `own` here and `other` in a second thread, which share what there is to write. Where there
+/// is no thread to be had, this one writes it all.
 fn in_two_threads(
     own: &impl Fn() -> io::Result<()>,
     other: &(impl Fn() -> io::Result<()> + Sync),

@@ -3,11 +3,12 @@
 //! Owns no format, no retry and no promise. Never used by the engine.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, OFlags};
+use rustix::io::{Errno, ReadWriteFlags};
 
 use super::file::{OsFile, Shared};
 use super::remove_file;
@@ -103,6 +104,30 @@ pub(crate) fn allocated(dir: &Path) -> io::Result<u64> {
     Ok(sum)
 }
 
+/// How much of the files below `dir` is cached, of `(cached, looked at)` places a MiB apart; `None`
+/// where the kernel does not tell.
+pub(crate) fn cached(dir: &Path) -> io::Result<Option<(u64, u64)>> {
+    const STEP: u64 = 1 << 20;
+    let (mut cached, mut all, mut is_known) = (0, 0, true);
+    each_file(dir, &mut |path| {
+        let file = OpenOptions::new().read(true).open(path)?;
+        // To ask for a byte must not bring in its neighbours.
+        rustix::fs::fadvise(&file, 0, None, Advice::Random).ok();
+        for offset in (0..file.metadata()?.len()).step_by(usize::try_from(STEP).unwrap_or(1)) {
+            let mut byte = [0; 1];
+            let mut into = [IoSliceMut::new(&mut byte)];
+            match rustix::io::preadv2(&file, &mut into, offset, ReadWriteFlags::NOWAIT) {
+                Ok(_) => cached += 1,
+                Err(Errno::AGAIN) => {}
+                Err(_) => is_known = false,
+            }
+            all += 1;
+        }
+        Ok(())
+    })?;
+    Ok(is_known.then_some((cached, all)))
+}
+
 fn each_file(dir: &Path, visit: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
@@ -132,5 +157,25 @@ mod tests {
         assert!(allocated(dir.path()).unwrap() >= 64 << 10);
         drop(file);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_passes_the_page_cache_by_is_not_cached() {
+        // The folder of the build: in memory there is no page cache to pass by.
+        let dir = tempfile::tempdir_in(".").unwrap();
+        let bytes = vec![7; 4 << 20];
+        for (direct, wanted) in [(false, 4), (true, 0)] {
+            let Ok(file) = RawFile::create(&dir.path().join("raw"), 4 << 20, direct) else {
+                println!("skipped: this file system knows no direct writes");
+                return;
+            };
+            let aligned = bytes.as_ptr().align_offset(4096);
+            file.write_at(0, &[&bytes[aligned..aligned + (2 << 20)]]).unwrap();
+            file.write_at(2 << 20, &[&bytes[aligned..aligned + (1 << 20)]]).unwrap();
+            file.write_at(3 << 20, &[&bytes[aligned..aligned + (1 << 20)]]).unwrap();
+            file.sync().unwrap();
+            let Some((cached, all)) = cached(dir.path()).unwrap() else { return };
+            assert_eq!((cached, all), (wanted, 4), "direct: {direct}");
+        }
     }
 }

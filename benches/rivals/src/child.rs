@@ -1,0 +1,214 @@
+//! The process of one keeper: it does what it is told line by line on standard input, and answers
+//! each line with one line of numbers. Its first line says the keeper's name and settings.
+
+use std::io::{BufRead as _, Write as _, stdin, stdout};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clipkeep::workload::{
+    Ingest, Keeper, Outcome, Reads, Stopwatch, Street, bulk_expiry, check, counted, drop_caches,
+    ingest_from, lookups, reads,
+};
+
+use crate::{Plan, RIVALS, Rival};
+
+/// The first argument of such a process.
+pub const KEEPER: &str = "--keeper";
+/// Between the name and the settings in its first line.
+pub const TAB: char = '\t';
+/// Clips that are recorded with one commit where recording is not measured.
+const FILL_CLIPS: u64 = 1024;
+
+/// What a keeper's process is started for.
+#[derive(Clone, Copy, Debug)]
+pub struct Job {
+    pub cameras: u32,
+    pub clip_bytes: usize,
+    /// Clips that it will be told to keep.
+    pub clips: u64,
+    /// Clips are tiny, last a minute, and are only looked for.
+    pub tiny: bool,
+    /// A commit a clip.
+    pub each: bool,
+    /// How long clips are kept.
+    pub retention_hours: u64,
+}
+
+impl Job {
+    pub fn street(&self) -> Street {
+        let street = Street::new(crate::run::SEED, self.cameras, self.clip_bytes);
+        if self.tiny { street.lasting(Duration::from_mins(1)) } else { street }
+    }
+
+    /// As arguments, in the order of [`Job::parse`].
+    pub fn arguments(&self, rival: &Rival, dir: &Path) -> Outcome<Vec<String>> {
+        let dir = dir.to_str().ok_or("a folder whose name is no text")?;
+        Ok(vec![
+            KEEPER.to_owned(),
+            rival.name.to_owned(),
+            dir.to_owned(),
+            self.cameras.to_string(),
+            self.clip_bytes.to_string(),
+            self.clips.to_string(),
+            u64::from(self.tiny).to_string(),
+            u64::from(self.each).to_string(),
+            self.retention_hours.to_string(),
+        ])
+    }
+
+    fn parse(numbers: &[String]) -> Outcome<Self> {
+        let numbers: Vec<u64> =
+            numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
+        let [cameras, clip_bytes, clips, tiny, each, retention_hours] = numbers[..] else {
+            return Err("arguments of a keeper's process".into());
+        };
+        let (cameras, clip_bytes) = (cameras.try_into()?, clip_bytes.try_into()?);
+        Ok(Self { cameras, clip_bytes, clips, tiny: tiny == 1, each: each == 1, retention_hours })
+    }
+}
+
+/// Serves until standard input ends.
+pub fn run(arguments: &[String]) -> Outcome<()> {
+    let [_, name, dir, numbers @ ..] = arguments else { return Err("no keeper is named".into()) };
+    let rival = RIVALS.iter().find(|rival| rival.name == name).ok_or("no such keeper")?;
+    let mut child = Child::open(rival, dir.into(), Job::parse(numbers)?)?;
+    println!("{}{TAB}{}", child.keeper()?.name(), child.keeper()?.settings());
+    for line in stdin().lock().lines() {
+        let line = line?;
+        let words: Vec<&str> = line.split(' ').collect();
+        let answer = child.obey(&words)?;
+        let answer: Vec<String> = answer.iter().map(u64::to_string).collect();
+        println!("{}", answer.join(" "));
+        stdout().flush()?;
+    }
+    Ok(())
+}
+
+struct Child {
+    rival: &'static Rival,
+    dir: PathBuf,
+    job: Job,
+    street: Street,
+    /// `None` only while it is opened again.
+    keeper: Option<Box<dyn Keeper>>,
+}
+
+impl Child {
+    fn open(rival: &'static Rival, dir: PathBuf, job: Job) -> Outcome<Self> {
+        let street = job.street();
+        let mut child = Self { rival, dir, job, street, keeper: None };
+        child.keeper = Some(child.make()?);
+        Ok(child)
+    }
+
+    fn make(&self) -> Outcome<Box<dyn Keeper>> {
+        (self.rival.make)(&Plan {
+            dir: &self.dir,
+            street: &self.street,
+            clips: self.job.clips,
+            tiny: self.job.tiny,
+            each: self.job.each,
+            retention: Duration::from_hours(self.job.retention_hours),
+        })
+    }
+
+    fn keeper(&mut self) -> Outcome<&mut dyn Keeper> {
+        Ok(self.keeper.as_mut().ok_or("a keeper that is closed")?.as_mut())
+    }
+
+    fn obey(&mut self, words: &[&str]) -> Outcome<Vec<u64>> {
+        let numbers: Vec<u64> =
+            words.iter().skip(1).map(|word| word.parse()).collect::<Result<_, _>>()?;
+        match (words.first().copied().unwrap_or_default(), &numbers[..]) {
+            ("keep", [first, clips, group]) => self.keep(*first, *clips, *group),
+            ("fill", [clips]) => self.fill(*clips),
+            ("reopen", [is_cold]) => self.reopen(*is_cold == 1),
+            ("read", [clips]) => self.read(*clips),
+            ("find", [clips, rounds]) => self.find(*clips, u32::try_from(*rounds)?),
+            ("expire", [clips]) => self.expire(*clips),
+            _ => Err(format!("{words:?}: not known").into()),
+        }
+    }
+
+    /// Records in turn: bytes, time, processor's time, then how long each commit took.
+    fn keep(&mut self, first: u64, clips: u64, group: u64) -> Outcome<Vec<u64>> {
+        let plan = Ingest { rounds: 1, clips, group };
+        let street = self.street.clone();
+        let keeper = self.keeper.take().ok_or("a keeper that is closed")?;
+        let mut keepers = [keeper];
+        let tracks = ingest_from(&self.dir, &mut keepers, &street, &plan, first, &mut |_| ())?;
+        let [keeper] = keepers;
+        self.keeper = Some(keeper);
+        let track = tracks.first().ok_or("no track")?;
+        let round = track.rounds.first().ok_or("no round")?;
+        let mut answer = vec![round.bytes, nanos(round.wall)?, nanos(round.cpu)?];
+        for lap in &track.laps {
+            answer.push(nanos(lap.took)?);
+        }
+        Ok(answer)
+    }
+
+    fn fill(&mut self, clips: u64) -> Outcome<Vec<u64>> {
+        for first in (0..clips).step_by(usize::try_from(FILL_CLIPS)?) {
+            let takes = self.street.takes(first, FILL_CLIPS.min(clips - first))?;
+            self.keeper()?.keep(&takes)?;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Closes the keeper and opens it again, when it is to be cold with nothing of it cached: how
+    /// long the opening took, and what this process had written when it was closed.
+    fn reopen(&mut self, is_cold: bool) -> Outcome<Vec<u64>> {
+        if self.rival.reopens {
+            self.keeper = None;
+        }
+        let written = counted(&self.dir).written_bytes.unwrap_or(0);
+        if is_cold {
+            drop_caches(&self.dir)?;
+        }
+        let watch = Stopwatch::start();
+        if self.rival.reopens {
+            self.keeper = Some(self.make()?);
+        }
+        Ok(vec![nanos(watch.elapsed())?, written])
+    }
+
+    /// Reads some of the `clips` clips that it has, first whatever is not cached and then once
+    /// more, and checks others: bytes, time and the slowest percent of each.
+    fn read(&mut self, clips: u64) -> Outcome<Vec<u64>> {
+        let street = self.street.clone();
+        let some = |from: u64, to: u64| (from..to).map(|turn| street.pick(turn, clips));
+        let keeper = self.keeper()?;
+        let cold = reads(keeper, &street, some(0, 64))?;
+        let warm = reads(keeper, &street, some(0, 64))?;
+        check(keeper, &street, some(64, 80))?;
+        let figures = |reads: &Reads| -> Outcome<[u64; 3]> {
+            Ok([reads.bytes, nanos(reads.wall)?, nanos(reads.latencies.percentile(99.0))?])
+        };
+        Ok([figures(&cold)?, figures(&warm)?].concat())
+    }
+
+    /// Looks for windows: the median and the slowest percent.
+    fn find(&mut self, clips: u64, rounds: u32) -> Outcome<Vec<u64>> {
+        if !self.rival.finds {
+            return Ok(Vec::new());
+        }
+        let (street, span) = (self.street.clone(), crate::run::window_of(&self.street));
+        let keeper = self.keeper()?;
+        // What a first lookup brings into memory is not the lookup's own time.
+        lookups(keeper, &street, clips, span, rounds / 4)?;
+        let found = lookups(keeper, &street, clips, span, rounds)?.latencies;
+        Ok(vec![nanos(found.percentile(50.0))?, nanos(found.percentile(99.0))?])
+    }
+
+    /// Records and expires all: bytes, time, what is on the disk afterwards.
+    fn expire(&mut self, clips: u64) -> Outcome<Vec<u64>> {
+        let street = self.street.clone();
+        let bulk = bulk_expiry(self.keeper()?, &street, clips, &mut |_| ())?;
+        Ok(vec![bulk.bytes, nanos(bulk.took)?, bulk.disk_bytes.1])
+    }
+}
+
+fn nanos(took: Duration) -> Outcome<u64> {
+    Ok(u64::try_from(took.as_nanos())?)
+}
