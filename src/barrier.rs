@@ -64,9 +64,9 @@ barriers! {
     IndexPageCrc: Checksum in "src/format/page.rs",
 
     /// The records of a group, before their writers are told.
-    CommitSync: Sync in "src/log/appender.rs",
+    CommitSync: Sync in "src/log/leader.rs",
     /// Records that were acknowledged as buffered, before `Store::sync` returns.
-    OpenSegmentSync: Sync in "src/log/appender.rs",
+    OpenSegmentSync: Sync in "src/log/leader.rs",
     /// Footer and trailer, before the seal is put on record.
     SealSync: Sync in "src/log/seal.rs",
     /// An evidence segment, before the move into it is put on record.
