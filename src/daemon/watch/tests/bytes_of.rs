@@ -187,6 +187,7 @@ fn the_bytes_of_a_sealed_clip_are_lent_to_each_answer_and_copied_for_none() {
             pieces
         })
     };
+    assert!(pieces().concat() == bytes, "the first reading is into memory of its own");
     let (one, other) = (pieces(), pieces());
     assert!(one.concat() == bytes);
     let places = |pieces: &[Bytes]| pieces.iter().map(|piece| piece.as_ptr()).collect::<Vec<_>>();
