@@ -34,6 +34,8 @@ pub struct Growth {
 const TIMES: u32 = 3;
 /// Rounds of 16 lookups.
 const LOOKUP_ROUNDS: u32 = 200;
+/// A store that is in use sweeps each minute: hardly anything waits to be folded into its index.
+const SWEPT_EVERY: u64 = 100 * GROUP;
 /// Clips that are recorded before each sync.
 const GROUP: u64 = 1024;
 
@@ -51,13 +53,17 @@ pub fn growth(
 ) -> Outcome<Vec<Growth>> {
     let mut store = StoreKeeper::tiny(&dir.join("store"), street)?;
     let mut vector = RawKeeper::open(dir, false, 4096)?;
-    let (mut clips, mut stages) = (0, Vec::new());
+    let (mut clips, mut swept, mut stages) = (0, 0, Vec::new());
     for size in sizes.iter().copied() {
         while clips < size {
             let takes = street.takes(clips, GROUP.min(size - clips))?;
             store.keep(&takes)?;
             vector.note(&takes);
             clips += u64::try_from(takes.len())?;
+            if clips - swept >= SWEPT_EVERY {
+                sweep(&store)?;
+                swept = clips;
+            }
             told(takes.iter().map(|take| take.bytes.len()).sum::<usize>().try_into()?);
         }
         let mut stage = Growth { clips, ..Growth::default() };
@@ -78,7 +84,6 @@ fn measure(
     street: &Street,
     stage: &mut Growth,
 ) -> Outcome<()> {
-    // A store that is in use sweeps each minute: hardly anything waits to be folded.
     sweep(store)?;
     let hour = Duration::from_hours(1);
     let found = lookups(store, street, stage.clips, hour, LOOKUP_ROUNDS)?;
