@@ -40,7 +40,7 @@ async fn readyz(State(app): State<App>) -> Result<Json<Health>, Problem> {
         "the store takes no footage"
     } else if !app.metrics().last_write_is_good() {
         "the newest write failed"
-    } else if figures.free_bytes < floor {
+    } else if figures.free_bytes.saturating_add(figures.reusable_bytes) < floor {
         "less is free on the disk than store.free_space_floor_bytes"
     } else {
         return Ok(Json(Health { status: "ok" }));

@@ -49,9 +49,9 @@ impl Group<'_> {
         }
     }
 
-    /// Writes all of them, taking their sums meanwhile: first what is payload alone of the first
-    /// one, then the others, and the first one's header last. A crash in between leaves payloads
-    /// without a header or headers without their payload, as a torn write would.
+    /// Writes all of them, taking their sums meanwhile: it begins with what is payload alone of the
+    /// first one. Nothing hangs on the order: a crash in between leaves payloads without a header
+    /// or headers without their payload, as a torn write would.
     pub(super) fn write_while_summing(&mut self, hasher: &mut blake3::Hasher) -> io::Result<()> {
         let body = self.first_body();
         let file = &self.segment.file;

@@ -136,17 +136,26 @@ impl Inner {
     /// its file is in `spare/` now.
     fn take_name(&self, segment: &Segment, room: &mut ReuseRoom) -> Result<bool> {
         segment.note_removing();
-        if self.is_reusable(segment, room)
-            && self.vfs.rename(&segment.name, &reuse_path(segment.id)).is_ok()
-        {
-            self.reuse.lock().note_renamed(segment.id);
+        if self.reuse.lock().is_unwanted(segment.id) {
+            // A try before got as far as the rename.
             return Ok(true);
         }
-        match self.vfs.remove(&segment.name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::io("remove segment", &segment.path, error))
+        if self.is_reusable(segment, room) {
+            self.reuse.lock().note_renamed(segment.id);
+            if self.vfs.rename(&segment.name, &reuse_path(segment.id)).is_ok() {
+                return Ok(true);
             }
-            _ => Ok(false),
+        }
+        match self.vfs.remove(&segment.name) {
+            Ok(()) => {
+                self.reuse.lock().note_removed(segment.id);
+                Ok(false)
+            }
+            // A rename that was said to have failed may be done all the same.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(self.reuse.lock().is_unwanted(segment.id))
+            }
+            Err(error) => Err(Error::io("remove segment", &segment.path, error)),
         }
     }
 
@@ -210,7 +219,7 @@ impl Inner {
             files.iter().map(|(_, file, _)| file.zero(0..bytes)).collect();
         let synced = zeroed.into_iter().zip(files).map(|(zeroed, (segment, file, dropped))| {
             let done = zeroed.and_then(|()| {
-                Barrier::ReuseZeroSync.sync(|| file.sync())?;
+                sync_zeros(&*file)?;
                 is_blank(&*file, bytes)
             });
             match done {
@@ -247,6 +256,11 @@ impl Inner {
             shelved.file_bytes = allocated;
         }
     }
+}
+
+/// Makes the zeros of a file in `spare/` durable: only then may its drop go on record.
+pub(super) fn sync_zeros(file: &dyn VfsFile) -> io::Result<()> {
+    Barrier::ReuseZeroSync.sync(|| file.sync())
 }
 
 /// Erases the payloads of records, for good when it returns, and gives their blocks back.

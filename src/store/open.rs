@@ -404,6 +404,7 @@ impl Recovery<'_> {
     fn put_on_record(&self, report: &mut OpenReport) {
         let inner = self.inner;
         let (mut missing, mut unsynced) = (Vec::new(), Vec::new());
+        report.problems.extend(inner.remove_unwanted().err());
         {
             let (history, catalog) = (inner.history.read(), inner.catalog.read());
             for shelved in catalog.segments.values() {
@@ -418,8 +419,10 @@ impl Recovery<'_> {
                 }
             }
             for (segment, class) in history.expected() {
-                let there =
-                    catalog.segments.contains_key(&segment) || catalog.unopened.contains(&segment);
+                // What came to `spare/` and is not zeroed has its bytes still.
+                let there = catalog.segments.contains_key(&segment)
+                    || catalog.unopened.contains(&segment)
+                    || inner.reuse.lock().is_unwanted(segment);
                 if !there && history.expired.contains_key(&segment) {
                     missing.push(dropped(segment, class));
                 }
@@ -432,7 +435,8 @@ impl Recovery<'_> {
                 Err(error) => report.problems.push(error),
             }
         }
-        // That they are gone is durable: the folder was synced before it was looked at.
+        // That they are gone is durable: the folder was synced before it was looked at, and so is
+        // that a file in `spare/` has nothing of them (see `reuse`).
         for decision in missing {
             inner.note(decision);
         }

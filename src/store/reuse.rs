@@ -17,6 +17,7 @@ use crate::types::{Result, SegmentId};
 use crate::vfs::VfsFile;
 
 use super::Inner;
+use super::gate::sync_zeros;
 
 /// At most so many files are kept, because opening looks at each.
 const FILES_MAX: u64 = 64;
@@ -40,6 +41,8 @@ pub(super) struct ReuseRoom {
     files: u64,
     /// What the quota leaves beside all segments and files.
     quota_bytes: Option<u64>,
+    /// What is free above the floor: what was given back of a file is allocated again.
+    free_bytes: u64,
 }
 
 /// What is to be made.
@@ -52,9 +55,19 @@ pub(super) enum Wanted {
 }
 
 impl Reuse {
-    /// The file of `segment` has come to `spare/`: until it is zeroed, it must go.
+    /// The file of `segment` comes to `spare/`: until it is zeroed, it must go.
     pub(super) fn note_renamed(&mut self, segment: SegmentId) {
         self.unwanted.insert(segment);
+    }
+
+    /// It did not: it was removed where it was.
+    pub(super) fn note_removed(&mut self, segment: SegmentId) {
+        self.unwanted.remove(&segment);
+    }
+
+    /// Whether the file of `segment` may be in `spare/` with its bytes.
+    pub(super) fn is_unwanted(&self, segment: SegmentId) -> bool {
+        self.unwanted.contains(&segment)
     }
 
     /// It is all zeros for good.
@@ -101,7 +114,8 @@ impl Inner {
         let files = if is_short { files.min(1_u64.saturating_sub(kept)) } else { files };
         let taken = || self.taken_bytes().saturating_add(self.reuse_bytes());
         let quota_bytes = self.options.quota.map(|quota| quota.saturating_sub(taken()));
-        ReuseRoom { files, quota_bytes }
+        let free_bytes = space.free.saturating_sub(self.options.free_space_floor);
+        ReuseRoom { files, quota_bytes, free_bytes }
     }
 
     /// Whether the file of a segment that goes can be another's: one that was damaged, or that the
@@ -121,27 +135,34 @@ impl Inner {
         };
         // What was given back of it is allocated again.
         let quota_bytes = room.quota_bytes.map(|left| (left + file_bytes).checked_sub(bytes));
-        let fits = quota_bytes != Some(None);
+        let free_bytes = room.free_bytes.checked_sub(bytes.saturating_sub(file_bytes));
+        let fits = quota_bytes != Some(None) && free_bytes.is_some();
         if !fits || !segment.file.len().is_ok_and(|len| len == bytes) {
             return false;
         }
         room.files -= 1;
         room.quota_bytes = quota_bytes.flatten();
+        room.free_bytes = free_bytes.unwrap_or(0);
         true
     }
 
     /// Takes over the file that was found in `spare/` if it can be used again: it is as long as a
     /// segment, allocated, and nothing in it was ever written since it was zeroed. So what a crash
     /// left half zeroed does not count, nor does a file to which a crash gave this name back while
-    /// it is a segment: that has a header. What does not count is removed with the next drop, and
-    /// stays while nothing is deleted.
+    /// it is a segment: that has a header. A process that was killed may have zeroed it and not
+    /// synced it: that is done first, because the drop of that segment goes on record now. What
+    /// does not count is removed later in the opening, and stays while nothing is deleted.
     pub(super) fn keep_found(&self, number: u32) {
         let bytes = self.options.segment_bytes;
         let kept = u64::try_from(self.reuse.lock().kept.len()).unwrap_or(u64::MAX);
         let may = self.disk_space().is_ok_and(|space| kept < self.reuse_files_max(space.total));
         let segment = SegmentId(number);
         let file = if may { self.vfs.open(&reuse_path(segment), false).ok() } else { None };
-        let keeps = file.is_some_and(|file| is_blank(&*file, bytes).unwrap_or(false));
+        let keeps = file.is_some_and(|file| {
+            let blank =
+                is_blank(&*file, bytes).and_then(|blank| sync_zeros(&*file).map(|()| blank));
+            blank.unwrap_or(false)
+        });
         let mut reuse = self.reuse.lock();
         if keeps {
             reuse.kept.insert(segment);
@@ -160,9 +181,8 @@ impl Inner {
             let path = reuse_path(segment);
             match self.vfs.open(&path, true) {
                 Ok(file) if file.len().is_ok_and(|len| len == bytes) => return Some((path, file)),
-                _ => {
-                    self.vfs.remove(&path).ok();
-                }
+                // Removed with the next drop, and counted by nobody until then.
+                _ => self.reuse.lock().note_renamed(segment),
             }
         }
     }
@@ -173,7 +193,7 @@ impl Inner {
             let made = self.vfs.create(path, len);
             let is_full =
                 made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull);
-            if !is_full || !self.give_up_one() {
+            if !is_full || !self.is_short_of(len) || !self.give_up_one() {
                 return made;
             }
         }
@@ -200,21 +220,29 @@ impl Inner {
         }
     }
 
+    /// Whether the store's own file system may be what has no room for `bytes`: the ledger's second
+    /// copy, or the index, may be on another disk, which no file in `spare/` helps.
+    pub(super) fn is_short_of(&self, bytes: u64) -> bool {
+        let enough = bytes.saturating_add(self.options.segment_bytes);
+        !self.disk_space().is_ok_and(|space| space.free >= enough)
+    }
+
     /// Gives up one file; whether there was one.
     pub(super) fn give_up_one(&self) -> bool {
         let Some(segment) = self.reuse.lock().kept.pop_first() else { return false };
         let path = reuse_path(segment);
         if let Err(error) = self.vfs.remove(&path) {
+            self.reuse.lock().note_renamed(segment);
             self.survived(self.io("remove spare", &path, error));
         }
         true
     }
 
     /// Removes the files that came to `spare/` and were not zeroed, for good when it returns: what
-    /// is in them has expired.
+    /// is in them has expired. While nothing may be deleted, they stay.
     pub(super) fn remove_unwanted(&self) -> Result<()> {
         let unwanted = self.reuse.lock().unwanted.clone();
-        if unwanted.is_empty() {
+        if unwanted.is_empty() || self.deletion_frozen().is_some() {
             return Ok(());
         }
         for segment in &unwanted {

@@ -50,6 +50,7 @@ impl Inner {
         let file =
             self.vfs.open(&spare, true).map_err(|error| self.io("open reserve", &spare, error))?;
         let bytes = file.len().map_err(|error| self.io("open reserve", &spare, error))?;
+        self.give_way(Wanted::InQuota(bytes));
         self.adopt_file(ClassId::EVIDENCE, self.take_segment_id(), &spare, &file, bytes)
     }
 
@@ -265,15 +266,15 @@ impl Inner {
     }
 
     /// Sets the ledger's next file aside, if need be in the room of what is kept for new segments,
-    /// and then in that of the ballast: also when
-    /// thousands of holds are placed between two sweeps. No sync in between: where the room comes
-    /// back late, whoever allocates waits for it, and ballast that a crash brings back is ballast.
+    /// and then in that of the ballast: also when thousands of holds are placed between two sweeps.
+    /// No sync in between: where the room comes back late, whoever allocates waits for it, and
+    /// ballast that a crash brings back is ballast.
     pub(super) fn reserve_for_ledger(&self, ledger: &mut Ledger) -> Result<()> {
         let is_full = |reserved: &Result<()>| {
             reserved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full)
         };
         let mut reserved = ledger.reserve();
-        while is_full(&reserved) && self.give_up_one() {
+        while is_full(&reserved) && self.is_short_of(0) && self.give_up_one() {
             reserved = ledger.reserve();
         }
         if !is_full(&reserved) {

@@ -178,8 +178,9 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
         self.write_at(offset, bufs)
     }
 
-    /// Writes `first` at `offset`, as [`VfsFile::write_through`] does, and then what `rest`
-    /// answers, which is made while `first` is on its way to the disk, where the system can.
+    /// Writes `first` at `offset`, as [`VfsFile::write_through`] does, and what `rest` answers,
+    /// which is made and written while `first` is on its way to the disk, where the system can: in
+    /// any order.
     ///
     /// Durability: none until [`VfsFile::sync`].
     ///

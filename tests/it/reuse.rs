@@ -6,7 +6,7 @@ use clipkeep::vfs::Vfs as _;
 use clipkeep::vfs::sim::SimOp;
 use clipkeep::{ErrorKind, NewClip, StoreOptions, VerifyDepth, WhenFull};
 
-use crate::store_kit::{DAY, SEGMENT_BYTES, TestStore, camera, minutes};
+use crate::store_kit::{DAY, SEGMENT_BYTES, TestStore, camera, marked, minutes};
 
 /// The files that are kept for new segments.
 fn kept(t: &TestStore) -> Vec<String> {
@@ -204,6 +204,26 @@ fn opening_takes_over_what_is_blank_and_removes_what_is_not() {
     assert_eq!(t.store.stats().unwrap().reusable_bytes, SEGMENT_BYTES);
     let problems = t.store.opening().problems;
     assert!(problems.is_empty(), "{problems:?}");
+}
+
+/// A process that is killed between zeroing a file and syncing it leaves zeros in memory alone, and
+/// the next one puts on record that the segment is dropped.
+#[test]
+fn what_opening_takes_over_is_zero_for_good() {
+    let t = due(|options| options);
+    t.sweep();
+    let path = kept(&t).remove(0);
+    let file = t.disk.open(&path, true).unwrap();
+    file.write_at(4096, &[&marked("gone", 100_000)]).unwrap();
+    file.sync().unwrap();
+    file.zero(0..SEGMENT_BYTES).unwrap();
+    drop(file);
+    let t = t.reopen();
+    assert_eq!(kept(&t), [path.clone()]);
+    for _ in 0..20 {
+        let bytes = t.disk.crash().contents(&path).unwrap();
+        assert!(bytes.iter().all(|byte| *byte == 0), "old bytes came back");
+    }
 }
 
 #[test]

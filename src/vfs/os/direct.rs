@@ -124,7 +124,7 @@ impl DirectWriter {
     }
 
     /// Writes `first` at `offset`, for which [`DirectWriter::takes`] is true, while another thread
-    /// calls `rest`, and then what that answers, in both. `Ok(false)` as in
+    /// calls `rest`, and what that answers, in both. `Ok(false)` as in
     /// [`DirectWriter::write`].
     ///
     /// # Errors

@@ -40,8 +40,9 @@ impl OsMap {
 #[expect(unsafe_code, reason = "a map is the only way to hand out stored bytes without a copy")]
 fn map_file(file: &File, len: usize) -> io::Result<Mmap> {
     // SAFETY: the trait's contract makes the mapped bytes immutable for as long as the map lives:
-    // only sealed ranges are mapped, no file is truncated or punched while mapped, the store's
-    // lock keeps other processes from writing, and removing the name leaves the pages valid.
+    // only sealed ranges are mapped, no file is truncated, punched or zeroed while mapped
+    // (`Segment::retire` answers the file of an unmapped segment alone), the store's lock keeps
+    // other processes from writing, and removing the name leaves the pages valid.
     unsafe { MmapOptions::new().len(len).map(file) }
 }
 
