@@ -219,7 +219,7 @@ fn what_opening_takes_over_is_zero_for_good() {
     file.zero(0..SEGMENT_BYTES).unwrap();
     drop(file);
     let t = t.reopen();
-    assert_eq!(kept(&t), [path.clone()]);
+    assert_eq!(kept(&t), std::slice::from_ref(&path));
     for _ in 0..20 {
         let bytes = t.disk.crash().contents(&path).unwrap();
         assert!(bytes.iter().all(|byte| *byte == 0), "old bytes came back");
