@@ -155,7 +155,11 @@ impl Inner {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(self.reuse.lock().is_unwanted(segment.id))
             }
-            Err(error) => Err(Error::io("remove segment", &segment.path, error)),
+            Err(error) => {
+                // It stands where it stood, so that the next try begins anew.
+                self.reuse.lock().note_removed(segment.id);
+                Err(Error::io("remove segment", &segment.path, error))
+            }
         }
     }
 
