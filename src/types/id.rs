@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use smol_str::SmolStr;
+
 use super::{Error, Result};
 
 /// The most bytes in a camera id.
@@ -22,7 +24,7 @@ pub const CAMERA_ID_BYTES_MAX: usize = 64;
 /// # Ok::<(), clipkeep::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CameraId(std::sync::Arc<str>);
+pub struct CameraId(SmolStr);
 
 impl CameraId {
     /// The id with this text.
