@@ -85,7 +85,9 @@ fn forged_page(fields: &[u8]) -> Vec<u8> {
 /// Reads a page as one of parts and as one of summaries.
 fn read_page(bytes: &[u8]) {
     if let Ok(page) = Page::decode(bytes, &KEY.salt, 0) {
-        let parts: Vec<PagePart> = page.parts_in(0..page.len()).filter_map(Result::ok).collect();
+        let mut parts = Vec::new();
+        let read = page.runs(0..page.len()).map(|run| run.decode_into(&mut parts));
+        assert!(read.flatten().count() <= page.len());
         let summary = Summary::of(&parts);
         assert!(summary.is_none_or(|sum| usize::try_from(sum.clips).unwrap() == parts.len()));
     }
@@ -105,7 +107,9 @@ fn pages(bytes: &[u8], head: &PartitionHead) -> Vec<Vec<PagePart>> {
 
 /// Its parts, if all can be read.
 fn parts_of(page: Page<'_>) -> Option<Vec<PagePart>> {
-    page.parts_in(0..page.len()).map(Result::ok).collect()
+    let mut parts = Vec::new();
+    page.runs(0..page.len()).try_for_each(|run| run.decode_into(&mut parts)).ok()?;
+    Some(parts)
 }
 
 /// The summaries behind the pages, as far as they can be read.

@@ -106,34 +106,49 @@ impl PagePart {
 
     /// The time it covers, if it is all there is of its clip. One that was cut off inside its first
     /// fragment covers at least an instant.
-    pub(crate) fn window(&self) -> Window {
-        let end = self.end.max(self.start.saturating_add(Duration::from_micros(1)));
-        Window::new(self.start, end).unwrap_or_else(|_| Window::last_instant())
+    #[inline]
+    pub(crate) const fn window(&self) -> Window {
+        Window::at_least_an_instant(self.start, self.end)
     }
 
+    /// Whether `bytes` are a part, as far as that can be seen.
+    fn check(bytes: &[u8; PART_BYTES]) -> Result<(), Damage> {
+        for (offset, name) in [(0, "start"), (24, "end"), (32, "received")] {
+            let us = i64::from_le_bytes(field(bytes, offset));
+            if Timestamp::from_micros(us).as_micros() != us {
+                return Err(Damage::Field(name));
+            }
+        }
+        record::take_flags(&mut Reader::new(&field::<1>(bytes, 14))).map(drop)
+    }
+
+    /// The part that checked bytes are. Nothing can fail here, so that many are decoded where they
+    /// are to stand.
     #[inline]
-    fn take(bytes: &[u8; PART_BYTES]) -> Result<Self, Damage> {
-        let mut fields = Reader::new(bytes);
-        let start = fields.take_timestamp("start")?;
-        let (segment, class) = (SegmentId(fields.take_u32()?), ClassId(fields.take_u16()?));
-        let (first, last, continued) = record::take_flags(&mut fields)?;
-        Ok(Self {
-            start,
-            segment,
-            class,
+    fn of(bytes: &[u8; PART_BYTES]) -> Self {
+        let time = |offset| Timestamp::from_micros(i64::from_le_bytes(field(bytes, offset)));
+        let [class_low, class_high, flags, media] = field(bytes, 12);
+        let (first, last, continued) = record::flags_of(flags);
+        Self {
+            start: time(0),
+            segment: segment_of(bytes),
+            class: ClassId(u16::from_le_bytes([class_low, class_high])),
             first,
             last,
             continued,
-            media: fields.take_u8()?,
-            clip: fields.take_clip()?,
-            end: fields.take_timestamp("end")?,
-            received: fields.take_timestamp("received")?,
-            end_offset: fields.take_u64()?,
-            uncertainty_us: fields.take_u64()?,
-            sequence: fields.take_u32()?,
-            fragments: fields.take_u32()?,
-            digest: fields.take_array()?,
-        })
+            media,
+            clip: ClipId::new(
+                SegmentId(u32::from_le_bytes(field(bytes, 16))),
+                u32::from_le_bytes(field(bytes, 20)),
+            ),
+            end: time(24),
+            received: time(32),
+            end_offset: u64::from_le_bytes(field(bytes, 40)),
+            uncertainty_us: u64::from_le_bytes(field(bytes, 48)),
+            sequence: u32::from_le_bytes(field(bytes, 56)),
+            fragments: u32::from_le_bytes(field(bytes, 60)),
+            digest: field(bytes, 64),
+        }
     }
 
     fn put(&self, out: &mut Writer) {
@@ -316,24 +331,59 @@ impl<'a> Page<'a> {
         low + own.partition_point(|part| start_of(part) < from.as_micros())
     }
 
-    /// These of its parts; none where they go behind the last.
+    /// These of its parts, in runs that stand in one segment; none where they go behind the last.
     #[inline]
-    pub(crate) fn parts_in(
-        &self,
-        range: Range<usize>,
-    ) -> impl Iterator<Item = Result<PagePart, Damage>> {
-        self.parts.get(range).unwrap_or_default().iter().map(PagePart::take)
+    pub(crate) fn runs(&self, range: Range<usize>) -> impl Iterator<Item = Run<'a>> {
+        let parts = self.parts.get(range).unwrap_or_default();
+        parts.chunk_by(|one, next| segment_of(one) == segment_of(next)).map(Run)
+    }
+
+    /// When part `index` starts.
+    pub(crate) fn start(&self, index: usize) -> Option<Timestamp> {
+        self.parts.get(index).map(|part| Timestamp::from_micros(start_of(part)))
     }
 
     /// All of its parts.
     #[cfg(test)]
     pub(crate) fn parts(&self) -> Result<Vec<PagePart>, Damage> {
-        self.parts.iter().map(PagePart::take).collect()
+        let mut parts = Vec::new();
+        self.runs(0..self.len()).try_for_each(|run| run.decode_into(&mut parts))?;
+        Ok(parts)
     }
 }
 
+/// Parts that follow one another on a page and stand in the same segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run<'a>(&'a [[u8; PART_BYTES]]);
+
+impl Run<'_> {
+    /// The segment.
+    pub(crate) fn segment(&self) -> SegmentId {
+        self.0.first().map_or(SegmentId(0), segment_of)
+    }
+
+    /// Puts them behind `parts`.
+    #[inline]
+    pub(crate) fn decode_into(&self, parts: &mut Vec<PagePart>) -> Result<(), Damage> {
+        self.0.iter().try_for_each(PagePart::check)?;
+        parts.extend(self.0.iter().map(PagePart::of));
+        Ok(())
+    }
+}
+
+/// The bytes of a part from `offset` on.
+#[inline]
+fn field<const N: usize>(bytes: &[u8; PART_BYTES], offset: usize) -> [u8; N] {
+    let found = bytes.get(offset..).and_then(<[u8]>::first_chunk);
+    found.copied().unwrap_or([0; N])
+}
+
 fn start_of(part: &[u8; PART_BYTES]) -> i64 {
-    part.first_chunk().map_or(i64::MAX, |start| i64::from_le_bytes(*start))
+    i64::from_le_bytes(field(part, 0))
+}
+
+fn segment_of(part: &[u8; PART_BYTES]) -> SegmentId {
+    SegmentId(u32::from_le_bytes(field(part, 8)))
 }
 
 /// The summaries of page `number` of a partition with this salt.
@@ -375,8 +425,13 @@ mod tests {
         assert_eq!(bytes.len(), PAGE_BYTES);
         let page = Page::decode(&bytes, &SALT, 3).unwrap();
         assert_eq!(page.parts().unwrap(), parts);
-        assert!(page.parts_in(40..42).eq([Ok(parts[40]), Ok(parts[41])]));
-        assert_eq!((page.len(), page.parts_in(40..43).count()), (42, 0));
+        let mut run = Vec::new();
+        page.runs(35..42).for_each(|one| one.decode_into(&mut run).unwrap());
+        assert_eq!(run, parts[35..]);
+        let segments = page.runs(5..25).map(|run| (run.segment(), run.0.len()));
+        assert!(segments.eq([(SegmentId(7), 5), (SegmentId(8), 10), (SegmentId(9), 5)]));
+        assert_eq!((page.len(), page.runs(40..43).count()), (42, 0));
+        assert_eq!((page.start(41), page.start(42)), (Some(parts[41].start), None));
         for at in [0, 1, 17, 41] {
             assert_eq!(page.position(0, 42, parts[at].start), at);
         }

@@ -410,10 +410,15 @@ pub(super) const fn flags(first: bool, last: bool, continued: bool) -> u8 {
 pub(super) fn take_flags(fields: &mut Reader<'_>) -> Result<(bool, bool, bool), Damage> {
     let flags = fields.take_u8()?;
     if flags & !(FIRST | LAST | CONTINUED) == 0 {
-        Ok((flags & FIRST != 0, flags & LAST != 0, flags & CONTINUED != 0))
+        Ok(flags_of(flags))
     } else {
         Err(Damage::Field("flags"))
     }
+}
+
+/// Which of the three are in `flags`: first, last, continued.
+pub(super) const fn flags_of(flags: u8) -> (bool, bool, bool) {
+    (flags & FIRST != 0, flags & LAST != 0, flags & CONTINUED != 0)
 }
 
 /// The CRC32 of each 64 KiB chunk of `payload`, the last one shorter.

@@ -143,15 +143,8 @@ impl Timelines {
                 continue;
             };
             let (before, taken) = (slice.told.len(), taken.of(stretch.partition));
-            // Mostly the next one stands in the same segment.
-            let mut last = (SegmentId(0), false);
             let within = starts.start..end;
-            let has = |part: &PagePart| {
-                if last.0 != part.segment || !last.1 {
-                    last = (part.segment, segments.contains(&part.segment));
-                }
-                last.1
-            };
+            let has = |segment: SegmentId| segments.contains(&segment);
             let told = &mut slice.told;
             let more = partition.range(camera, within, SLICE_PAGE_PARTS, taken, told, has);
             if let Ok(more) = more {

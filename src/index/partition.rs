@@ -10,6 +10,7 @@ use std::io;
 use std::ops::{Deref, Range};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::format::page::{self, PAGE_BYTES, PAGE_PARTS, PAGE_SUMMARIES, Page, PagePart, Summary};
 use crate::format::partition::{PartitionHead, Row};
@@ -159,8 +160,8 @@ impl Partition {
     }
 
     /// Puts the parts of `camera` that start in `starts` behind `parts`, in order, without those on
-    /// the pages `taken` and those that are not to be kept. After `parts_max` of them, kept or not,
-    /// it ends at the next start, and answers that.
+    /// the pages `taken` and those in segments that are not to be kept. On the page after the one
+    /// with the `parts_max`th of them, kept or not, it ends at the next start, and answers that.
     ///
     /// # Errors
     ///
@@ -172,11 +173,12 @@ impl Partition {
         parts_max: usize,
         taken: &[Range<usize>],
         parts: &mut Vec<PagePart>,
-        mut keep: impl FnMut(&PagePart) -> bool,
+        keep: impl Fn(SegmentId) -> bool,
     ) -> Result<Option<Timestamp>> {
         let Some(span) = self.cameras.get(camera) else { return Ok(None) };
         let Range { start: mut number, end } = self.pages_of(span, &starts);
         let (mut found, mut newest) = (0, Timestamp::MIN);
+        parts.reserve((end - number).min(READ_PAGES_MAX) * PAGE_PARTS);
         while number < end {
             if let Some(run) = taken.iter().find(|run| run.contains(&number)) {
                 number = run.end;
@@ -191,23 +193,20 @@ impl Partition {
                 let low = span.first.saturating_sub(base);
                 let high = span.end().saturating_sub(base).min(page.len());
                 let first = page.position(low, high, starts.start);
-                parts.reserve(high - first);
-                for part in page.parts_in(first..high) {
-                    let part = match part {
-                        Ok(part) => part,
-                        Err(damage) => return Err(self.damaged(number, damage)),
-                    };
-                    if part.start >= starts.end {
-                        return Ok(None);
-                    }
-                    if found >= parts_max && part.start != newest {
-                        return Ok(Some(part.start));
-                    }
-                    (found, newest) = (found + 1, part.start);
-                    if keep(&part) {
-                        parts.push(part);
-                    }
+                let mut behind = page.position(first, high, starts.end);
+                if found >= parts_max {
+                    // What starts at the same instant belongs together.
+                    let next = newest.saturating_add(Duration::from_micros(1));
+                    behind = behind.min(page.position(first, high, next));
                 }
+                for run in page.runs(first..behind).filter(|run| keep(run.segment())) {
+                    self.decoded(number, run.decode_into(parts))?;
+                }
+                if behind < high {
+                    return Ok(page.start(behind).filter(|next| *next < starts.end));
+                }
+                found += behind - first;
+                newest = page.start(behind.saturating_sub(1)).unwrap_or(newest).max(newest);
             }
             number = to;
         }

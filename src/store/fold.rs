@@ -191,7 +191,7 @@ impl Inner {
             folded.rows.extend(rows);
             for camera in partition.cameras() {
                 let (mut parts, all) = (Vec::new(), Timestamp::MIN..Timestamp::MAX);
-                let counts = |part: &PagePart| segments.contains(&part.segment);
+                let counts = |segment: SegmentId| segments.contains(&segment);
                 partition.range(camera, all, usize::MAX, &[], &mut parts, counts)?;
                 if !parts.is_empty() {
                     folded.parts.entry(camera.clone()).or_default().extend(parts);

@@ -55,6 +55,19 @@ impl Window {
         Self { start: Timestamp::from_micros(Timestamp::MAX.as_micros() - 1), end: Timestamp::MAX }
     }
 
+    /// From `start` to `end`, but at least one microsecond.
+    #[inline]
+    pub(crate) const fn at_least_an_instant(start: Timestamp, end: Timestamp) -> Self {
+        let (start_us, end_us) = (start.as_micros(), end.as_micros());
+        if start_us < end_us {
+            Self { start, end }
+        } else if start_us < Timestamp::MAX.as_micros() {
+            Self { start, end: Timestamp::from_micros(start_us + 1) }
+        } else {
+            Self::last_instant()
+        }
+    }
+
     /// The window between two RFC 3339 times.
     ///
     /// # Errors
