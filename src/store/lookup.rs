@@ -17,9 +17,6 @@ use crate::types::{
 
 use super::catalog::{Catalog, Located};
 
-/// A list of clips has room for so many before it grows: an hour of clips of a minute.
-const CLIPS_USUAL: usize = 64;
-
 /// What a lookup found: a clip, or all clips of a page, for which its summary stands.
 pub(super) enum Found<'a> {
     Clip(Clip),
@@ -33,15 +30,24 @@ impl Catalog {
         footers: &FooterCache,
         camera: &CameraId,
         window: Window,
-    ) -> Result<Vec<Clip>> {
-        let (mut problems, mut clips) = (Vec::new(), Vec::with_capacity(CLIPS_USUAL));
+    ) -> Result<Listed> {
+        let (mut problems, mut clips) = (Vec::new(), Vec::new());
         let none = Taken::default();
-        self.each_clip(footers, camera, window, &none, &mut problems, |clip| clips.push(clip));
-        let key = |clip: &Clip| (clip.window.start(), clip.id);
+        self.each_slice(footers, (camera, window), &none, &mut problems, |slice| {
+            // Mostly there is one, and it is the list.
+            if clips.is_empty() { clips = slice } else { clips.extend(slice) }
+        });
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem);
+        }
+        let key = |clip: &PagePart| (clip.start, clip.clip);
         if !clips.is_sorted_by_key(key) {
             clips.sort_unstable_by_key(key);
         }
-        problems.into_iter().next().map_or(Ok(clips), Err)
+        let cut = clips.iter().filter(|clip| !clip.last).map(|clip| clip.clip);
+        let recording = cut.filter(|id| self.recording.contains(id)).collect();
+        let left = 0..clips.len();
+        Ok(Listed { camera: camera.clone(), clips, left, recording })
     }
 
     /// Hands the same to `each`, in no order and one at a time, as far as footers can be read;
@@ -60,18 +66,21 @@ impl Catalog {
         let taken = self.timelines.take_pages(camera, &starts, stands, |summary| {
             each(Found::Page(camera, summary));
         });
-        let each = |clip| each(Found::Clip(clip));
-        self.each_clip(footers, camera, window, &taken, problems, each);
+        self.each_slice(footers, (camera, window), &taken, problems, |slice| {
+            let clips = slice.iter().map(|clip| self.clip_of(camera, clip));
+            clips.for_each(|clip| each(Found::Clip(clip)));
+        });
     }
 
-    fn each_clip(
+    /// Hands the clips to `each`, many at a time, each as one part. Those on the pages `taken` are
+    /// not among them.
+    fn each_slice(
         &self,
         footers: &FooterCache,
-        camera: &CameraId,
-        window: Window,
+        (camera, window): (&CameraId, Window),
         taken: &Taken,
         problems: &mut Vec<Error>,
-        mut each: impl FnMut(Clip),
+        mut each: impl FnMut(Vec<PagePart>),
     ) {
         let mut begin = Some(self.first_start(window));
         let mut living = Living::of(self);
@@ -84,18 +93,24 @@ impl Catalog {
                 problems.extend(self.timelines.problems());
             }
             let starts = from..slice.next.unwrap_or(window.end());
-            let told = std::mem::take(&mut slice.told);
-            let read = self.read_parts(footers, camera, &starts, &slice, problems);
-            for first in told.iter().chain(&read) {
+            let mut parts = std::mem::take(&mut slice.told);
+            parts.append(&mut self.read_parts(footers, camera, &starts, &slice, problems));
+            parts.retain_mut(|first| {
                 if !first.first || !living.has(first) {
-                    continue;
+                    return false;
                 }
-                match self.clip_from(footers, camera, first) {
-                    Ok(clip) if clip.window.meets(&window) => each(clip),
-                    Ok(_) => {}
-                    Err(error) => problems.push(error),
+                if !first.last {
+                    match self.whole_from(footers, camera, first) {
+                        Ok(whole) => *first = whole,
+                        Err(error) => {
+                            problems.push(error);
+                            return false;
+                        }
+                    }
                 }
-            }
+                first.window().meets(&window)
+            });
+            each(parts);
         }
     }
 
@@ -134,16 +149,14 @@ impl Catalog {
         read
     }
 
-    /// The clip of `camera` that begins with the live part `first`.
-    fn clip_from(
+    /// The clip of `camera` that begins with the live part `first`, which is not its last, as one
+    /// part.
+    fn whole_from(
         &self,
         footers: &FooterCache,
         camera: &CameraId,
         first: &PagePart,
-    ) -> Result<Clip> {
-        if first.last {
-            return Ok(clip_of(camera, first, first, ClipState::Complete));
-        }
+    ) -> Result<PagePart> {
         let mut parts = vec![*first];
         let mut living = Living::of(self);
         let (mut begin, end) = (Some(first.start), self.last_start(first.start));
@@ -160,7 +173,7 @@ impl Catalog {
             parts.extend(tails.filter(|part| is_own(part) && living.has(part)));
         }
         parts.sort_by_key(|part| part.sequence);
-        Ok(self.describe(camera, &parts))
+        Ok(whole_of(&parts))
     }
 
     /// The end of the times at which parts start of a clip that starts at `start`.
@@ -194,7 +207,7 @@ impl Catalog {
         }
         let pages: Vec<PagePart> =
             parts.iter().map(|(segment, found)| found.on_page(segment.id)).collect();
-        Ok(Located { clip: self.describe(camera, &pages), parts })
+        Ok(Located { clip: self.clip_of(camera, &whole_of(&pages)), parts })
     }
 
     /// Where the parts of `camera` stand that may be of a clip that starts at `start`.
@@ -220,23 +233,9 @@ impl Catalog {
         problems.into_iter().next().map_or(Ok(places), Err)
     }
 
-    /// The clip made of `parts`, in clip order and at least one.
-    fn describe(&self, camera: &CameraId, parts: &[PagePart]) -> Clip {
-        let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
-            unreachable!("a clip has a part")
-        };
-        let end = parts.iter().map(|part| part.end).max().unwrap_or(first.end);
-        let state = if parts.iter().any(|part| part.last) {
-            ClipState::Complete
-        } else if self.recording.contains(&first.clip) {
-            ClipState::Recording
-        } else {
-            ClipState::Truncated
-        };
-        let window = PagePart { end, ..*first }.window();
-        let received = parts.iter().map(|part| part.received).max().unwrap_or_default();
-        let fragments = parts.iter().map(|part| part.fragments).sum();
-        Clip { window, received, fragments, ..clip_of(camera, first, last, state) }
+    /// The clip that is `whole` in one part.
+    fn clip_of(&self, camera: &CameraId, whole: &PagePart) -> Clip {
+        clip_of(camera, whole, |id| self.recording.contains(&id))
     }
 
     /// Whether all clips for which a summary would stand can be read, where they were recorded.
@@ -251,48 +250,120 @@ impl Catalog {
     }
 }
 
-/// The clip from its part `first` to its part `last`, as far as these two tell of it.
-fn clip_of(camera: &CameraId, first: &PagePart, last: &PagePart, state: ClipState) -> Clip {
-    Clip {
-        id: first.clip,
-        camera: camera.clone(),
-        window: first.window(),
-        received: first.received,
-        len: last.end_offset,
-        media: Media::from_code(first.media),
-        state,
+/// Clips as a lookup leaves them: each as one part, made into a clip when it is asked for. Whoever
+/// counts them, or wants a few, does not pay for all.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    camera: CameraId,
+    clips: Vec<PagePart>,
+    /// Which of them were not handed out yet.
+    left: Range<usize>,
+    /// Those of them that were being recorded.
+    recording: Vec<ClipId>,
+}
+
+impl Listed {
+    #[inline]
+    fn clip(&self, at: usize) -> Option<Clip> {
+        let whole = self.clips.get(at)?;
+        Some(clip_of(&self.camera, whole, |id| self.recording.contains(&id)))
+    }
+
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Clip> {
+        let at = self.left.next()?;
+        self.clip(at)
+    }
+
+    #[inline]
+    pub(super) fn next_back(&mut self) -> Option<Clip> {
+        let at = self.left.next_back()?;
+        self.clip(at)
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.left.len()
+    }
+}
+
+/// The clip that `parts` are, in clip order and at least one, as if it had only one.
+fn whole_of(parts: &[PagePart]) -> PagePart {
+    let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
+        unreachable!("a clip has a part")
+    };
+    PagePart {
+        last: parts.iter().any(|part| part.last),
+        end: parts.iter().map(|part| part.end).max().unwrap_or(first.end),
+        received: parts.iter().map(|part| part.received).max().unwrap_or_default(),
+        end_offset: last.end_offset,
+        fragments: parts.iter().map(|part| part.fragments).sum(),
         digest: last.digest,
-        uncertainty: Duration::from_micros(first.uncertainty_us),
-        class: first.class,
-        fragments: first.fragments,
+        ..*first
+    }
+}
+
+/// The clip that is `whole` in one part; `is_recording` is asked where it has no end.
+#[inline]
+fn clip_of(camera: &CameraId, whole: &PagePart, is_recording: impl FnOnce(ClipId) -> bool) -> Clip {
+    let state = match whole.last {
+        true => ClipState::Complete,
+        false if is_recording(whole.clip) => ClipState::Recording,
+        false => ClipState::Truncated,
+    };
+    Clip {
+        id: whole.clip,
+        camera: camera.clone(),
+        window: whole.window(),
+        received: whole.received,
+        len: whole.end_offset,
+        media: Media::from_code(whole.media),
+        state,
+        digest: whole.digest,
+        uncertainty_us: whole.uncertainty_us,
+        class: whole.class,
+        fragments: whole.fragments,
     }
 }
 
 /// Tells which of many parts are live. Mostly the next one stands in the same segment.
 struct Living<'a> {
     catalog: &'a Catalog,
+    /// Whether nothing is known of any single clip: none is gone, and none moved.
+    is_plain: bool,
     /// The last segment, and whether clips that began there are live if nothing is known of them.
     last: Option<(SegmentId, bool)>,
 }
 
 impl<'a> Living<'a> {
-    const fn of(catalog: &'a Catalog) -> Self {
-        Self { catalog, last: None }
+    fn of(catalog: &'a Catalog) -> Self {
+        let is_plain = catalog.gone.is_empty() && catalog.moved.is_empty();
+        Self { catalog, is_plain, last: None }
     }
 
     /// Whether `part` belongs to a clip that can be read, and is the copy that counts: as
     /// [`Catalog::is_live`].
+    #[inline]
     fn has(&mut self, part: &PagePart) -> bool {
-        let (catalog, id) = (self.catalog, part.segment);
-        let is_usual = self.last.filter(|(last, _)| *last == id).map_or_else(
-            || {
-                let shelved = catalog.segments.get(&id);
-                let usual = shelved.is_some_and(|one| one.segment.class != ClassId::EVIDENCE);
-                usual && !catalog.spared.contains_key(&id)
-            },
-            |(_, is_usual)| is_usual,
-        );
+        let id = part.segment;
+        let is_usual = match self.last {
+            Some((last, is_usual)) if last == id => is_usual,
+            _ => self.turn_to(id),
+        };
+        (is_usual && self.is_plain && part.clip.home == id) || self.has_apart(part, is_usual)
+    }
+
+    /// The next parts stand in segment `id`.
+    fn turn_to(&mut self, id: SegmentId) -> bool {
+        let shelved = self.catalog.segments.get(&id);
+        let is_usual = shelved.is_some_and(|one| one.segment.class != ClassId::EVIDENCE)
+            && !self.catalog.spared.contains_key(&id);
         self.last = Some((id, is_usual));
+        is_usual
+    }
+
+    fn has_apart(&self, part: &PagePart, is_usual: bool) -> bool {
+        let (catalog, id) = (self.catalog, part.segment);
         if is_usual && part.clip.home == id && !catalog.moved.contains_key(&part.clip) {
             return !catalog.gone.contains(&part.clip);
         }

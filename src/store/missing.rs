@@ -101,6 +101,5 @@ impl Inner {
 /// Everything that the clip with this tail can have covered.
 fn around(tail: &FoundPart, catalog: &Catalog) -> Window {
     let from = tail.part.start.saturating_sub(catalog.reach);
-    let window = Window::new(from, tail.part.end.max(tail.part.start));
-    window.unwrap_or_else(|_| Window::last_instant()).widened(catalog.uncertainty)
+    Window::at_least_an_instant(from, tail.part.end).widened(catalog.uncertainty)
 }

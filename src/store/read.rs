@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
-use std::vec;
 
 use bytes::Bytes;
 
@@ -16,6 +15,7 @@ use crate::log::{
 use crate::types::{CameraId, Clip, ClipId, Error, ErrorKind, Result, Window};
 
 use super::catalog::Located;
+use super::lookup::Listed;
 use super::{Inner, Store};
 
 impl Store {
@@ -29,8 +29,7 @@ impl Store {
     /// `Corrupt` or `Io` when a segment's footer cannot be read.
     pub fn clips(&self, camera: &CameraId, window: Window) -> Result<Clips> {
         let inner = &self.inner;
-        let clips = inner.catalog.read().clips(&inner.footers, camera, window)?;
-        Ok(Clips(clips.into_iter()))
+        inner.catalog.read().clips(&inner.footers, camera, window).map(Clips)
     }
 
     /// The bytes of clip `id`, always checked: what nobody has read lately past the page cache, so
@@ -95,21 +94,24 @@ impl Inner {
 
 /// The clips of one camera in a window: see [`Store::clips`].
 #[derive(Clone, Debug)]
-pub struct Clips(vec::IntoIter<Clip>);
+pub struct Clips(Listed);
 
 impl Iterator for Clips {
     type Item = Clip;
 
+    #[inline]
     fn next(&mut self) -> Option<Clip> {
         self.0.next()
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
+        (self.0.len(), Some(self.0.len()))
     }
 }
 
 impl DoubleEndedIterator for Clips {
+    #[inline]
     fn next_back(&mut self) -> Option<Clip> {
         self.0.next_back()
     }

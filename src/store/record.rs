@@ -452,7 +452,7 @@ impl OpenClip {
             start,
             end,
             received,
-            uncertainty_us: u64::try_from(self.clip.uncertainty.as_micros()).unwrap_or(u64::MAX),
+            uncertainty_us: self.clip.uncertainty_us(),
             previous: None,
             // Comes with the sums.
             digest: [0; 32],
@@ -483,17 +483,16 @@ impl OpenClip {
             Error::new(ErrorKind::Io, "store clip: it was not written and nobody said why")
         })?;
         // A clip without media time covers at least an instant, as it does when it is looked up.
-        let end = self.position.max(self.start.saturating_add(Duration::from_micros(1)));
         Ok(Clip {
             id,
             camera: self.clip.camera.clone(),
-            window: Window::new(self.start, end).unwrap_or_else(|_| Window::last_instant()),
+            window: Window::at_least_an_instant(self.start, self.position),
             received: self.received,
             len: self.len,
             media: self.clip.media,
             state: ClipState::Complete,
             digest: *self.hasher.finalize().as_bytes(),
-            uncertainty: self.clip.uncertainty,
+            uncertainty_us: self.clip.uncertainty_us(),
             class: self.class,
             fragments: self.fragments,
         })

@@ -99,7 +99,7 @@ pub struct Clip {
     pub(crate) media: Media,
     pub(crate) state: ClipState,
     pub(crate) digest: [u8; 32],
-    pub(crate) uncertainty: Duration,
+    pub(crate) uncertainty_us: u64,
     pub(crate) class: ClassId,
     pub(crate) fragments: u32,
 }
@@ -159,14 +159,14 @@ impl Clip {
     /// How far the camera's clock may have been off, either way.
     #[must_use]
     pub fn uncertainty(&self) -> Duration {
-        self.uncertainty
+        Duration::from_micros(self.uncertainty_us)
     }
 
     /// The window in which it may really have been recorded: its window, widened by its
     /// uncertainty. Holds bind by this one.
     #[must_use]
     pub fn possible_window(&self) -> Window {
-        self.window.widened(self.uncertainty)
+        self.window.widened(self.uncertainty())
     }
 
     /// The retention class it was recorded under.
@@ -244,6 +244,11 @@ impl NewClip {
         }
         self.uncertainty = uncertainty;
         Ok(self)
+    }
+
+    /// What [`Self::uncertainty`] was given, in whole microseconds, as it is stored.
+    pub(crate) fn uncertainty_us(&self) -> u64 {
+        u64::try_from(self.uncertainty.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// The bytes that must come first in every clip of this recording to make it playable by

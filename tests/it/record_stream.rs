@@ -46,6 +46,19 @@ fn fragments_are_readable_and_durable_as_they_come() {
 }
 
 #[test]
+fn a_list_says_what_was_recording_when_it_was_made() {
+    let t = TestStore::new();
+    let mut recorder = recorder(&t);
+    recorder.write(&b"one;"[..], SECOND).unwrap();
+    let listed = t.store.clips(&camera("door"), minutes(0, 2880)).unwrap();
+    recorder.write(&b"two;"[..], SECOND).unwrap();
+    recorder.finish().unwrap();
+    let [clip] = &listed.collect::<Vec<_>>()[..] else { panic!("one clip") };
+    assert_eq!((clip.state(), clip.len()), (ClipState::Recording, 13));
+    assert_eq!((clips(&t)[0].state(), clips(&t)[0].len()), (ClipState::Complete, 17));
+}
+
+#[test]
 fn the_record_that_only_ends_a_clip_is_no_fragment() {
     const MIB: usize = 1 << 20;
     let t = TestStore::new();
