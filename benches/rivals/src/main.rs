@@ -6,15 +6,16 @@
 //! rocksdb,raft-engine`. RocksDB is C++ and wants a compiler and libclang, by Debian's names `g++`
 //! and `libclang-dev`.
 //!
-//! Prints tables; with `--write`, puts them between the `rivals` markers of a document. Every
-//! keeper must give its clips back byte for byte, find each window's clips and lose what expired,
-//! or the run fails: a figure of a keeper that cheats is none.
+//! Prints tables; with `--write`, puts them between the `rivals` markers of a document, and a chart
+//! beside it. Every keeper must give its clips back byte for byte, find each window's clips and lose
+//! what expired, or the run fails: a figure of a keeper that cheats is none.
 //!
 //! Each keeper lives in a process of its own, this program started anew with `--keeper NAME`, that
 //! is stopped while others have their turn: what a keeper does in the background takes its own
 //! time, and the kernel counts what it writes for it alone.
 
 mod blobs;
+mod chart;
 mod child;
 mod files;
 mod fjall_lsm;
@@ -143,10 +144,11 @@ fn main() -> Outcome<()> {
         return child::run(&arguments);
     }
     let options = options(&arguments)?;
-    let tables = run::run(&options)?;
+    let measured = run::run(&options)?;
+    let tables = report::tables(&options, &measured)?;
     println!("{tables}");
     match &options.write {
-        Some(path) => report::put_between_markers(path, &tables),
+        Some(path) => report::put_between_markers(path, &tables, &chart::chart(&measured)),
         None => Ok(()),
     }
 }

@@ -1,4 +1,5 @@
-//! The outcome as Markdown, on standard output or between the markers of a document.
+//! The outcome as Markdown, on standard output or between the markers of a document, where a picture
+//! stands above it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,6 +12,8 @@ use crate::{FEATURES, OWN, Options};
 
 const BEGIN: &str = "<!-- rivals:begin -->";
 const END: &str = "<!-- rivals:end -->";
+/// The picture's file.
+const CHART: &str = "rivals.svg";
 
 pub fn tables(options: &Options, measured: &Measured) -> Outcome<String> {
     let mut text = String::new();
@@ -69,11 +72,7 @@ fn recording(measured: &Measured, text: &mut String) -> Outcome<()> {
         "| keeper | a commit each: MB/s | of the limit | p99 | 16 a commit: MB/s | of the limit | \
          p99 | CPU s/GiB | written/byte |\n|---|---|---|---|---|---|---|---|---|"
     )?;
-    let limits = [&measured.each, &measured.grouped].map(|tracks| {
-        tracks[1..OWN]
-            .iter()
-            .max_by(|one, other| one.bytes_per_second().total_cmp(&other.bytes_per_second()))
-    });
+    let limits = [&measured.each, &measured.grouped].map(|tracks| limit_of(tracks));
     let [Some(each_limit), Some(grouped_limit)] = limits else { return Err("no limit".into()) };
     for (each, grouped) in measured.each.iter().zip(&measured.grouped) {
         writeln!(
@@ -93,6 +92,12 @@ fn recording(measured: &Measured, text: &mut String) -> Outcome<()> {
     Ok(writeln!(text)?)
 }
 
+/// The better one of the raw limits.
+pub fn limit_of(tracks: &[Track]) -> Option<&Track> {
+    let limits = tracks.get(1..OWN)?.iter();
+    limits.max_by(|one, other| one.bytes_per_second().total_cmp(&other.bytes_per_second()))
+}
+
 fn using(options: &Options, measured: &Measured, text: &mut String) -> Outcome<()> {
     writeln!(
         text,
@@ -106,9 +111,9 @@ fn using(options: &Options, measured: &Measured, text: &mut String) -> Outcome<(
             text,
             "| {} | {:.0} | {} | {:.0} |",
             track.name,
-            reads.cold_bytes_per_second / 1e6,
+            reads.cold_mb(),
             short(reads.cold_p99),
-            reads.warm_bytes_per_second / 1e6,
+            reads.warm_mb(),
         )?;
         let find = measured.finds.iter().find(|row| row.name == track.name);
         let bulk = measured.bulk.iter().find(|row| row.name == track.name);
@@ -124,7 +129,7 @@ fn using(options: &Options, measured: &Measured, text: &mut String) -> Outcome<(
             text,
             " {} | {:.0} | {:.0} MiB |",
             short(find.opened),
-            bulk.took.as_secs_f64() * 1e3 / ratio(bulk.bytes, 1 << 30),
+            bulk.ms_per_gib(),
             ratio(bulk.disk_bytes, 1 << 20),
         )?;
     }
@@ -151,10 +156,12 @@ fn short(took: Duration) -> String {
     }
 }
 
-/// Replaces what stands between the markers of the document at `path`.
-pub fn put_between_markers(path: &Path, tables: &str) -> Outcome<()> {
+/// Replaces what stands between the markers of the document at `path`, and the picture beside it.
+pub fn put_between_markers(path: &Path, tables: &str, chart: &str) -> Outcome<()> {
     let text = std::fs::read_to_string(path)?;
     let (before, rest) = text.split_once(BEGIN).ok_or("the document has no begin marker")?;
     let (_, after) = rest.split_once(END).ok_or("the document has no end marker")?;
-    Ok(std::fs::write(path, format!("{before}{BEGIN}\n{tables}{END}{after}"))?)
+    std::fs::write(path.with_file_name(CHART), chart)?;
+    let picture = format!("![Clipkeep beside the rivals: the tables below as bars]({CHART})");
+    Ok(std::fs::write(path, format!("{before}{BEGIN}\n{picture}\n\n{tables}{END}{after}"))?)
 }

@@ -8,7 +8,7 @@ use clipkeep::workload::{Lookups, Outcome, RawKeeper, Round, Street, Track, look
 
 use crate::child::Job;
 use crate::process::Process;
-use crate::{OWN, Options, RIVALS, Rival, report};
+use crate::{OWN, Options, RIVALS, Rival};
 
 pub const SEED: u64 = 0x0c11_b4ee;
 const CLIP_BYTES: usize = 2_000_000;
@@ -61,14 +61,31 @@ pub struct BulkRow {
     pub disk_bytes: u64,
 }
 
-pub fn run(options: &Options) -> Outcome<String> {
+impl ReadRow {
+    pub fn cold_mb(&self) -> f64 {
+        self.cold_bytes_per_second / 1e6
+    }
+
+    pub fn warm_mb(&self) -> f64 {
+        self.warm_bytes_per_second / 1e6
+    }
+}
+
+impl BulkRow {
+    /// How long a GiB takes.
+    pub fn ms_per_gib(&self) -> f64 {
+        self.took.as_secs_f64() * 1e3 / ratio(self.bytes, 1 << 30)
+    }
+}
+
+pub fn run(options: &Options) -> Outcome<Measured> {
     let run = Run { options };
     let (each, _) = run.ingest("each", 16, 1)?;
     let (grouped, reads) = run.ingest("grouped", 200, 16)?;
     let finds = run.finds()?;
     let vector = run.vector()?;
     let bulk = run.bulk()?;
-    report::tables(options, &Measured { each, grouped, reads, finds, vector, bulk })
+    Ok(Measured { each, grouped, reads, finds, vector, bulk })
 }
 
 struct Run<'a> {
