@@ -3,6 +3,7 @@
 //! Owns the noise that they are cut from, and the calendar of the street. The bytes do not
 //! compress, so that no keeper gains by trying.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -146,6 +147,16 @@ impl Street {
         mix(self.seed ^ mix(turn)) % below.max(1)
     }
 
+    /// `count` different numbers below `below`, or as many as there are: what is read twice is not
+    /// cold the second time, for some keepers.
+    #[must_use]
+    pub fn picks(&self, turn: u64, count: u64, below: u64) -> Vec<u64> {
+        let count = usize::try_from(count.min(below)).unwrap_or(usize::MAX);
+        let mut seen = BTreeSet::new();
+        let picked = (turn..).map(|turn| self.pick(turn, below));
+        picked.filter(|number| seen.insert(*number)).take(count).collect()
+    }
+
     fn camera_count(&self) -> u64 {
         u64::try_from(self.cameras.len()).unwrap_or(1).max(1)
     }
@@ -200,6 +211,16 @@ mod tests {
         assert_eq!(first.camera, next.camera);
         assert_eq!(first.window.end(), next.window.start());
         assert_eq!(street.end_of(8), next.window.end());
+    }
+
+    #[test]
+    fn picked_clips_differ() {
+        let mut picked = Street::new(1, 3, 5000).picks(7, 30, 40);
+        picked.sort_unstable();
+        picked.dedup();
+        assert_eq!(picked.len(), 30);
+        assert!(picked.iter().all(|number| *number < 40), "{picked:?}");
+        assert_eq!(Street::new(1, 3, 5000).picks(7, 30, 20).len(), 20, "there are no more");
     }
 
     #[test]

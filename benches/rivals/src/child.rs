@@ -173,15 +173,17 @@ impl Child {
         Ok(vec![nanos(watch.elapsed())?, written])
     }
 
-    /// Reads some of the `clips` clips that it has, first whatever is not cached and then once
-    /// more, and checks others: bytes, time and the slowest percent of each.
+    /// Reads some of the `clips` clips that it has, first whatever is not cached and then from
+    /// memory, and checks others: bytes, time and the slowest percent of each.
     fn read(&mut self, clips: u64) -> Outcome<Vec<u64>> {
         let street = self.street.clone();
-        let some = |from: u64, to: u64| (from..to).map(|turn| street.pick(turn, clips));
+        let some = street.picks(0, 64, clips);
         let keeper = self.keeper()?;
-        let cold = reads(keeper, &street, some(0, 64))?;
-        let warm = reads(keeper, &street, some(0, 64))?;
-        check(keeper, &street, some(64, 80))?;
+        let cold = reads(keeper, &street, some.iter().copied())?;
+        // Some bring into memory only what is wanted again.
+        reads(keeper, &street, some.iter().copied())?;
+        let warm = reads(keeper, &street, some)?;
+        check(keeper, &street, street.picks(1000, 16, clips))?;
         let figures = |reads: &Reads| -> Outcome<[u64; 3]> {
             Ok([reads.bytes, nanos(reads.wall)?, nanos(reads.latencies.percentile(99.0))?])
         };

@@ -206,7 +206,7 @@ impl Stages<'_> {
         for (keeper, dir) in keepers.iter().zip(&dirs) {
             kept.extend(cached(dir)?.map(|cached| (keeper.name(), cached)));
         }
-        let some: Vec<u64> = (0..8).map(|turn| street.pick(turn, clips)).collect();
+        let some = street.picks(0, 8, clips);
         for keeper in &mut keepers {
             check(keeper.as_mut(), &street, some.iter().copied())?;
         }
@@ -378,7 +378,7 @@ fn read_all(
     clips: u64,
     count: u64,
 ) -> Outcome<Vec<ReadRow>> {
-    let numbers: Vec<u64> = (0..count).map(|turn| street.pick(1000 + turn, clips)).collect();
+    let numbers = street.picks(1000, count, clips);
     let mut rows = Vec::new();
     if numbers.is_empty() {
         return Ok(rows);
