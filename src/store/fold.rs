@@ -328,14 +328,35 @@ fn next_merge(catalog: &Catalog) -> Option<Vec<Served>> {
         }
         sizes.entry(size_of_partition(segments.len())).or_default().push(served);
     }
-    sizes.into_values().find_map(|mut group| {
-        group.truncate(FOLD_MIN);
-        let parts: u64 = group.iter().map(|(partition, _)| u64::from(partition.parts)).sum();
-        (group.len() == FOLD_MIN && parts <= PARTS_MAX).then_some(group)
+    sizes.into_values().find_map(|group| {
+        let parts: Vec<u32> = group.iter().map(|(partition, _)| partition.parts).collect();
+        Some(group.into_iter().skip(neighbours(&parts)?).take(FOLD_MIN).collect())
     })
+}
+
+/// Where the oldest [`FOLD_MIN`] neighbours begin that together are not too large to be one, of
+/// partitions of one size with so many `parts`. Large ones must not keep those behind them apart.
+fn neighbours(parts: &[u32]) -> Option<usize> {
+    let sum = |four: &[u32]| four.iter().copied().map(u64::from).sum::<u64>();
+    parts.windows(FOLD_MIN).position(|four| sum(four) <= PARTS_MAX)
 }
 
 /// Partitions of the same size are folded together.
 fn size_of_partition(segments: usize) -> u32 {
     segments.max(1).ilog(FOLD_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_partition_keeps_no_others_apart() {
+        let (small, large) = (1 << 16, 3 << 16);
+        assert_eq!(neighbours(&[small; 4]), Some(0));
+        assert_eq!(neighbours(&[small; 3]), None, "too few");
+        assert_eq!(neighbours(&[large, small, small, small]), None, "too many parts");
+        assert_eq!(neighbours(&[large, small, small, small, small, small]), Some(1));
+        assert_eq!(neighbours(&[small, small, large, small, small]), None, "not side by side");
+    }
 }
