@@ -241,8 +241,12 @@ impl Scanner<'_> {
 
     /// The frame at `offset`, from the copy where it is whole.
     fn frame(&self, offset: usize) -> Result<Option<Frame>, Stop> {
-        let [a, b] = [self.decode(0, offset), self.decode(1, offset)];
-        match (a, b) {
+        let a = match self.decode(0, offset) {
+            // As it mostly is: the same bytes say the same, and are hashed once.
+            Ok(frame) if self.is_in_both(&frame) => return Ok(Some(frame)),
+            a => a,
+        };
+        match (a, self.decode(1, offset)) {
             // Its checksum is right: it is no torn write, and nobody here knows what it decides.
             (Err(damage @ (Damage::Version(_) | Damage::Field(_))), _)
             | (_, Err(damage @ (Damage::Version(_) | Damage::Field(_)))) => {
@@ -261,6 +265,13 @@ impl Scanner<'_> {
         let (entry, len) = Entry::decode(bytes, self.store)?;
         let hash = Entry::hash(bytes.get(..len).ok_or(Damage::Short)?);
         Ok(Frame { offset, len, source: copy, entry, hash })
+    }
+
+    /// Whether both copies have the bytes of `frame` at its place.
+    fn is_in_both(&self, frame: &Frame) -> bool {
+        let range = frame.offset..frame.offset + frame.len;
+        let [a, b] = self.copies.map(|copy| copy.get(range.clone()));
+        a.is_some() && a == b
     }
 
     /// Both copies have a whole but different entry at the same place: a copy that had failed kept
