@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::choices::Choices;
 use super::{BLOCK_LEN, KEY, STORE, index, memory, put};
 use crate::format::SegmentKey;
-use crate::format::page::{self, PAGE_PARTS, PAGE_SUMMARIES, Page, PagePart, Summary};
+use crate::format::page::{PAGE_PARTS, PAGE_SUMMARIES, Page, PagePart, Summaries, Summary};
 use crate::format::partition::{self, Link, PartitionHead, Row};
 use crate::format::segment::{SegmentHeader, Trailer};
 use crate::types::{CameraId, ClassId, ClipId, SegmentId, Timestamp};
@@ -91,8 +91,9 @@ fn read_page(bytes: &[u8]) {
         let summary = Summary::of(&parts);
         assert!(summary.is_none_or(|sum| usize::try_from(sum.clips).unwrap() == parts.len()));
     }
-    let summaries = page::decode_summaries(bytes, &KEY.salt, 0).unwrap_or_default();
-    assert!(summaries.len() <= PAGE_SUMMARIES);
+    if let Ok(summaries) = Summaries::decode(bytes, &KEY.salt, 0) {
+        assert!(summaries.within(0..usize::MAX).count() <= PAGE_SUMMARIES);
+    }
 }
 
 fn head_bytes(bytes: &[u8]) -> usize {
@@ -115,7 +116,10 @@ fn parts_of(page: Page<'_>) -> Option<Vec<PagePart>> {
 /// The summaries behind the pages, as far as they can be read.
 fn summaries(bytes: &[u8], head: &PartitionHead) -> Vec<Option<Summary>> {
     let blocks = bytes[head_bytes(bytes)..].chunks(BLOCK_LEN).enumerate().skip(head.firsts.len());
-    let read = blocks.filter_map(|(n, page)| page::decode_summaries(page, &head.salt, n).ok());
+    let read = blocks.filter_map(|(n, page)| {
+        let summaries = Summaries::decode(page, &head.salt, n).ok()?;
+        summaries.within(0..PAGE_SUMMARIES).collect::<Result<Vec<_>, _>>().ok()
+    });
     read.flatten().collect()
 }
 

@@ -215,6 +215,7 @@ impl Summary {
         Some(sum)
     }
 
+    #[inline]
     fn take(bytes: &[u8; SUMMARY_BYTES]) -> Result<Option<Self>, Damage> {
         if bytes.iter().all(|byte| *byte == 0) {
             return Ok(None);
@@ -386,16 +387,35 @@ fn segment_of(part: &[u8; PART_BYTES]) -> SegmentId {
     SegmentId(u32::from_le_bytes(field(part, 8)))
 }
 
-/// The summaries of page `number` of a partition with this salt.
-pub(crate) fn decode_summaries(
-    bytes: &[u8],
-    salt: &[u8; 16],
-    number: usize,
-) -> Result<Vec<Option<Summary>>, Damage> {
-    let (body, count) = checked(bytes, salt, number)?;
-    let (summaries, _) = body.as_chunks::<SUMMARY_BYTES>();
-    let own = summaries.get(..count).ok_or(Damage::Field("summaries"))?;
-    own.iter().map(Summary::take).collect()
+/// The summaries of one page, each decoded when it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Summaries<'a> {
+    summaries: &'a [[u8; SUMMARY_BYTES]],
+}
+
+impl<'a> Summaries<'a> {
+    /// The summaries of page `number` of a partition with this salt.
+    pub(crate) fn decode(bytes: &'a [u8], salt: &[u8; 16], number: usize) -> Result<Self, Damage> {
+        let (body, count) = checked(bytes, salt, number)?;
+        let (summaries, _) = body.as_chunks::<SUMMARY_BYTES>();
+        Ok(Self { summaries: summaries.get(..count).ok_or(Damage::Field("summaries"))? })
+    }
+
+    /// These of its summaries, as far as there are so many.
+    #[inline]
+    pub(crate) fn within(
+        &self,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = Result<Option<Summary>, Damage>> {
+        let end = range.end.min(self.summaries.len());
+        self.summaries.get(range.start..end).unwrap_or_default().iter().map(Summary::take)
+    }
+
+    /// All of its summaries.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> Result<Vec<Option<Summary>>, Damage> {
+        self.summaries.iter().map(Summary::take).collect()
+    }
 }
 
 #[cfg(test)]
@@ -444,7 +464,11 @@ mod tests {
         let parts = parts(5);
         let sums = [Summary::of(&parts), None];
         let (page, last) = (encode_parts(&SALT, 0, &parts), encode_summaries(&SALT, 1, &sums));
-        assert_eq!(decode_summaries(&last, &SALT, 1).unwrap(), sums);
+        let summaries = Summaries::decode(&last, &SALT, 1).unwrap();
+        assert_eq!(summaries.all().unwrap(), sums);
+        assert!(summaries.within(1..2).eq([Ok(sums[1])]), "one of them");
+        assert!(summaries.within(1..PAGE_SUMMARIES).eq([Ok(sums[1])]), "no more than there are");
+        assert_eq!(summaries.within(5..9).count(), 0);
         for byte in 0..PAGE_BYTES {
             let flipped = |page: &[u8]| {
                 let mut page = page.to_vec();
@@ -452,7 +476,7 @@ mod tests {
                 page
             };
             assert!(Page::decode(&flipped(&page), &SALT, 0).is_err(), "byte {byte}");
-            assert!(decode_summaries(&flipped(&last), &SALT, 1).is_err(), "byte {byte}");
+            assert!(Summaries::decode(&flipped(&last), &SALT, 1).is_err(), "byte {byte}");
         }
     }
 

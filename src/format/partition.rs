@@ -414,7 +414,8 @@ mod tests {
             let starts = (parts[0].start.as_micros(), parts[parts.len() - 1].start.as_micros());
             assert_eq!((to_usize(camera.parts), camera.starts), (parts.len(), starts));
         }
-        let summaries = page::decode_summaries(summaries, &head.salt, head.firsts.len()).unwrap();
+        let summaries = page::Summaries::decode(summaries, &head.salt, head.firsts.len()).unwrap();
+        let summaries = summaries.all().unwrap();
         assert_eq!(summaries.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
         assert_eq!(summaries[0], Summary::of(&found[..PAGE_PARTS]), "the other has two cameras");
     }

@@ -165,12 +165,12 @@ impl HoldSet {
     /// Whether any hold, active or in its grace, meets `window` of `camera`. For a clip ask with
     /// its possible window. O(log n) in the held ranges of the camera.
     pub(crate) fn covers(&self, camera: &CameraId, window: &Window) -> bool {
-        self.cameras.get(camera).is_some_and(|timeline| timeline.covers(window))
+        self.on(camera).covers(window)
     }
 
-    /// Whether one hold, active or in its grace, covers everything in `window` of `camera`.
-    pub(crate) fn covers_all(&self, camera: &CameraId, window: &Window) -> bool {
-        self.cameras.get(camera).is_some_and(|timeline| timeline.contains(window))
+    /// What is held of `camera`, for who asks of many windows.
+    pub(crate) fn on(&self, camera: &CameraId) -> Held<'_> {
+        Held { ranges: self.cameras.get(camera).map(AsRef::as_ref) }
     }
 
     /// The holds, active or in their grace, that meet `window` of `camera`; sorted, each once.
@@ -370,6 +370,24 @@ impl HoldSet {
             Some((key, id)) => Err(format!("key {key:?} points to {id}, which is not active")),
             None => Ok(()),
         }
+    }
+}
+
+/// What holds, active or in their grace, cover of one camera.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held<'a> {
+    ranges: Option<&'a Timeline>,
+}
+
+impl Held<'_> {
+    /// Whether any of them meets `window`.
+    pub(crate) fn covers(&self, window: &Window) -> bool {
+        self.ranges.is_some_and(|ranges| ranges.covers(window))
+    }
+
+    /// Whether one of them covers everything in `window`.
+    pub(crate) fn covers_all(&self, window: &Window) -> bool {
+        self.ranges.is_some_and(|ranges| ranges.contains(window))
     }
 }
 

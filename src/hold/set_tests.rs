@@ -455,7 +455,7 @@ proptest! {
             prop_assert_eq!(ledger.set.covers(&camera, &window), !holds.is_empty());
             // Ranges of one hold that touch are one.
             let ranges = || model.iter().flatten().flatten().filter(|(c, _)| *c == camera);
-            let covers_all = ledger.set.covers_all(&camera, &window);
+            let covers_all = ledger.set.on(&camera).covers_all(&window);
             prop_assert!(covers_all || !ranges().any(|(_, range)| range.contains(&window)));
             let instants = window.start().as_micros()..window.end().as_micros();
             let is_held = |at: Timestamp| ranges().any(|(_, r)| r.start() <= at && at < r.end());

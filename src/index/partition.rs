@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::format::page::{self, PAGE_BYTES, PAGE_PARTS, PAGE_SUMMARIES, Page, PagePart, Summary};
+use crate::format::page::{
+    PAGE_BYTES, PAGE_PARTS, PAGE_SUMMARIES, Page, PagePart, Summaries, Summary,
+};
 use crate::format::partition::{PartitionHead, Row};
 use crate::format::{BLOCK_BYTES, Damage, name};
 use crate::sync::Mutex;
@@ -289,11 +291,14 @@ impl Partition {
             let to = end.min(number + READ_PAGES_MAX);
             let bytes = self.read(behind + number..behind + to)?;
             for (number, bytes) in (number..).zip(bytes.chunks_exact(PAGE_BYTES)) {
-                let decoded = page::decode_summaries(bytes, &self.salt, behind + number);
+                let decoded = Summaries::decode(bytes, &self.salt, behind + number);
                 let summaries = self.decoded(behind + number, decoded)?;
-                for (page, summary) in (number * PAGE_SUMMARIES..).zip(&summaries) {
-                    if let (true, Some(summary)) = (pages.contains(&page), summary) {
-                        each(page, summary);
+                let base = number * PAGE_SUMMARIES;
+                let low = pages.start.saturating_sub(base);
+                let high = pages.end.saturating_sub(base).min(PAGE_SUMMARIES);
+                for (page, summary) in (base + low..).zip(summaries.within(low..high)) {
+                    if let Some(summary) = self.decoded(behind + number, summary)? {
+                        each(page, &summary);
                     }
                 }
             }

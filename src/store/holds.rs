@@ -244,45 +244,49 @@ impl Inner {
         problems: &mut Vec<Error>,
         mut each: impl FnMut(Clip),
     ) {
-        let never = |_: &CameraId, _: &Summary| false;
-        self.each_found(catalog, scope, problems, never, |found| {
-            if let Found::Clip(clip) = found {
-                each(clip);
-            }
-        });
+        for index in 0..scope.len() {
+            self.each_found(
+                catalog,
+                (scope, index),
+                problems,
+                |_| false,
+                |found| {
+                    if let Found::Clip(clip) = found {
+                        each(clip);
+                    }
+                },
+            );
+        }
     }
 
-    /// The same, except that where `stands` says so `each` gets the summary of a page in place of
-    /// its clips.
+    /// The same of the range `index` of `scope`, without what those before it cover, except that
+    /// where `stands` says so `each` gets the summary of a page in place of its clips.
     pub(super) fn each_found(
         &self,
         catalog: &Catalog,
-        scope: &[(CameraId, Window)],
+        (scope, index): (&[(CameraId, Window)], usize),
         problems: &mut Vec<Error>,
-        stands: impl Fn(&CameraId, &Summary) -> bool,
+        stands: impl Fn(&Summary) -> bool,
         mut each: impl FnMut(Found<'_>),
     ) {
-        for (index, (camera, window)) in scope.iter().enumerate() {
-            let around = window.widened(catalog.uncertainty);
-            // Two windows of one camera may both meet a clip.
-            let is_new = |possible: &Window| {
-                let before = scope.iter().take(index).filter(|(other, _)| other == camera);
-                before.into_iter().all(|(_, other)| !possible.meets(other))
-            };
-            let is_whole = |sum: &Summary| {
-                window.contains(&sum.window) && is_new(&sum.window) && stands(camera, sum)
-            };
-            let within = (camera, around);
-            catalog.each_found(&self.footers, within, problems, is_whole, |found| match &found {
-                Found::Page(..) => each(found),
-                Found::Clip(clip) => {
-                    let possible = clip.possible_window();
-                    if possible.meets(window) && is_new(&possible) {
-                        each(found);
-                    }
+        let Some((camera, window)) = scope.get(index) else { return };
+        let around = window.widened(catalog.uncertainty);
+        // Two windows of one camera may both meet a clip.
+        let before = scope.iter().take(index).filter(|(other, _)| other == camera);
+        let before: Vec<&Window> = before.map(|(_, other)| other).collect();
+        let is_new = |possible: &Window| before.iter().all(|other| !possible.meets(other));
+        let is_whole =
+            |sum: &Summary| window.contains(&sum.window) && is_new(&sum.window) && stands(sum);
+        let within = (camera, around);
+        catalog.each_found(&self.footers, within, problems, is_whole, |found| match &found {
+            Found::Page(_) => each(found),
+            Found::Clip(clip) => {
+                let possible = clip.possible_window();
+                if possible.meets(window) && is_new(&possible) {
+                    each(found);
                 }
-            });
-        }
+            }
+        });
     }
 }
 

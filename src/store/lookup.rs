@@ -20,7 +20,7 @@ use super::catalog::{Catalog, Located};
 /// What a lookup found: a clip, or all clips of a page, for which its summary stands.
 pub(super) enum Found<'a> {
     Clip(Clip),
-    Page(&'a CameraId, &'a Summary),
+    Page(&'a Summary),
 }
 
 impl Catalog {
@@ -64,7 +64,7 @@ impl Catalog {
         let starts = self.first_start(window)..window.end();
         let stands = |sum: &Summary| self.is_all_live(sum) && stands(sum);
         let taken = self.timelines.take_pages(camera, &starts, stands, |summary| {
-            each(Found::Page(camera, summary));
+            each(Found::Page(summary));
         });
         self.each_slice(footers, (camera, window), &taken, problems, |slice| {
             let clips = slice.iter().map(|clip| self.clip_of(camera, clip));

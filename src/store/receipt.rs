@@ -33,24 +33,29 @@ impl Inner {
     ) -> Survey {
         let mut uncounted = Vec::new();
         let (mut covered, mut newly_pinned_bytes) = (Covered::default(), 0_u64);
-        // The clips of a page are all held, or none of them is, or they are looked at one by one.
-        let stands = |camera: &CameraId, sum: &Summary| {
-            holds.covers_all(camera, &sum.window) || !holds.covers(camera, &sum.window)
-        };
-        self.each_found(catalog, scope, &mut uncounted, stands, |found| {
-            let (camera, sum) = match &found {
-                Found::Page(camera, sum) => (*camera, Sum::of_page(sum, history)),
-                Found::Clip(clip) => {
-                    let due = history.due(clip.class, clip.received);
-                    let window = clip.possible_window();
-                    (&clip.camera, Sum { clips: 1, bytes: clip.len, due, window })
+        for (index, (camera, _)) in scope.iter().enumerate() {
+            // Looked up once: a page or a clip must cost no search by its camera's name.
+            let held = holds.on(camera);
+            let mut windows = covered.windows.remove(camera).unwrap_or_default();
+            // The clips of a page are all held, or none of them is, or each is looked at.
+            let stands = |sum: &Summary| held.covers_all(&sum.window) || !held.covers(&sum.window);
+            self.each_found(catalog, (scope, index), &mut uncounted, stands, |found| {
+                let sum = match &found {
+                    Found::Page(sum) => Sum::of_page(sum, history),
+                    Found::Clip(clip) => {
+                        let due = history.due(clip.class, clip.received);
+                        let window = clip.possible_window();
+                        Sum { clips: 1, bytes: clip.len, due, window }
+                    }
+                };
+                if !held.covers(&sum.window) {
+                    newly_pinned_bytes = newly_pinned_bytes.saturating_add(sum.bytes);
                 }
-            };
-            if !holds.covers(camera, &sum.window) {
-                newly_pinned_bytes = newly_pinned_bytes.saturating_add(sum.bytes);
-            }
-            covered.add(camera, &sum);
-        });
+                covered.add(&sum);
+                join(&mut windows, sum.window);
+            });
+            covered.windows.insert(camera.clone(), windows);
+        }
         Survey { at: self.now(), covered, newly_pinned_bytes, uncounted }
     }
 
@@ -122,22 +127,11 @@ struct Covered {
 }
 
 impl Covered {
-    fn add(&mut self, camera: &CameraId, sum: &Sum) {
+    /// Adds all of it but its window.
+    fn add(&mut self, sum: &Sum) {
         self.clips += sum.clips;
         self.bytes = self.bytes.saturating_add(sum.bytes);
         self.first_due = Some(self.first_due.map_or(sum.due, |first| first.min(sum.due)));
-        let window = sum.window;
-        let Some(windows) = self.windows.get_mut(camera) else {
-            self.windows.insert(camera.clone(), vec![window]);
-            return;
-        };
-        match windows.last_mut() {
-            Some(last) if last.start() <= window.start() && window.start() <= last.end() => {
-                let end = last.end().max(window.end());
-                *last = Window::new(last.start(), end).unwrap_or(*last);
-            }
-            _ => windows.push(window),
-        }
     }
 
     /// What is covered of `camera`, sorted.
@@ -145,6 +139,17 @@ impl Covered {
         let mut windows = self.windows.get(camera).cloned().unwrap_or_default();
         windows.sort_unstable();
         windows
+    }
+}
+
+/// Adds `window` to what `windows` cover, where it goes on with the last of them.
+fn join(windows: &mut Vec<Window>, window: Window) {
+    match windows.last_mut() {
+        Some(last) if last.start() <= window.start() && window.start() <= last.end() => {
+            let end = last.end().max(window.end());
+            *last = Window::new(last.start(), end).unwrap_or(*last);
+        }
+        _ => windows.push(window),
     }
 }
 
