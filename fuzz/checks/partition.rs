@@ -167,7 +167,7 @@ fn row(choices: &mut Choices<'_>, segment: SegmentId) -> Row {
         boot_id: choices.array(),
         since_boot_us: choices.u64(),
     };
-    let trailer = Trailer {
+    let trailer = Box::new(Trailer {
         header,
         footer_offset: 4096 * u64::from(1 + choices.below(900)),
         footer_bytes: 4096 * u64::from(1 + choices.below(100)),
@@ -177,7 +177,7 @@ fn row(choices: &mut Choices<'_>, segment: SegmentId) -> Row {
         newest_received: time(choices),
         parts: choices.u32(),
         payload_bytes: choices.u64(),
-    };
+    });
     let link = |choices: &mut Choices<'_>| Link {
         clip: ClipId::new(SegmentId(choices.u32()), choices.u32()),
         received: time(choices),

@@ -185,7 +185,7 @@ pub(crate) fn sample_partition() -> (Vec<Row>, BTreeMap<CameraId, Vec<PagePart>>
         continued,
     };
     let row = |trailer, links| Row {
-        trailer,
+        trailer: Box::new(trailer),
         file_bytes: 98_304,
         reach_us: 2_000_000,
         uncertainty_us: 250_000,

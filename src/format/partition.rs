@@ -112,7 +112,8 @@ pub(crate) struct CameraParts {
 /// What opening a store needs to know of one sealed segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
-    pub(crate) trailer: Trailer,
+    /// Boxed, because rows are sorted and handed on.
+    pub(crate) trailer: Box<Trailer>,
     pub(crate) file_bytes: u64,
     pub(crate) reach_us: u64,
     pub(crate) uncertainty_us: u64,
@@ -337,7 +338,7 @@ impl Row {
             boot_id: fields.take_array()?,
             since_boot_us: fields.take_u64()?,
         };
-        let trailer = Trailer {
+        let trailer = Box::new(Trailer {
             header,
             footer_offset: fields.take_u64()?,
             footer_bytes: fields.take_u64()?,
@@ -347,7 +348,7 @@ impl Row {
             sealed: fields.take_timestamp("sealed")?,
             newest_received: fields.take_timestamp("newest_received")?,
             payload_bytes: fields.take_u64()?,
-        };
+        });
         let row = Self {
             trailer,
             file_bytes: fields.take_u64()?,

@@ -6,11 +6,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
+use crate::format::name;
 use crate::sync::Mutex;
+use crate::types::{ClassId, SegmentId};
 use crate::vfs::{Map, Rest, Vfs, VfsFile};
 
 /// The descriptors of all segments of a store.
@@ -52,7 +55,8 @@ impl Handles {
 pub(crate) struct SegmentFile {
     this: Weak<Self>,
     handles: Arc<Handles>,
-    name: String,
+    /// The class and the id in its name.
+    named: (ClassId, SegmentId),
     writable: bool,
     slot: Mutex<Slot>,
 }
@@ -71,29 +75,45 @@ impl SegmentFile {
     /// A file that stays open until [`SegmentFile::unpin`].
     pub(super) fn pinned(
         handles: &Arc<Handles>,
-        name: &str,
+        named: (ClassId, SegmentId),
         writable: bool,
         file: Arc<dyn VfsFile>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             handles: Arc::clone(handles),
-            name: name.to_owned(),
+            named,
             writable,
             slot: Mutex::new(Slot { used: Arc::downgrade(&file), open: Some(file), pinned: true }),
         })
     }
 
     /// A file of a sealed segment that is opened when it is needed.
-    pub(super) fn closed(handles: &Arc<Handles>, name: &str, writable: bool) -> Arc<Self> {
+    pub(super) fn closed(
+        handles: &Arc<Handles>,
+        named: (ClassId, SegmentId),
+        writable: bool,
+    ) -> Arc<Self> {
         let used: Weak<Self> = Weak::new();
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             handles: Arc::clone(handles),
-            name: name.to_owned(),
+            named,
             writable,
             slot: Mutex::new(Slot { open: None, used, pinned: false }),
         })
+    }
+
+    /// Its name in the store's folder: made when it is asked for, because a store may have many
+    /// thousands and most are never asked for.
+    pub(super) fn name(&self) -> String {
+        let (class, id) = self.named;
+        name::segment(class, id)
+    }
+
+    /// Its path for messages.
+    pub(super) fn path(&self) -> PathBuf {
+        self.handles.vfs.display_path(&self.name())
     }
 
     /// Leaves it to the cache whether it stays open: it is sealed and synced.
@@ -116,7 +136,7 @@ impl SegmentFile {
         if let Some(file) = slot.open.clone().or_else(|| slot.used.upgrade()) {
             return Ok(file);
         }
-        let file = self.handles.vfs.open(&self.name, self.writable)?;
+        let file = self.handles.vfs.open(&self.name(), self.writable)?;
         slot.used = Arc::downgrade(&file);
         slot.open = Some(Arc::clone(&file));
         drop(slot);

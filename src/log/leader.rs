@@ -190,7 +190,7 @@ impl Leader<'_> {
         }
         let segment = Arc::clone(&open.segment);
         let start = placed.first().map_or(0, |first| u64::from(first.block) * BLOCK_BYTES);
-        let fail = |error| Error::io("write segment", &segment.path, error).at_offset(start);
+        let fail = |error| Error::io("write segment", &segment.path(), error).at_offset(start);
         let mut group = Group { segment: &segment, records: placed, submissions };
         let written = match &mut self.hasher {
             Some(hasher) if self.sync => group.write_while_summing(hasher),
@@ -222,7 +222,7 @@ impl Leader<'_> {
                 Ok(())
             }
             Err(error) => {
-                let error = Error::io("sync segment", &segment.path, error);
+                let error = Error::io("sync segment", &segment.path(), error);
                 self.abandon(&error);
                 Err(error)
             }

@@ -21,7 +21,7 @@ use super::{Scan, Segment};
 /// What the system says; then nothing may be written behind them.
 pub(crate) fn wipe_and_sync(segment: &Segment, scan: &Scan) -> Result<()> {
     let zeros = [0; BLOCK_LEN];
-    let fail = |error| Error::io("wipe torn records", &segment.path, error);
+    let fail = |error| Error::io("wipe torn records", &segment.path(), error);
     for torn in &scan.torn {
         let wipe = |block: u32| segment.file.write_at(u64::from(block) * BLOCK_BYTES, &[&zeros]);
         wipe(torn.block).map_err(fail)?;
@@ -48,7 +48,7 @@ pub(crate) fn write_tail_again(segment: &Segment, scan: &Scan) -> Result<()> {
 ///
 /// What the system says; then the seal may not go on record.
 pub(crate) fn sync_found_seal(segment: &Segment, trailer: &Trailer) -> Result<()> {
-    let fail = |error| Error::io("sync sealed segment", &segment.path, error);
+    let fail = |error| Error::io("sync sealed segment", &segment.path(), error);
     let behind = trailer.footer_offset.saturating_add(trailer.footer_bytes);
     let len = segment.file.len().map_err(fail)?;
     write_again(segment, trailer.footer_offset..behind, CHUNK_BYTES)?;
@@ -64,7 +64,7 @@ fn write_again(segment: &Segment, range: Range<u64>, step: usize) -> Result<()> 
         buf.truncate(usize::try_from(end - offset).unwrap_or(step));
         if segment.file.read_at(offset, &mut buf).is_ok() {
             let written = segment.file.write_at(offset, &[&buf]);
-            written.map_err(|error| Error::io("write segment again", &segment.path, error))?;
+            written.map_err(|error| Error::io("write segment again", &segment.path(), error))?;
         } else if step > BLOCK_LEN {
             write_again(segment, offset..end, BLOCK_LEN)?;
         }

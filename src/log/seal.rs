@@ -16,7 +16,7 @@ use super::Segment;
 ///
 /// What the system says; the segment stays open, and its records are as safe as they were.
 pub(crate) fn seal_segment(segment: &Segment, end_block: u32, now: Timestamp) -> Result<Trailer> {
-    let fail = |error| Error::io("seal segment", &segment.path, error);
+    let fail = |error| Error::io("seal segment", &segment.path(), error);
     let file_bytes = segment.file.len().map_err(fail)?;
     let (trailer, footer) = write_ends(segment, end_block, now, Some(file_bytes))?;
     Barrier::SealSync.sync(|| segment.file.sync()).map_err(fail)?;
@@ -44,7 +44,7 @@ pub(crate) fn give_back_unused(segment: &Segment, trailer: &Trailer, file_bytes:
 ///
 /// As [`seal_segment`].
 pub(crate) fn seal_copy(segment: &Segment, end_block: u32, now: Timestamp) -> Result<Trailer> {
-    let fail = |error| Error::io("seal evidence segment", &segment.path, error);
+    let fail = |error| Error::io("seal evidence segment", &segment.path(), error);
     let (trailer, footer) = write_ends(segment, end_block, now, None)?;
     let file_bytes = trailer.footer_offset + trailer.footer_bytes + BLOCK_BYTES;
     segment.file.truncate(file_bytes).map_err(fail)?;
@@ -61,14 +61,14 @@ fn write_ends(
     now: Timestamp,
     file_bytes: Option<u64>,
 ) -> Result<(Trailer, Footer)> {
-    let fail = |error| Error::io("seal segment", &segment.path, error);
+    let fail = |error| Error::io("seal segment", &segment.path(), error);
     let key = &segment.header.key;
     let facts = segment.with_draft(|draft| {
         draft.mark_beginnings(|clip| segment.header.is_home_of(clip));
         (draft.footer(), draft.payload_bytes(), draft.newest_received())
     });
     let Some((footer, payload_bytes, newest_received)) = facts else {
-        return Err(Error::corrupt("seal segment: it is sealed already").at(&segment.path));
+        return Err(Error::corrupt("seal segment: it is sealed already").at(&segment.path()));
     };
     let bytes = footer.encode(key);
     let footer_offset = u64::from(end_block) * BLOCK_BYTES;
@@ -87,7 +87,7 @@ fn write_ends(
     let behind = footer_offset + footer_bytes;
     let trailer_offset = file_bytes.map_or(behind, |bytes| bytes.saturating_sub(BLOCK_BYTES));
     if trailer_offset < behind {
-        return Err(Error::corrupt("seal segment: no room for its footer").at(&segment.path));
+        return Err(Error::corrupt("seal segment: no room for its footer").at(&segment.path()));
     }
     let block = u32::try_from(trailer_offset / BLOCK_BYTES).unwrap_or(u32::MAX);
     segment.file.write_at(footer_offset, &[&bytes]).map_err(fail)?;

@@ -22,7 +22,7 @@ use crate::format::segment::{SegmentHeader, Trailer};
 use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey, name};
 use crate::sync::{Mutex, RwLock};
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
-use crate::vfs::{Vfs, VfsFile};
+use crate::vfs::VfsFile;
 
 /// A segment that exists.
 #[derive(Debug)]
@@ -30,9 +30,6 @@ pub(crate) struct Segment {
     pub(crate) id: SegmentId,
     pub(crate) class: ClassId,
     pub(crate) header: SegmentHeader,
-    /// Its file's name in the store's folder, and its path for messages.
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn VfsFile>,
     /// The same, as what may be closed and opened again.
     pub(super) handle: Arc<SegmentFile>,
@@ -65,29 +62,26 @@ impl Segment {
     /// A new, empty segment whose header is durable.
     pub(crate) fn fresh(
         handles: &Arc<Handles>,
-        name: String,
         file: Arc<dyn VfsFile>,
         header: SegmentHeader,
     ) -> Arc<Self> {
-        let file = SegmentFile::pinned(handles, &name, true, file);
-        Self::with(handles.vfs(), name, file, header, State::Open(Draft::default()))
+        let file = SegmentFile::pinned(handles, (header.class, header.key.segment), true, file);
+        Self::with(file, header, State::Open(Draft::default()))
     }
 
     /// A sealed segment whose trailer is known: nothing is read until somebody asks for its parts.
     pub(crate) fn known(
         handles: &Arc<Handles>,
-        name: String,
-        trailer: Trailer,
+        trailer: Box<Trailer>,
         writable: bool,
     ) -> Arc<Self> {
-        let file = SegmentFile::closed(handles, &name, writable);
         let header = trailer.header.clone();
-        let state = State::Sealed { trailer: Box::new(trailer), parts: None };
-        Self::with(handles.vfs(), name, file, header, state)
+        let file = SegmentFile::closed(handles, (header.class, header.key.segment), writable);
+        Self::with(file, header, State::Sealed { trailer, parts: None })
     }
 
-    /// Opens the file called `name`, sealed or not; one that is not is scanned with what is
-    /// `known` of it.
+    /// Opens the file of the class and the id that `named` has, sealed or not; one that is not is
+    /// scanned with what is `known` of it.
     ///
     /// # Errors
     ///
@@ -95,20 +89,19 @@ impl Segment {
     /// segment's; `Unsupported` when it is of a later version; `Io`.
     pub(crate) fn open(
         handles: &Arc<Handles>,
-        name: &str,
+        named: (ClassId, SegmentId),
         store: &[u8; 16],
         known: Known,
         writable: bool,
     ) -> Result<Opened> {
-        let vfs = handles.vfs();
-        let path = vfs.display_path(name);
+        let (vfs, name) = (handles.vfs(), name::segment(named.0, named.1));
+        let path = vfs.display_path(&name);
         let fail = |error| Error::io("open segment", &path, error);
-        let file = vfs.open(name, writable).map_err(fail)?;
+        let file = vfs.open(&name, writable).map_err(fail)?;
         let len = file.len().map_err(fail)?;
         let mut problems = Vec::new();
         let (header, trailer) = read_ends(&*file, len, &mut problems).map_err(|e| e.at(&path))?;
-        let named = name.rsplit('/').next().and_then(name::parse_segment);
-        let ours = header.key.store == *store && named == Some((header.class, header.key.segment));
+        let ours = header.key.store == *store && named == (header.class, header.key.segment);
         if !Barrier::SegmentOwner.test(ours) {
             return Err(
                 Error::corrupt("open segment: it belongs to another store or name").at(&path)
@@ -131,34 +124,36 @@ impl Segment {
                 (State::Open(found.draft.clone()), Some(found))
             }
         };
-        let file = SegmentFile::pinned(handles, name, writable, file);
+        let file = SegmentFile::pinned(handles, named, writable, file);
         if matches!(state, State::Sealed { .. }) {
             file.unpin();
         }
-        let segment = Self::with(vfs, name.to_owned(), file, header, state);
+        let segment = Self::with(file, header, state);
         let problems = problems.into_iter().map(|error| error.at(&path)).collect();
         Ok(Opened { segment, scan: scanned, problems, no_footer })
     }
 
-    fn with(
-        vfs: &dyn Vfs,
-        name: String,
-        handle: Arc<SegmentFile>,
-        header: SegmentHeader,
-        state: State,
-    ) -> Arc<Self> {
+    fn with(handle: Arc<SegmentFile>, header: SegmentHeader, state: State) -> Arc<Self> {
         let file: Arc<dyn VfsFile> = Arc::<SegmentFile>::clone(&handle);
         Arc::new(Self {
             id: header.key.segment,
             class: header.class,
-            path: vfs.display_path(&name),
-            name,
             file,
             handle,
             header,
             state: RwLock::new(state),
             mapping: Mutex::new(Weak::new()),
         })
+    }
+
+    /// Its file's name in the store's folder.
+    pub(crate) fn name(&self) -> String {
+        self.handle.name()
+    }
+
+    /// Its file's path, for messages.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.handle.path()
     }
 
     /// Whether it is sealed.
@@ -239,7 +234,7 @@ impl Segment {
             Ok(footer) => footer,
             Err(error) => {
                 let footer = self.footer_from_records(trailer)?;
-                cache.note_problem(self.id, error.at(&self.path));
+                cache.note_problem(self.id, error.at(&self.path()));
                 footer
             }
         };
@@ -257,7 +252,7 @@ impl Segment {
         let len = trailer.footer_offset.saturating_add(BLOCK_BYTES);
         let known = Known { durable_bytes: trailer.footer_offset, failed_at: None };
         let mut found = scan(&*self.file, &self.header.key, len, known)
-            .map_err(|error| Error::io("scan segment", &self.path, error))?;
+            .map_err(|error| Error::io("scan segment", &self.path(), error))?;
         found.draft.mark_beginnings(|clip| self.header.is_home_of(clip));
         Ok(found.draft.footer())
     }
@@ -319,13 +314,13 @@ impl Segment {
             if error.kind() == io::ErrorKind::NotFound {
                 self.gone()
             } else {
-                Error::io("open segment", &self.path, error)
+                Error::io("open segment", &self.path(), error)
             }
         })
     }
 
     fn gone(&self) -> Error {
-        Error::new(ErrorKind::Expired, "read clip: it has expired").at(&self.path)
+        Error::new(ErrorKind::Expired, "read clip: it has expired").at(&self.path())
     }
 
     /// The header of a record as it stands before the payload, and as it stands in the tail; what
@@ -336,7 +331,7 @@ impl Segment {
         let at = |block: u32, decode: &dyn Fn(&[u8]) -> Option<RecordHeader>, message: &str| {
             let offset = u64::from(block) * BLOCK_BYTES;
             let header = read_block(&*self.file, offset).and_then(|bytes| decode(&bytes));
-            header.ok_or_else(|| Error::corrupt(message).at(&self.path).at_offset(offset))
+            header.ok_or_else(|| Error::corrupt(message).at(&self.path()).at_offset(offset))
         };
         let head = |bytes: &[u8]| Some(RecordHeader::decode(bytes, key, record.block).ok()?.0);
         let tail = |bytes: &[u8]| {
@@ -387,7 +382,7 @@ impl Segment {
         let range = chunk_range(record, index);
         mapping.populate(range.clone()).map_err(|error| {
             if error.kind() == io::ErrorKind::Unsupported {
-                Error::new(ErrorKind::Unsupported, "map segment").at(&self.path)
+                Error::new(ErrorKind::Unsupported, "map segment").at(&self.path())
             } else {
                 self.unreadable(range.start, error)
             }
@@ -414,7 +409,7 @@ impl Segment {
             return Ok(());
         }
         let message = format!("read clip: {} bytes do not match their checksum", bytes.len());
-        Err(Error::corrupt(message).at(&self.path).at_offset(offset))
+        Err(Error::corrupt(message).at(&self.path()).at_offset(offset))
     }
 
     /// A read that failed: a bad sector is damage, not a failure of the machine.
@@ -424,7 +419,7 @@ impl Segment {
             return self.gone();
         }
         Error::corrupt("read clip: the disk cannot read it")
-            .at(&self.path)
+            .at(&self.path())
             .at_offset(offset)
             .caused_by(error)
     }

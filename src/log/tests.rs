@@ -64,7 +64,7 @@ impl Written {
         let file = vfs.create(&file_name, SEGMENT_BYTES).unwrap();
         file.write_at(0, &[&header.encode()]).unwrap();
         file.write_at(SEGMENT_BYTES - BLOCK_BYTES, &[&header.encode()]).unwrap();
-        let segment = Segment::fresh(handles, file_name, file, header);
+        let segment = Segment::fresh(handles, file, header);
         let footers = FooterCache::new(1 << 20);
         let leases = Leases::new(4);
         Self { disk: disk.clone(), segment, next_block: 1, durable_block: 1, footers, leases }
@@ -208,7 +208,7 @@ fn a_segment_whose_name_is_gone_is_read_on_by_those_who_have_it_open() {
         written.segment.part_of(&written.footers, ClipId::new(HOME, 0)).unwrap().unwrap();
     let record = part.records[0];
     let reader = written.segment.keep_open().unwrap();
-    disk.remove(&written.segment.name).unwrap();
+    disk.remove(&written.segment.name()).unwrap();
     written.segment.read_chunk(&record, part.crcs_of(&record), 0).unwrap();
     drop(reader);
     let late = written.segment.keep_open().unwrap_err();

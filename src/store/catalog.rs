@@ -90,10 +90,11 @@ impl Catalog {
     }
 
     /// Adds a segment; its parts come in by [`Catalog::add_parts`] or [`Catalog::add_record`].
-    pub(super) fn add_segment(&mut self, segment: &Arc<Segment>, file_bytes: u64) {
+    /// `folded`: a partition of the index answers for them.
+    pub(super) fn add_segment(&mut self, segment: &Arc<Segment>, file_bytes: u64, folded: bool) {
         let newest_received = segment.newest_received();
         let segment = Arc::clone(segment);
-        let shelved = Shelved { segment, file_bytes, newest_received, folded: false };
+        let shelved = Shelved { segment, file_bytes, newest_received, folded };
         self.segments.insert(shelved.segment.id, shelved);
     }
 

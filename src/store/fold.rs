@@ -152,7 +152,7 @@ impl Inner {
     /// The row of a sealed segment, and its parts.
     fn row_of(&self, segment: &Arc<Segment>, file_bytes: u64) -> Result<(Row, Vec<FoundPart>)> {
         let Some(trailer) = segment.trailer() else {
-            return Err(Error::corrupt("fold segment: it is not sealed").at(&segment.path));
+            return Err(Error::corrupt("fold segment: it is not sealed").at(&segment.path()));
         };
         let parts = segment.parts(&self.footers)?;
         let (mut reach, mut uncertainty_us, mut links) = (Duration::ZERO, 0, Vec::new());
@@ -169,7 +169,7 @@ impl Inner {
             }
         }
         let reach_us = u64::try_from(reach.as_micros()).unwrap_or(u64::MAX);
-        Ok((Row { trailer, file_bytes, reach_us, uncertainty_us, links }, parts))
+        Ok((Row { trailer: Box::new(trailer), file_bytes, reach_us, uncertainty_us, links }, parts))
     }
 
     /// When the clip of `part` begins, as far as that is known.

@@ -142,11 +142,11 @@ impl Inner {
         }
         if self.is_reusable(segment, room) {
             self.reuse.lock().note_renamed(segment.id);
-            if self.vfs.rename(&segment.name, &reuse_path(segment.id)).is_ok() {
+            if self.vfs.rename(&segment.name(), &reuse_path(segment.id)).is_ok() {
                 return Ok(true);
             }
         }
-        match self.vfs.remove(&segment.name) {
+        match self.vfs.remove(&segment.name()) {
             Ok(()) => {
                 self.reuse.lock().note_removed(segment.id);
                 Ok(false)
@@ -158,7 +158,7 @@ impl Inner {
             Err(error) => {
                 // It stands where it stood, so that the next try begins anew.
                 self.reuse.lock().note_removed(segment.id);
-                Err(Error::io("remove segment", &segment.path, error))
+                Err(Error::io("remove segment", &segment.path(), error))
             }
         }
     }
@@ -274,7 +274,7 @@ pub(super) fn sync_zeros(file: &dyn VfsFile) -> io::Result<()> {
 /// acknowledged. The header's block is written in place, and whatever a power cut leaves of that
 /// write, it leaves the header's bytes as they were.
 fn erase(segment: &Segment, records: &[RecordRef]) -> Result<()> {
-    let fail = |error| Error::io("erase clips", &segment.path, error);
+    let fail = |error| Error::io("erase clips", &segment.path(), error);
     let zeros = [0; 4096];
     for record in records.iter().filter(|record| record.payload_bytes > 0) {
         let payload = u64::from(record.block) * BLOCK_BYTES + u64::from(record.header_bytes);
@@ -292,5 +292,5 @@ fn erase(segment: &Segment, records: &[RecordRef]) -> Result<()> {
 
 fn still_there(clip: ClipId, segment: &Segment) -> Error {
     let message = format!("remove segment: clip {clip} in it is not expired");
-    Error::new(ErrorKind::Held, message).at(&segment.path)
+    Error::new(ErrorKind::Held, message).at(&segment.path())
 }

@@ -221,12 +221,16 @@ impl History {
         *known = (*known).max(received);
     }
 
-    /// The segments that must have a file, as far as entries say, and what is known of their class.
-    pub(super) fn expected(&self) -> BTreeMap<SegmentId, Option<ClassId>> {
+    /// The segments that must have a file, as far as entries say, and what is known of their class;
+    /// without those that are settled, which are mostly all.
+    pub(super) fn expected_but(
+        &self,
+        is_settled: impl Fn(SegmentId) -> bool,
+    ) -> BTreeMap<SegmentId, Option<ClassId>> {
         let unsealed = self.suspect.keys().chain(self.durable.keys()).chain(self.expired.keys());
-        let mut expected: BTreeMap<_, _> = unsealed.map(|id| (*id, None)).collect();
-        expected.extend(self.sealed.iter().map(|(id, (class, _))| (*id, Some(*class))));
-        expected
+        let unsealed = unsealed.map(|id| (*id, None));
+        let sealed = self.sealed.iter().map(|(id, (class, _))| (*id, Some(*class)));
+        unsealed.chain(sealed).filter(|(id, _)| !is_settled(*id)).collect()
     }
 
     /// When a segment whose file is missing is due; `newest` is when the newest record came that is

@@ -14,7 +14,7 @@ impl Host for Inner {
     fn new_segment(&self, class: ClassId) -> Result<Arc<Segment>> {
         let segment = self.segment_for_records(class, self.options.segment_bytes)?;
         let mut catalog = self.catalog.write();
-        catalog.add_segment(&segment, self.options.segment_bytes);
+        catalog.add_segment(&segment, self.options.segment_bytes, false);
         catalog.writing.insert(segment.id);
         Ok(segment)
     }

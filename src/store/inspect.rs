@@ -50,7 +50,7 @@ impl Store {
         Ok(SegmentReport {
             segment: id,
             class: segment.class,
-            file: segment.name.clone(),
+            file: segment.name(),
             file_bytes: shelved.file_bytes,
             sealed: trailer.is_some(),
             created: segment.header.created,

@@ -195,14 +195,8 @@ impl Recovery<'_> {
             if rows.shelve(inner, (id, class), unfinished) {
                 continue;
             }
-            let name = name::segment(class, id);
-            match Segment::open(
-                &inner.handles,
-                &name,
-                &inner.uuid,
-                self.known_of(id),
-                self.writable,
-            ) {
+            let known = self.known_of(id);
+            match Segment::open(&inner.handles, (class, id), &inner.uuid, known, self.writable) {
                 Ok(opened) => unsealed.extend(self.take_in(opened, rows, unfinished, report)?),
                 Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
                 // It says nothing of the segment, and would be said of all that follow.
@@ -282,7 +276,7 @@ impl Recovery<'_> {
             if !Barrier::RootAtOpening.test(same) {
                 report.problems.push(
                     Error::corrupt("open segment: its Merkle root is not the one on record")
-                        .at(&segment.path),
+                        .at(&segment.path()),
                 );
             }
         }
@@ -297,7 +291,7 @@ impl Recovery<'_> {
             unfinished.note_parts(segment.id, &parts);
         }
         let mut catalog = inner.catalog.write();
-        catalog.add_segment(segment, file_bytes);
+        catalog.add_segment(segment, file_bytes, false);
         catalog.add_parts(segment.id, &parts);
         catalog.reach_over(&inner.footers, &parts);
         Ok(())
@@ -335,12 +329,12 @@ impl Recovery<'_> {
         let inner = self.inner;
         let history = inner.history.read();
         let mut catalog = inner.catalog.write();
-        for (segment, class) in history.expected() {
-            let known =
-                catalog.segments.contains_key(&segment) || catalog.unopened.contains(&segment);
-            if known || history.expired.contains_key(&segment) {
-                continue;
-            }
+        let expected = history.expected_but(|segment| {
+            catalog.segments.contains_key(&segment)
+                || catalog.unopened.contains(&segment)
+                || history.expired.contains_key(&segment)
+        });
+        for (segment, class) in expected {
             catalog.unopened.insert(segment);
             catalog.missing.insert(segment);
             report.problems.push(inner.missing_error(segment, class, "open store"));
@@ -387,9 +381,10 @@ impl Recovery<'_> {
             spared.push((*id, alive));
         }
         catalog.spared.extend(spared);
+        let segments = catalog.segments.iter().filter(|(id, _)| rows.may_have_gone(**id, &history));
         let segments: Vec<Arc<Segment>> =
-            catalog.segments.values().map(|shelved| Arc::clone(&shelved.segment)).collect();
-        for segment in segments.iter().filter(|one| rows.may_have_gone(one.id, &history)) {
+            segments.map(|(_, shelved)| Arc::clone(&shelved.segment)).collect();
+        for segment in segments {
             for found in segment.parts(&inner.footers)? {
                 let clip = found.part.clip;
                 if history.gone.contains(&clip) && !history.erased.contains(&(segment.id, clip)) {
@@ -407,23 +402,26 @@ impl Recovery<'_> {
         report.problems.extend(inner.remove_unwanted().err());
         {
             let (history, catalog) = (inner.history.read(), inner.catalog.read());
-            for shelved in catalog.segments.values() {
+            let is_known = |id: &SegmentId| history.sealed.contains_key(id);
+            for (_, shelved) in catalog.segments.iter().filter(|(id, _)| !is_known(id)) {
                 let segment = &shelved.segment;
                 // The seal of a copy is on record with its first clip, or it is one that was cut
                 // off and goes in step 6: on record it would be missed after another crash there.
-                let known =
-                    history.sealed.contains_key(&segment.id) || segment.class == ClassId::EVIDENCE;
-                if let (Some(trailer), false) = (segment.trailer(), known) {
+                if segment.class == ClassId::EVIDENCE {
+                    continue;
+                }
+                if let Some(trailer) = segment.trailer() {
                     let sealed = sealed_entry(segment, &trailer);
                     unsynced.push((Arc::clone(segment), trailer, sealed));
                 }
             }
-            for (segment, class) in history.expected() {
+            for segment in history.expired.keys().copied() {
                 // What came to `spare/` and is not zeroed has its bytes still.
                 let there = catalog.segments.contains_key(&segment)
                     || catalog.unopened.contains(&segment)
                     || inner.reuse.lock().is_unwanted(segment);
-                if !there && history.expired.contains_key(&segment) {
+                if !there {
+                    let class = history.sealed.get(&segment).map(|(class, _)| *class);
                     missing.push(dropped(segment, class));
                 }
             }

@@ -24,14 +24,15 @@ use super::{Inner, OpenReport};
 /// The rows of all partitions, and which of them were taken.
 #[derive(Debug, Default)]
 pub(super) struct FoundRows {
-    /// What each segment's newest row says, and the partition it is in.
-    rows: BTreeMap<SegmentId, (u32, Row)>,
+    /// What each segment's newest row says, and the partition it is in: those that were not asked
+    /// for yet, the highest segment first.
+    rows: Vec<(u32, Row)>,
     partitions: BTreeMap<u32, Arc<Partition>>,
     /// Partitions whose heads are damaged.
     damaged: Vec<u32>,
     /// The segments that were taken from each partition.
-    taken: BTreeMap<u32, BTreeSet<SegmentId>>,
-    /// The clips in each segment that began elsewhere, or have parts elsewhere.
+    taken: BTreeMap<u32, Vec<SegmentId>>,
+    /// The clips in a segment that began elsewhere, or have parts elsewhere, if it has any.
     linked: BTreeMap<SegmentId, Vec<ClipId>>,
     /// Since the store was closed nobody can have given files more room than they had then.
     same_boot: bool,
@@ -48,14 +49,10 @@ impl FoundRows {
             let time = inner.time.lock();
             found.same_boot = time.slot.boot_id == time.clock.uptime().boot_id;
         }
-        // The newest first: where a crash left a partition beside what it was merged into, the
-        // older one is not needed.
-        for number in partition_numbers(inner, report)?.into_iter().rev() {
+        for number in partition_numbers(inner, report)? {
             match Partition::open(&*inner.vfs, number, &inner.uuid) {
                 Ok((partition, rows)) => {
-                    for row in rows {
-                        found.rows.entry(row.segment()).or_insert((number, row));
-                    }
+                    found.rows.extend(rows.into_iter().map(|row| (number, row)));
                     found.partitions.insert(number, Arc::new(partition));
                 }
                 Err(error) => {
@@ -64,17 +61,34 @@ impl FoundRows {
                 }
             }
         }
+        found.rows.sort_by_key(|(_, row)| row.segment());
+        // Where a crash left a partition beside what it was merged into, the newer one counts.
+        found.rows.dedup_by(|newer, older| {
+            let is_same = newer.1.segment() == older.1.segment();
+            if is_same {
+                std::mem::swap(newer, older);
+            }
+            is_same
+        });
+        found.rows.reverse();
         Ok(found)
     }
 
-    /// Puts the segment `id` into the catalog as its row says; false when it must be opened.
+    /// The row of the segment `id`, if it has one: segments are asked for in order.
+    fn take_row(&mut self, id: SegmentId) -> Option<(u32, Row)> {
+        while self.rows.pop_if(|(_, row)| row.segment() < id).is_some() {}
+        self.rows.pop_if(|(_, row)| row.segment() == id)
+    }
+
+    /// Puts the segment `id` into the catalog as its row says; false when it must be opened. No
+    /// segment may be asked for after a higher one.
     pub(super) fn shelve(
         &mut self,
         inner: &Inner,
         (id, class): (SegmentId, ClassId),
         unfinished: &mut Unfinished,
     ) -> bool {
-        let Some((number, row)) = self.rows.remove(&id) else { return false };
+        let Some((number, row)) = self.take_row(id) else { return false };
         let erased = {
             let history = inner.history.read();
             if !is_trusted(&history, &row, class) {
@@ -82,14 +96,13 @@ impl FoundRows {
             }
             history.erased.range((id, ClipId::new(SegmentId(0), 0))..).next().copied()
         };
-        let name = name::segment(class, id);
         let Row { trailer, file_bytes, reach_us, uncertainty_us, links } = row;
-        let segment = Segment::known(&inner.handles, name, trailer, !inner.options.read_only);
+        let segment = Segment::known(&inner.handles, trailer, !inner.options.read_only);
         let is_as_it_was = self.same_boot && erased.is_none_or(|(erased, _)| erased != id);
         let file_bytes = if is_as_it_was { file_bytes } else { inner.room_of(&segment) };
         unfinished.note_links(id, &links);
         let mut catalog = inner.catalog.write();
-        catalog.add_segment(&segment, file_bytes);
+        catalog.add_segment(&segment, file_bytes, true);
         catalog.reach = catalog.reach.max(Duration::from_micros(reach_us));
         catalog.uncertainty = catalog.uncertainty.max(Duration::from_micros(uncertainty_us));
         for link in &links {
@@ -98,10 +111,11 @@ impl FoundRows {
                 catalog.note_tail(link.clip, id);
             }
         }
-        catalog.set_folded(id, true);
         drop(catalog);
-        self.taken.entry(number).or_default().insert(id);
-        self.linked.insert(id, links.into_iter().map(|link| link.clip).collect());
+        self.taken.entry(number).or_default().push(id);
+        if !links.is_empty() {
+            self.linked.insert(id, links.into_iter().map(|link| link.clip).collect());
+        }
         true
     }
 
@@ -113,9 +127,9 @@ impl FoundRows {
 
     /// Whether bytes of a clip that is gone may be in a segment.
     pub(super) fn may_have_gone(&self, segment: SegmentId, history: &History) -> bool {
-        let Some(linked) = self.linked.get(&segment) else { return true };
         let own = ClipId::new(segment, 0)..=ClipId::new(segment, u32::MAX);
-        let linked = linked.iter().filter(|clip| history.gone.contains(clip));
+        let linked = self.linked.get(&segment).into_iter().flatten();
+        let linked = linked.filter(|clip| history.gone.contains(clip));
         let mut gone = history.gone.range(own).chain(linked);
         gone.any(|clip| !history.erased.contains(&(segment, *clip)))
     }
@@ -126,7 +140,9 @@ impl FoundRows {
         let mut catalog = inner.catalog.write();
         for (number, partition) in std::mem::take(&mut self.partitions) {
             match self.taken.remove(&number) {
-                Some(taken) => catalog.timelines.add_partition(partition, taken),
+                Some(taken) => {
+                    catalog.timelines.add_partition(partition, BTreeSet::from_iter(taken));
+                }
                 None => useless.push(number),
             }
         }

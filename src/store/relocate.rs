@@ -129,7 +129,7 @@ impl Inner {
                 return Err(error);
             }
             // Nothing names the copy, so it can go; if not now, then at the next opening.
-            self.catalog.write().add_segment(&segment, size);
+            self.catalog.write().add_segment(&segment, size, false);
             let removal = Removal::File(Arc::clone(&segment));
             let removed = self.check_gone(removal).map(|proof| self.remove(vec![proof]));
             let problems = removed.map_or_else(|error| vec![error], |(_, problems)| problems);
@@ -162,8 +162,8 @@ impl Inner {
         self.footers.keep(segment, segment.trailer().map_or(0, |trailer| trailer.footer_bytes));
         segment.file.drop_cache(0..u64::from(block) * BLOCK_BYTES);
         // Opened anew: what counts is what the next opening of the store will find.
-        let copy =
-            Segment::open(&self.handles, &segment.name, &self.uuid, Known::default(), false)?;
+        let named = (segment.class, segment.id);
+        let copy = Segment::open(&self.handles, named, &self.uuid, Known::default(), false)?;
         let no_footer = copy.no_footer.filter(|_| Barrier::CopyFooter.stands());
         if let Some(problem) = no_footer.into_iter().chain(copy.problems).next() {
             return Err(problem);
@@ -180,7 +180,7 @@ impl Inner {
                 "move held clip {}: the copy does not read back as it was",
                 located.clip.id
             );
-            Error::corrupt(message).at(&copy.path)
+            Error::corrupt(message).at(&copy.path())
         };
         let copied = copy.part_of(&self.footers, located.clip.id)?;
         let (_, copied) = copied.ok_or_else(differs)?;
@@ -249,7 +249,7 @@ impl Inner {
         let parts = segment.parts(&self.footers)?;
         let file_bytes = segment.file.allocated().unwrap_or(segment.header.segment_bytes);
         let mut catalog = self.catalog.write();
-        catalog.add_segment(segment, file_bytes);
+        catalog.add_segment(segment, file_bytes, false);
         catalog.moved.extend(ids.iter().map(|id| (*id, segment.id)));
         catalog.add_parts(segment.id, &parts);
         if !gone.is_empty() {
@@ -294,7 +294,7 @@ impl Copier<'_> {
         bufs.extend([ends.padding(), ends.tail()]);
         to.file
             .write_through(u64::from(block) * BLOCK_BYTES, &bufs)
-            .map_err(|error| Error::io("write evidence segment", &to.path, error))?;
+            .map_err(|error| Error::io("write evidence segment", &to.path(), error))?;
         to.with_draft(|draft| draft.add(&header, crcs, block));
         *previous = Some((to.id, block));
         Ok(header.blocks())

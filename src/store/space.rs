@@ -92,7 +92,7 @@ impl Inner {
             self.vfs.remove(&name).ok();
             return Err(fail(error));
         }
-        Ok(Segment::fresh(&self.handles, name, Arc::clone(file), header))
+        Ok(Segment::fresh(&self.handles, Arc::clone(file), header))
     }
 
     /// Makes both copies of a new segment's header durable.

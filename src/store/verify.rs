@@ -112,11 +112,10 @@ impl Verifier<'_> {
     fn check_presence(&mut self) {
         let missing: Vec<(SegmentId, Option<ClassId>)> = {
             let (history, catalog) = (self.inner.history.read(), self.inner.catalog.read());
-            let expected = history.expected().into_iter();
+            let is_settled =
+                |id| catalog.segments.contains_key(&id) || history.expired.contains_key(&id);
+            let expected = history.expected_but(is_settled).into_iter();
             expected
-                .filter(|(id, _)| {
-                    !catalog.segments.contains_key(id) && !history.expired.contains_key(id)
-                })
                 .filter(|(id, class)| {
                     // A move is on record shortly before the catalog has the copy.
                     let no_file = |class: &ClassId| {
@@ -165,8 +164,8 @@ impl Verifier<'_> {
 
     /// The file is there with its length.
     fn check_file(&self, segment: &Arc<Segment>) -> Result<()> {
-        let fail = |error| Error::io("verify segment", &segment.path, error);
-        let file = self.inner.vfs.open(&segment.name, false).map_err(fail)?;
+        let fail = |error| Error::io("verify segment", &segment.path(), error);
+        let file = self.inner.vfs.open(&segment.name(), false).map_err(fail)?;
         let len = file.len().map_err(fail)?;
         let wanted = match segment.trailer() {
             Some(trailer) => trailer.footer_offset + trailer.footer_bytes + BLOCK_BYTES,
@@ -174,7 +173,7 @@ impl Verifier<'_> {
         };
         if len < wanted {
             return Err(Error::corrupt(format!("verify segment: {len} bytes of {wanted}"))
-                .at(&segment.path));
+                .at(&segment.path()));
         }
         Ok(())
     }
@@ -187,7 +186,7 @@ impl Verifier<'_> {
         }
         let again = Segment::open(
             &self.inner.handles,
-            &segment.name,
+            (segment.class, segment.id),
             &self.inner.uuid,
             Known::default(),
             false,
@@ -195,7 +194,7 @@ impl Verifier<'_> {
         if let Some(error) = again.no_footer.or(again.problems.into_iter().next()) {
             return Err(error);
         }
-        let corrupt = |message| Err(Error::corrupt(message).at(&segment.path));
+        let corrupt = |message| Err(Error::corrupt(message).at(&segment.path()));
         let recorded = self.inner.history.read().sealed.get(&segment.id).copied();
         match (again.segment.trailer(), recorded) {
             (None, _) => corrupt("verify segment: its trailer cannot be read"),
@@ -220,7 +219,7 @@ impl Verifier<'_> {
                 let whole = header.as_ref().is_ok_and(|header| header.clip == clip);
                 if !Barrier::RecordAtVerifying.test(whole) {
                     let of_another = || Error::corrupt("verify: a record is another clip's");
-                    let error = header.err().unwrap_or_else(|| of_another().at(&segment.path));
+                    let error = header.err().unwrap_or_else(|| of_another().at(&segment.path()));
                     self.fault_in(segment, Some(clip), error);
                 }
             }
@@ -255,7 +254,7 @@ impl Verifier<'_> {
         let same = hasher.finalize().as_bytes() == reader.clip().digest();
         if !damaged && !Barrier::DigestAtVerifying.test(same) {
             let error = Error::corrupt(format!("verify: clip {clip} does not match its digest"));
-            self.fault_in(segment, Some(clip), error.at(&segment.path));
+            self.fault_in(segment, Some(clip), error.at(&segment.path()));
         }
     }
 }

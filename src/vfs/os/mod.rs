@@ -138,7 +138,8 @@ impl Vfs for OsVfs {
         for entry in fs::read_dir(self.folder_path(dir)?)? {
             let entry = entry?;
             // A name that is not UTF-8 cannot be one of ours; made readable, it can be reported.
-            let mut name = entry.file_name().to_string_lossy().into_owned();
+            let name = entry.file_name().into_string();
+            let mut name = name.unwrap_or_else(|name| name.to_string_lossy().into_owned());
             // The folder tells what most names are. Links are followed: part of a store may be put
             // on another disk.
             let is_dir = match entry.file_type() {
