@@ -109,6 +109,10 @@ impl Vfs for WatchedDisk {
         self.inner.sync_dirs(dirs)
     }
 
+    fn sync_dirs_beside(&self, dirs: &[&str], beside: &mut dyn FnMut()) -> io::Result<()> {
+        self.inner.sync_dirs_beside(dirs, beside)
+    }
+
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {
         self.inner.lock(path, exclusive)
     }

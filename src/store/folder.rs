@@ -26,6 +26,16 @@ fn has_store(names: &[String]) -> bool {
     names.iter().any(|name| name == name::STORE)
 }
 
+/// Makes the names durable that a process that was killed may have left in memory: STORE, and
+/// segments, which come from `spare/`. What is acknowledged from now on must not hang on a name
+/// that a power cut takes back, nor may a file that is gone be noted as dropped and then come back.
+/// `beside` is called meanwhile, if at all: it looks into none of these folders but for STORE.
+pub(super) fn keep_names(vfs: &dyn Vfs, beside: &mut dyn FnMut()) -> Result<()> {
+    let dirs = ["", name::SEGMENTS, name::SPARE];
+    let synced = Barrier::FoundNamesSync.sync(|| vfs.sync_dirs_beside(&dirs, beside));
+    synced.map_err(|error| Error::io("sync folders", &vfs.display_path(""), error))
+}
+
 /// The first step of opening: before there is a store to speak of.
 pub(super) struct Opener<'a> {
     pub(super) options: &'a StoreOptions,
@@ -62,8 +72,6 @@ impl Opener<'_> {
             self.check_empty(&names)?;
             self.make_store()?;
             report.created = true;
-        } else if !self.options.read_only {
-            self.keep_names()?;
         }
         Ok(lock)
     }
@@ -91,16 +99,6 @@ impl Opener<'_> {
         let who = holder.map_or_else(String::new, |pid| format!(" (process {pid})"));
         let message = format!("open store: another process has it open{who}");
         Error::new(ErrorKind::Locked, message).at(&self.vfs.display_path(name::LOCK))
-    }
-
-    /// Makes the names durable that a process that was killed may have left in memory: STORE, and
-    /// segments, which come from `spare/`. What is acknowledged from now on must not hang on a
-    /// name that a power cut takes back, nor may a file that is gone be noted as dropped and then
-    /// come back.
-    fn keep_names(&self) -> Result<()> {
-        let dirs = ["", name::SEGMENTS, name::SPARE];
-        let synced = Barrier::FoundNamesSync.sync(|| self.vfs.sync_dirs(&dirs));
-        synced.map_err(|error| self.io("sync folders", "", error))
     }
 
     /// A new store is made only where nothing else is, so that a wrong path does no harm.

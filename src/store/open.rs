@@ -17,24 +17,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use crate::barrier::Barrier;
 use crate::format::name::{self, SpareName};
-use crate::ledger::{Extent, Ledger, Replay};
+use crate::ledger::Replay;
 use crate::log::{
-    FooterCache, Handles, Known, Leases, Opened, Scan, Segment, seal_segment, sync_found_seal,
-    wipe_and_sync, write_tail_again,
+    Known, Opened, Scan, Segment, seal_segment, sync_found_seal, wipe_and_sync, write_tail_again,
 };
 use crate::retention::TrustedTime;
-use crate::sync::{Mutex, RwLock};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::Vfs;
 
-use super::catalog::Catalog;
-use super::folder::Opener;
+use super::folder::{Opener, keep_names};
 use super::gate::Removal;
-use super::history::History;
 use super::host::sealed_entry;
 use super::missing::dropped;
 use super::partitions::FoundRows;
@@ -43,53 +38,27 @@ use super::threads::Threads;
 use super::unfinished::Unfinished;
 use super::{Inner, OpenReport, Session, Store, StoreOptions, SweepReport};
 
-/// Footers of sealed segments that stay in memory: what a lookup over some hours needs.
-const FOOTER_CACHE_BYTES: u64 = 16 << 20;
-/// Sealed segments whose files stay open, where the process may have twice as many files.
-const OPEN_SEGMENTS_MAX: usize = 512;
-
 impl Store {
     pub(super) fn open_with(options: StoreOptions, vfs: Arc<dyn Vfs>) -> Result<Self> {
         let mut report = OpenReport::default();
         let started = options.clock.uptime();
-        let opener = Opener { options: &options, vfs: &*vfs };
-        let lock = opener.prepare_folder(&mut report)?;
-        let time = opener.open_time()?;
-        let uuid = time.slot.store;
-        let extent = Extent {
-            first: time.slot.ledger_first,
-            repair: time.slot.ledger_repair,
-            known_durable: time.slot.ledger_position,
+        let lock = Opener { options: &options, vfs: &*vfs }.prepare_folder(&mut report)?;
+        let is_found = !report.created && !options.read_only;
+        let (disk, mut parts, mut read) = (Arc::clone(&vfs), Some((options, vfs, lock)), None);
+        // Once, in whichever of the two places it is called first.
+        let mut begin = || {
+            if let Some((options, vfs, lock)) = parts.take() {
+                read = Some(Inner::begin(options, vfs, lock, &mut report));
+            }
         };
-        let mut history = History::default();
-        let (ledger, replay) =
-            Ledger::open(Arc::clone(&vfs), uuid, extent, !options.read_only, &mut |entry| {
-                history.apply(entry);
-            })?;
-        report.take_replay(replay);
-        let inner = Arc::new(Inner {
-            time: Mutex::new(time),
-            ledger: Mutex::new(ledger),
-            history: RwLock::new(history),
-            catalog: RwLock::new(Catalog::new(options.clip_duration_max)),
-            footers: FooterCache::new(FOOTER_CACHE_BYTES),
-            handles: Handles::new(Arc::clone(&vfs), open_segments_max(&*vfs)),
-            leases: Leases::new(options.lease_segments_max),
-            fetches: Arc::default(),
-            appenders: Mutex::default(),
-            next_segment: Mutex::new(SegmentId(0)),
-            reuse: Mutex::default(),
-            sweeping: Mutex::new(()),
-            swept: AtomicBool::new(false),
-            opening: Mutex::default(),
-            problems: Mutex::default(),
-            _lock: lock,
-            uuid,
-            vfs,
-            options,
-        });
+        if is_found {
+            keep_names(&*disk, &mut begin)?;
+        }
+        begin();
+        let Some(read) = read else { unreachable!("it was begun") };
+        let (inner, rows) = read?;
         let recovery = Recovery { inner: &inner, writable: !inner.options.read_only };
-        recovery.run(&mut report)?;
+        recovery.run(rows, &mut report)?;
         report.took = inner.since(started);
         *inner.opening.lock() = report;
         let threads = Threads::start(&inner)?;
@@ -99,7 +68,7 @@ impl Store {
 }
 
 impl OpenReport {
-    fn take_replay(&mut self, replay: Replay) {
+    pub(super) fn take_replay(&mut self, replay: Replay) {
         self.repairs.extend(replay.repairs);
         self.problems.extend(replay.problems);
         self.deletion_frozen = replay.unreadable;
@@ -119,8 +88,7 @@ pub(super) struct Unsealed {
 }
 
 impl Recovery<'_> {
-    fn run(&self, report: &mut OpenReport) -> Result<()> {
-        let mut rows = FoundRows::read(self.inner, report)?;
+    fn run(&self, mut rows: FoundRows, report: &mut OpenReport) -> Result<()> {
         self.forget_unfinished_repair()?;
         let mut unfinished = Unfinished::default();
         let mut unsealed = self.open_segments(&mut rows, &mut unfinished, report)?;
@@ -569,13 +537,6 @@ impl Recovery<'_> {
             }
         }
     }
-}
-
-/// A quarter of the files that the process may have is for what cannot be closed: the ledger, open
-/// segments, readers of what was removed; another is for the program around the store.
-fn open_segments_max(vfs: &dyn Vfs) -> usize {
-    let half = vfs.open_files_max().map(|files| usize::try_from(files / 2).unwrap_or(usize::MAX));
-    half.unwrap_or(usize::MAX).min(OPEN_SEGMENTS_MAX)
 }
 
 /// Whether the process or the machine has as many files open as it may.

@@ -99,6 +99,18 @@ pub trait Vfs: Send + Sync + fmt::Debug {
         dirs.iter().try_for_each(|dir| self.sync_dir(dir))
     }
 
+    /// [`Vfs::sync_dirs`], and `beside`, which needs none of these names to be durable: meanwhile,
+    /// where the system can, and else behind it, if it did not fail.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vfs::sync_dirs`], whether `beside` was called or not.
+    fn sync_dirs_beside(&self, dirs: &[&str], beside: &mut dyn FnMut()) -> io::Result<()> {
+        self.sync_dirs(dirs)?;
+        beside();
+        Ok(())
+    }
+
     /// Takes the store's lock for as long as the returned value lives: exclusive for a writer,
     /// shared for readers. The file at `path` is made if need be and never removed.
     ///

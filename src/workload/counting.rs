@@ -163,6 +163,11 @@ impl Vfs for Counting {
         self.below.sync_dirs(dirs)
     }
 
+    fn sync_dirs_beside(&self, dirs: &[&str], beside: &mut dyn FnMut()) -> io::Result<()> {
+        dirs.iter().try_for_each(|_| self.tally.one(&self.tally.dir_syncs))?;
+        self.below.sync_dirs_beside(dirs, beside)
+    }
+
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {
         self.below.lock(path, exclusive)
     }

@@ -21,6 +21,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use parking_lot::Mutex;
 use rustix::fs::{CWD, RenameFlags};
@@ -190,6 +191,18 @@ impl Vfs for OsVfs {
             self.named.lock().insert(dir.to_owned());
         }
         Ok(())
+    }
+
+    fn sync_dirs_beside(&self, dirs: &[&str], beside: &mut dyn FnMut()) -> io::Result<()> {
+        thread::scope(|scope| {
+            let second = thread::Builder::new().spawn_scoped(scope, || self.sync_dirs(dirs));
+            // Where there is no thread to be had, one after the other.
+            let own = if second.is_err() { self.sync_dirs(dirs) } else { Ok(()) };
+            own?;
+            beside();
+            let panicked = || Err(io::Error::other("the thread that syncs folders panicked"));
+            second.map_or(Ok(()), |second| second.join().unwrap_or_else(|_| panicked()))
+        })
     }
 
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {

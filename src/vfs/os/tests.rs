@@ -76,6 +76,19 @@ fn folders_are_synced_together_also_where_one_is_elsewhere_or_missing() {
 }
 
 #[test]
+fn what_stands_beside_a_sync_of_folders_is_done_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = OsVfs::new(dir.path());
+    vfs.create_dir("here").unwrap();
+    let mut done = 0;
+    vfs.sync_dirs_beside(&["", "here"], &mut || done += 1).unwrap();
+    assert_eq!(done, 1);
+    assert!(vfs.named.lock().contains("here"), "and the folders are synced");
+    let missing = vfs.sync_dirs_beside(&["missing"], &mut || done += 1).unwrap_err();
+    assert_eq!((missing.kind(), done), (io::ErrorKind::NotFound, 2));
+}
+
+#[test]
 fn zeros_stand_in_for_missing_allocation_and_holes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
