@@ -381,12 +381,12 @@ pub(crate) struct Held<'a> {
 
 impl Held<'_> {
     /// Whether any of them meets `window`.
-    pub(crate) fn covers(&self, window: &Window) -> bool {
+    pub(crate) fn covers(self, window: &Window) -> bool {
         self.ranges.is_some_and(|ranges| ranges.covers(window))
     }
 
     /// Whether one of them covers everything in `window`.
-    pub(crate) fn covers_all(&self, window: &Window) -> bool {
+    pub(crate) fn covers_all(self, window: &Window) -> bool {
         self.ranges.is_some_and(|ranges| ranges.contains(window))
     }
 }
