@@ -21,47 +21,44 @@ use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::memory::{BUFFER_BYTES, HugePage};
 use crate::vfs::Later;
 
 /// What every file system's direct writes are aligned to, in the file and in memory.
 pub(super) const ALIGN: usize = 4096;
 /// What is copied, and written by one call, at a time.
 const PIECE_BYTES: usize = 1 << 20;
+const _: () = assert!(PIECE_BYTES <= BUFFER_BYTES && BUFFER_BYTES.is_multiple_of(ALIGN));
 /// A smaller write is not worth it: the page cache takes it faster than the disk.
 const DIRECT_BYTES_MIN: usize = 64 << 10;
 /// How many buffers are kept while nobody writes.
 const IDLE_BUFFERS_MAX: usize = 2;
 
-/// Aligned buffers, for all files of a store.
+/// Buffers for all files of a store. In a huge page, where there are any, a piece is one request to
+/// the disk: in small pages a megabyte is two, and each of its pages is looked up.
 #[derive(Debug, Default)]
-pub(super) struct Buffers(Mutex<Vec<Buffer>>);
-
-/// Memory in which a range begins at a multiple of [`ALIGN`].
-#[derive(Debug, Default)]
-struct Buffer(Vec<u8>);
+pub(super) struct Buffers(Mutex<Vec<HugePage>>);
 
 impl Buffers {
-    /// Lends a buffer to `act`.
-    fn lend<T>(&self, act: impl FnOnce(&mut Buffer) -> T) -> T {
-        let mut buffer = self.0.lock().pop().unwrap_or_default();
-        let done = act(&mut buffer);
+    /// Hands out a buffer; `None` where the system has no memory to map.
+    fn take(&self) -> Option<HugePage> {
+        let idle = self.0.lock().pop();
+        idle.or_else(|| HugePage::new().ok())
+    }
+
+    fn give_back(&self, buffer: HugePage) {
         let mut idle = self.0.lock();
         if idle.len() < IDLE_BUFFERS_MAX {
             idle.push(buffer);
         }
-        done
     }
-}
 
-impl Buffer {
-    /// `len` aligned bytes, of any content.
-    fn bytes(&mut self, len: usize) -> &mut [u8] {
-        if self.0.len() < len + ALIGN {
-            // Anew and not grown: nothing in it is worth moving.
-            self.0 = vec![0; len + ALIGN];
-        }
-        let start = self.0.as_ptr().align_offset(ALIGN);
-        self.0.get_mut(start..start + len).unwrap_or_default()
+    /// Lends a buffer to `act`; `None` as in [`Buffers::take`].
+    fn lend<T>(&self, act: impl FnOnce(&mut HugePage) -> T) -> Option<T> {
+        let mut buffer = self.take()?;
+        let done = act(&mut buffer);
+        self.give_back(buffer);
+        Some(done)
     }
 }
 
@@ -109,7 +106,8 @@ impl DirectWriter {
     }
 
     /// Writes `bufs`, for which [`DirectWriter::takes`] is true, to `file` from `offset` on.
-    /// `Ok(false)` where this way is closed: the caller then writes all of it through the cache.
+    /// `Ok(false)` where this way is closed, or there is no memory for it: the caller then writes all
+    /// of it through the cache.
     ///
     /// # Errors
     ///
@@ -118,9 +116,17 @@ impl DirectWriter {
         let Some(direct) = self.open(file) else { return Ok(false) };
         let len: usize = bufs.iter().map(|buf| buf.len()).sum();
         let next = AtomicUsize::new(0);
-        let write =
-            || self.buffers.lend(|buffer| write_pieces(&direct, offset, bufs, &next, buffer));
-        self.outcome(if len > PIECE_BYTES { in_two_threads(&write, &write) } else { write() })
+        let write = |buffer: &mut HugePage| write_pieces(&direct, offset, bufs, &next, buffer);
+        // Without a buffer of its own the second thread leaves all to this one.
+        let beside = || self.buffers.lend(write).unwrap_or(Ok(()));
+        let written = self.buffers.lend(|buffer| {
+            if len > PIECE_BYTES {
+                in_two_threads(|| write(buffer), &beside)
+            } else {
+                write(buffer)
+            }
+        });
+        written.map_or(Ok(false), |written| self.outcome(written))
     }
 
     /// Writes `first` at `offset`, for which [`DirectWriter::takes`] is true, while another thread
@@ -145,20 +151,26 @@ impl DirectWriter {
             let next: Vec<_> = later.iter().map(|_| AtomicUsize::new(0)).collect();
             (later, next)
         };
-        let write_rest = || {
-            // Whoever comes second waits here until it is made.
-            let (later, next) = made.get_or_init(call);
-            self.buffers.lend(|buffer| {
-                later.iter().zip(next).try_for_each(|(later, next)| {
-                    write_pieces(&direct, later.offset, &later.bytes, next, buffer)
-                })
+        // Whoever comes second waits here until it is made.
+        let made = || made.get_or_init(call);
+        let write_rest = |buffer: &mut HugePage| {
+            let (later, next) = made();
+            later.iter().zip(next).try_for_each(|(later, next)| {
+                write_pieces(&direct, later.offset, &later.bytes, next, buffer)
             })
         };
-        let write_first = || {
-            let next = AtomicUsize::new(0);
-            self.buffers.lend(|buffer| write_pieces(&direct, offset, &[first], &next, buffer))
+        let beside = || {
+            made();
+            self.buffers.lend(write_rest).unwrap_or(Ok(()))
         };
-        self.outcome(in_two_threads(&|| write_first().and_then(|()| write_rest()), &write_rest))
+        let written = self.buffers.lend(|buffer| {
+            let own = || {
+                write_pieces(&direct, offset, &[first], &AtomicUsize::new(0), buffer)?;
+                write_rest(buffer)
+            };
+            in_two_threads(own, &beside)
+        });
+        written.map_or(Ok(false), |written| self.outcome(written))
     }
 
     /// Closes this way where the system has just said that there is none.
@@ -201,7 +213,7 @@ impl DirectWriter {
 /// Runs `own` here and `other` in a second thread, which share what there is to write. Where there
 /// is no thread to be had, this one writes it all.
 fn in_two_threads(
-    own: &impl Fn() -> io::Result<()>,
+    own: impl FnOnce() -> io::Result<()>,
     other: &(impl Fn() -> io::Result<()> + Sync),
 ) -> io::Result<()> {
     thread::scope(|scope| {
@@ -220,7 +232,7 @@ fn write_pieces(
     offset: u64,
     bufs: &[impl AsRef<[u8]>],
     next: &AtomicUsize,
-    buffer: &mut Buffer,
+    buffer: &mut HugePage,
 ) -> io::Result<()> {
     let len: usize = bufs.iter().map(|buf| buf.as_ref().len()).sum();
     loop {
@@ -228,7 +240,7 @@ fn write_pieces(
         if start >= len {
             return Ok(());
         }
-        let piece = buffer.bytes(PIECE_BYTES.min(len - start));
+        let (piece, _) = buffer.bytes_mut().split_at_mut(PIECE_BYTES.min(len - start));
         gather(bufs, start, piece);
         let at = offset.checked_add(u64::try_from(start).unwrap_or(u64::MAX));
         file.write_all_at(piece, at.ok_or(io::ErrorKind::FileTooLarge)?)?;
@@ -274,15 +286,6 @@ mod tests {
             let mut piece = vec![0; len];
             gather(&bufs, start, &mut piece);
             assert_eq!(piece, whole[start..start + len], "{len} from {start}");
-        }
-    }
-
-    #[test]
-    fn a_buffer_is_aligned_whatever_is_asked_of_it() {
-        let mut buffer = Buffer::default();
-        for len in [ALIGN, PIECE_BYTES, ALIGN, 3 * ALIGN] {
-            let bytes = buffer.bytes(len);
-            assert_eq!((bytes.len(), bytes.as_ptr().align_offset(ALIGN)), (len, 0));
         }
     }
 

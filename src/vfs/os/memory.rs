@@ -24,7 +24,7 @@ use crate::vfs::READ_THROUGH_BYTES_MAX;
 const LENT_MAX: usize = 8;
 /// The length of a huge page, where there are any: what goes into one page is one request to the
 /// disk, and in small pages a megabyte is two or more.
-const BUFFER_BYTES: usize = 2 << 20;
+pub(super) const BUFFER_BYTES: usize = 2 << 20;
 /// How many are kept while nobody reads.
 const IDLE_MAX: usize = 2;
 
@@ -37,14 +37,22 @@ pub(super) struct ReadMemory(Mutex<Lent>);
 #[derive(Debug, Default)]
 struct Lent {
     count: usize,
-    idle: Vec<MmapMut>,
+    idle: Vec<HugePage>,
+}
+
+/// [`BUFFER_BYTES`] of memory in one page, where the system has such pages.
+#[derive(Debug)]
+pub(super) struct HugePage {
+    map: MmapMut,
+    /// Where in the map a huge page can begin.
+    start: usize,
 }
 
 /// A buffer that somebody has, with what was read into it.
 #[derive(Debug)]
 struct Loan {
     /// `None` only when it is given back.
-    buffer: Option<MmapMut>,
+    buffer: Option<HugePage>,
     memory: Arc<ReadMemory>,
     /// What of the buffer was wanted.
     range: Range<usize>,
@@ -56,7 +64,7 @@ impl ReadMemory {
         if lent.count >= LENT_MAX {
             return None;
         }
-        let buffer = lent.idle.pop().or_else(|| new_buffer().ok())?;
+        let buffer = lent.idle.pop().or_else(|| HugePage::new().ok())?;
         lent.count += 1;
         Some(Loan { buffer: Some(buffer), memory: Arc::clone(self), range: 0..0 })
     }
@@ -94,7 +102,7 @@ impl Loan {
     /// Reads from `offset` on, until all is there that is wanted.
     fn fill(&mut self, file: &File, mut offset: u64) -> io::Result<()> {
         let wanted = self.range.end;
-        let all = self.buffer.as_deref_mut().unwrap_or_default();
+        let all = self.buffer.as_mut().map(HugePage::bytes_mut).unwrap_or_default();
         let mut buf = all.get_mut(..wanted.next_multiple_of(ALIGN)).unwrap_or_default();
         let mut there = 0;
         while there < wanted {
@@ -125,16 +133,34 @@ impl Drop for Loan {
 
 impl AsRef<[u8]> for Loan {
     fn as_ref(&self) -> &[u8] {
-        let filled = self.buffer.as_deref().and_then(|buffer| buffer.get(self.range.clone()));
+        let filled = self.buffer.as_ref().and_then(|page| page.bytes().get(self.range.clone()));
         filled.unwrap_or_default()
     }
 }
 
-fn new_buffer() -> io::Result<MmapMut> {
-    let buffer = MmapMut::map_anon(BUFFER_BYTES)?;
-    // A wish: without it the pages are small.
-    buffer.advise(Advice::HugePage).ok();
-    Ok(buffer)
+impl HugePage {
+    /// New memory, of which nothing is taken before it is touched.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no memory to map.
+    pub(super) fn new() -> io::Result<Self> {
+        // A map begins at any page: in one of twice the length a huge page has room.
+        let map = MmapMut::map_anon(2 * BUFFER_BYTES)?;
+        // A wish: without it the pages are small.
+        map.advise(Advice::HugePage).ok();
+        let start = map.as_ptr().align_offset(BUFFER_BYTES).min(BUFFER_BYTES);
+        Ok(Self { map, start })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.map.get(self.start..self.start + BUFFER_BYTES).unwrap_or_default()
+    }
+
+    /// All of it, of any content.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.map.get_mut(self.start..self.start + BUFFER_BYTES).unwrap_or_default()
+    }
 }
 
 /// The same file, for direct reads; `None` where the file system, or the system, has none.
@@ -155,6 +181,18 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&bytes, 0).unwrap();
         (file, bytes)
+    }
+
+    #[test]
+    fn memory_begins_where_a_huge_page_does_and_is_as_long() {
+        let mut pages: Vec<_> = (0..3).map(|_| HugePage::new().unwrap()).collect();
+        for (page, fill) in pages.iter_mut().zip(1..) {
+            let bytes = page.bytes_mut();
+            assert_eq!((bytes.len(), bytes.as_ptr().align_offset(BUFFER_BYTES)), (BUFFER_BYTES, 0));
+            bytes.fill(fill);
+        }
+        let is_own = |(page, fill): (&HugePage, u8)| page.bytes().iter().all(|byte| *byte == fill);
+        assert!(pages.iter().zip(1..).all(is_own));
     }
 
     #[test]
