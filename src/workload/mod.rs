@@ -37,6 +37,7 @@ mod space;
 mod steady;
 mod store;
 mod together;
+mod writers;
 
 use std::io;
 use std::path::Path;

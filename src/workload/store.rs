@@ -12,6 +12,7 @@ use crate::{
     Store, StoreOptions, SweepReport, Timestamp, Window,
 };
 
+use super::writers::Writers;
 use super::{Counting, Counts, Keeper, Outcome, Street, Take};
 
 /// How the store is told that clips must be durable.
@@ -40,6 +41,8 @@ pub struct StoreKeeper {
     segment_bytes: u64,
     /// Whether files of dropped segments are kept.
     reuses: bool,
+    /// Those who append all of a group at once.
+    writers: Writers,
 }
 
 /// What is below the store.
@@ -154,6 +157,7 @@ impl StoreKeeper {
             retention,
             segment_bytes,
             reuses: true,
+            writers: Writers::default(),
         };
         keeper.store = Some(keeper.options()?.open(keeper.disk.path())?);
         Ok(keeper)
@@ -313,14 +317,8 @@ impl StoreKeeper {
         if let Some(newest) = group.iter().map(|take| take.window.end()).max() {
             self.turn_to(newest);
         }
-        let append = |take: &Take| store.append(Self::new_clip(take), take.bytes.clone());
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = group.iter().map(|take| scope.spawn(|| append(take))).collect();
-            for thread in threads {
-                thread.join().map_err(|_panic| "a thread that appends panicked")??;
-            }
-            Ok(())
-        })
+        let clips = group.iter().map(|take| (Self::new_clip(take), take.bytes.clone()));
+        self.writers.append(store, clips)
     }
 
     /// The clip of a take, ready to be appended.

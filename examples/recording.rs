@@ -1,0 +1,63 @@
+//! What recording costs beside the bare disk: rate and processor, in turns.
+//!
+//! ```text
+//! cargo run --release --no-default-features --features bench --example recording
+//! ```
+//!
+//! A row for each way of recording; with its name (`each`, `group`, `small`) that one alone, with
+//! `own` behind it the store alone: for a profile of what it does. The folder is made in the
+//! working folder: that is the disk which is measured.
+
+#![expect(clippy::print_stdout, reason = "a measurement is printed")]
+
+use clipkeep::workload::{
+    Commit, Ingest, Keeper, Outcome, RawKeeper, StoreKeeper, Street, Track, ingest,
+};
+
+/// Its name, cameras, bytes of a clip, and clips of a round and of a commit.
+const WAYS: [(&str, u32, usize, u64, u64); 3] = [
+    ("each", 16, 2_000_000, 64, 1),
+    ("group", 16, 2_000_000, 64, 16),
+    ("small", 32, 200_000, 640, 32),
+];
+const ROUNDS: u32 = 8;
+
+fn main() -> Outcome<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    for (name, cameras, clip_bytes, clips, group) in WAYS {
+        if args.first().is_some_and(|only| only != name) {
+            continue;
+        }
+        let dir = tempfile::tempdir_in(".")?;
+        let street = Street::new(7, cameras, clip_bytes);
+        let commit = if group == 1 { Commit::Each } else { Commit::Together };
+        let room = u64::from(ROUNDS) * clips * (u64::try_from(clip_bytes)? + 8192);
+        let store = StoreKeeper::open(&dir.path().join("store"), &street, commit)?;
+        let mut keepers: Vec<Box<dyn Keeper>> = vec![Box::new(store)];
+        if args.len() < 2 {
+            keepers.push(Box::new(RawKeeper::open(dir.path(), true, room)?));
+        }
+        let plan = Ingest { rounds: ROUNDS, clips, group };
+        let tracks = ingest(dir.path(), &mut keepers, &street, &plan, &mut |_| ())?;
+        for track in &tracks {
+            print(name, track, tracks.get(1));
+        }
+    }
+    Ok(())
+}
+
+fn print(name: &str, track: &Track, limit: Option<&Track>) {
+    let of_limit = limit.map_or_else(String::new, |limit| {
+        let (rate, least, most) = track.rate_against(limit);
+        format!("{rate:.2} ({least:.2}..{most:.2}) of the limit, ")
+    });
+    let milliseconds = |percent| track.latencies.percentile(percent).as_secs_f64() * 1e3;
+    println!(
+        "{name:6} {:20} {:5.0} MB/s, {of_limit}{:.2} CPU s/GiB, a commit p50 {:.1} ms, p99 {:.1} ms",
+        track.name,
+        track.bytes_per_second() / 1e6,
+        track.cpu_seconds_per_gib(),
+        milliseconds(50.0),
+        milliseconds(99.0),
+    );
+}
