@@ -53,7 +53,8 @@ fn print(name: &str, track: &Track, limit: Option<&Track>) {
     });
     let milliseconds = |percent| track.latencies.percentile(percent).as_secs_f64() * 1e3;
     println!(
-        "{name:6} {:20} {:5.0} MB/s, {of_limit}{:.2} CPU s/GiB, a commit p50 {:.1} ms, p99 {:.1} ms",
+        "{name:6} {:20} {:5.0} MB/s, {of_limit}{:.2} CPU s/GiB, a commit p50 {:.1} ms, p99 \
+         {:.1} ms",
         track.name,
         track.bytes_per_second() / 1e6,
         track.cpu_seconds_per_gib(),

@@ -1,4 +1,4 @@
-//! The outcome as one picture: for each thing that is measured a panel, in it a bar for each keeper.
+//! The outcome as one picture: for each thing that is measured a panel, with a bar for each keeper.
 
 use std::fmt::Write as _;
 

@@ -7,8 +7,8 @@
 //! and `libclang-dev`.
 //!
 //! Prints tables; with `--write`, puts them between the `rivals` markers of a document, and a chart
-//! beside it. Every keeper must give its clips back byte for byte, find each window's clips and lose
-//! what expired, or the run fails: a figure of a keeper that cheats is none.
+//! beside it. Every keeper must give its clips back byte for byte, find each window's clips and
+//! lose what expired, or the run fails: a figure of a keeper that cheats is none.
 //!
 //! Each keeper lives in a process of its own, this program started anew with `--keeper NAME`, that
 //! is stopped while others have their turn: what a keeper does in the background takes its own

@@ -1,5 +1,5 @@
-//! The outcome as Markdown, on standard output or between the markers of a document, where a picture
-//! stands above it.
+//! The outcome as Markdown, on standard output or between the markers of a document, where a
+//! picture stands above it.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -106,8 +106,8 @@ impl DirectWriter {
     }
 
     /// Writes `bufs`, for which [`DirectWriter::takes`] is true, to `file` from `offset` on.
-    /// `Ok(false)` where this way is closed, or there is no memory for it: the caller then writes all
-    /// of it through the cache.
+    /// `Ok(false)` where this way is closed, or there is no memory for it: the caller then writes
+    /// all of it through the cache.
     ///
     /// # Errors
     ///
