@@ -24,6 +24,10 @@ const ROUNDS: u32 = 8;
 
 fn main() -> Outcome<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    let is_way = |name: &String| WAYS.iter().any(|(way, ..)| way == name);
+    if let Some(name) = args.first().filter(|name| !is_way(name)) {
+        return Err(format!("{name}: no way of recording; say each, group or small").into());
+    }
     for (name, cameras, clip_bytes, clips, group) in WAYS {
         if args.first().is_some_and(|only| only != name) {
             continue;
