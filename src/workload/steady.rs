@@ -57,7 +57,7 @@ pub fn steady(
 ) -> Outcome<(SteadyTrack, SteadyTrack)> {
     let mut own = SteadyTrack { track: track_of(store), ..SteadyTrack::default() };
     let mut limit = SteadyTrack { track: track_of(raw), ..SteadyTrack::default() };
-    let mut kept_for_holds = Vec::new();
+    let mut covered = Vec::new();
     let watch = Stopwatch::start();
     let rounds = plan.rounds.max(1);
     let turn = plan.clips / rounds;
@@ -74,7 +74,7 @@ pub fn steady(
             let into = if round == 0 { &mut scratch } else { track };
             if is_store {
                 let mut hold = |keeper: &mut StoreKeeper, take: &Take| {
-                    kept_for_holds.extend(hold_some(keeper, street, plan, take)?);
+                    covered.extend(hold_some(keeper, street, plan, take)?);
                     Ok(())
                 };
                 share.run(store, into, &mut hold, told)?;
@@ -84,7 +84,7 @@ pub fn steady(
         }
     }
     own.space = Space::of(store)?;
-    check_held(store, street, plan, &kept_for_holds)?;
+    check_held(store, street, plan, &covered)?;
     Ok((own, limit))
 }
 
@@ -157,25 +157,26 @@ fn filled_bytes(keeper: &dyn Keeper) -> Outcome<u64> {
 /// Clips in a row, of one camera, that one hold covers.
 const HELD_RUN: u64 = 4;
 
-/// Places a hold now and then, so that the wanted share of all clips is held.
+/// Places a hold now and then, so that the wanted share of all clips is held; answers the numbers
+/// of those that it covers.
 pub(super) fn hold_some(
     keeper: &StoreKeeper,
     street: &Street,
     plan: &Steady,
     take: &Take,
-) -> Outcome<Option<u64>> {
+) -> Outcome<Vec<u64>> {
     if plan.held_percent == 0 {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let cameras = u64::try_from(street.cameras().len())?;
     let every = (100 * HELD_RUN / plan.held_percent).next_multiple_of(cameras).max(cameras);
     let run = cameras * (HELD_RUN - 1);
     if !take.number.is_multiple_of(every) || take.number < run {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let first = street.take(take.number - run)?;
     keeper.hold(&take.camera, Window::new(first.window.start(), take.window.end())?)?;
-    Ok(Some(take.number))
+    Ok((0..HELD_RUN).map(|back| take.number - back * cameras).collect())
 }
 
 /// What is held must be there, byte for byte, and what expired beside it must not.

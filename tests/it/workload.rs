@@ -129,7 +129,8 @@ fn a_keeper_that_cheats_is_found() {
 #[test]
 fn a_full_store_expires_while_it_records_and_keeps_what_is_held() {
     let dir = tempfile::tempdir().unwrap();
-    let street = Street::new(5, 4, 1_000_000);
+    // With so many cameras the very first clip is held.
+    let street = Street::new(5, 16, 1_000_000);
     let plan =
         Steady { kept: 160, clips: 400, group: 4, sweep_every: 40, held_percent: 10, rounds: 2 };
     let kept = street.span_of(plan.kept);
