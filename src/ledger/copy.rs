@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::LEDGER_FILE_BYTES;
 use super::scan::FILE_LEN;
 use crate::barrier::Barrier;
@@ -39,7 +41,7 @@ pub(super) struct Copy {
 #[derive(Debug)]
 pub(super) struct Loaded {
     /// Whole blocks, at most [`FILE_LEN`] bytes; zeros stand behind them.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     /// `None` when there is no such file.
     pub(super) len: Option<u64>,
     /// Offsets of the blocks that cannot be read.
@@ -51,7 +53,7 @@ pub(super) struct Loaded {
 impl Loaded {
     /// There is no such file.
     pub(super) fn missing() -> Self {
-        Self { bytes: Vec::new(), len: None, lost: Vec::new(), cause: None }
+        Self { bytes: Bytes::new(), len: None, lost: Vec::new(), cause: None }
     }
 }
 
@@ -126,8 +128,9 @@ impl Copy {
         self.files = u64::try_from(numbers.len()).unwrap_or(u64::MAX);
     }
 
-    /// Reads file `number`, as much of it as can be read.
-    pub(super) fn load(&self, number: u32) -> Result<Loaded> {
+    /// Reads file `number`, as much of it as can be read. `other` is what the other copy has of it,
+    /// if that was read before: mostly the same, and then it is in memory once.
+    pub(super) fn load(&self, number: u32, other: &Bytes) -> Result<Loaded> {
         let mut loaded = Loaded::missing();
         let file = match self.vfs.open(&name::ledger(self.dir, number), false) {
             Ok(file) => file,
@@ -139,9 +142,15 @@ impl Copy {
         // Where nobody can say that nothing was written, all of it is read.
         let end = written_end(&*file).unwrap_or(len).min(len);
         let end = usize::try_from(end).unwrap_or(FILE_LEN).min(FILE_LEN);
-        loaded.bytes.resize(end.next_multiple_of(BLOCK_LEN), 0);
-        let bytes = loaded.bytes.get_mut(..end).unwrap_or_default();
+        let blocks = end.next_multiple_of(BLOCK_LEN);
+        if other.len() == blocks && reads_as(&*file, end, other) {
+            loaded.bytes = other.clone();
+            return Ok(loaded);
+        }
+        let mut whole = vec![0; blocks];
+        let bytes = whole.get_mut(..end).unwrap_or_default();
         if file.read_at(0, bytes).is_ok() {
+            loaded.bytes = whole.into();
             return Ok(loaded);
         }
         // A bad sector somewhere: each block alone, so that it costs no more than itself.
@@ -156,6 +165,7 @@ impl Copy {
             }
             offset += block.len();
         }
+        loaded.bytes = whole.into();
         Ok(loaded)
     }
 
@@ -186,7 +196,7 @@ impl Copy {
     /// Writes what is in a file into it once more, block by block: what a power cut leaves of that
     /// is what was there.
     fn write_again(&self, number: u32, file: &dyn VfsFile) -> Result<()> {
-        let loaded = self.load(number)?;
+        let loaded = self.load(number, &Bytes::new())?;
         let zeros = [0; BLOCK_LEN];
         let mut offset = 0;
         for block in loaded.bytes.chunks(BLOCK_LEN) {
@@ -327,6 +337,21 @@ impl Copy {
 fn block_of(bytes: &[u8], offset: usize) -> &[u8] {
     static ZEROS: [u8; BLOCK_LEN] = [0; BLOCK_LEN];
     bytes.get(offset..offset + BLOCK_LEN).unwrap_or(&ZEROS)
+}
+
+/// Whether the first `end` bytes of `file` are those of `other`, and zeros stand behind them there.
+/// A piece at a time: opening a store should not need memory for both copies.
+fn reads_as(file: &dyn VfsFile, end: usize, other: &[u8]) -> bool {
+    const PIECE_LEN: usize = 4 * BLOCK_LEN;
+    let Some((whole, rest)) = other.split_at_checked(end) else { return false };
+    let mut piece = vec![0; PIECE_LEN];
+    let mut offset = 0;
+    whole.chunks(PIECE_LEN).all(|other| {
+        let piece = piece.get_mut(..other.len()).unwrap_or_default();
+        let read = file.read_at(offset, piece);
+        offset += u64::try_from(other.len()).unwrap_or(u64::MAX);
+        read.is_ok() && piece == other
+    }) && rest.iter().all(|byte| *byte == 0)
 }
 
 /// Where the last bytes end that were written.

@@ -25,6 +25,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::format::entry::{Decision, Entry, LedgerHeader};
 use crate::format::{Damage, name};
 use crate::types::{Error, ErrorKind, Result, Timestamp};
@@ -33,7 +35,7 @@ use batch::{Batch, Item};
 use copy::Copy;
 pub(crate) use replay::Replay;
 pub(crate) use salvage::Salvage;
-use scan::{Chain, FILE_LEN, FIRST_FRAME};
+use scan::{Chain, FILE_LEN, FIRST_FRAME, Frame};
 
 /// Each file of the ledger is this long.
 pub(crate) const LEDGER_FILE_BYTES: u64 = 1 << 20;
@@ -357,7 +359,7 @@ impl Ledger {
 fn check_unused(copy: &Copy) -> Result<()> {
     let (numbers, _) = copy.list()?;
     for number in numbers {
-        let loaded = copy.load(number)?;
+        let loaded = copy.load(number, &Bytes::new())?;
         if number > 1 || !loaded.lost.is_empty() || goes_on(&loaded.bytes, number) {
             return Err(copy.damage("make ledger: there is one already".into(), number));
         }
@@ -373,8 +375,13 @@ fn goes_on(bytes: &[u8], number: u32) -> bool {
         Ok(header) => header,
         Err(damage) => return matches!(damage, Damage::Version(_) | Damage::Field(_)),
     };
-    let scan = scan::scan(&header.store, [bytes, bytes], number, Chain::default(), None);
-    let first = scan.frames.first().map_or(0, |frame| frame.entry.batch_end());
+    let mut first = 0;
+    let mut each = |frame: Frame| {
+        if first == 0 {
+            first = frame.entry.batch_end();
+        }
+    };
+    let scan = scan::scan(&header.store, [bytes, bytes], number, Chain::default(), None, &mut each);
     let torn = scan.torn.is_some() && first > 0;
     number > 0 || scan.stop.is_some() || torn || scan.chain.position > first
 }

@@ -1,12 +1,14 @@
 //! Reading the ledger back: at opening, for verification, and for people.
 //!
-//! Owns the order of reading and repairing. Holds the bytes of one file of each copy at a time.
-//! Never writes to a ledger that it cannot read to the end.
+//! Owns the order of reading and repairing. Holds the bytes of one file at a time, of both copies
+//! where they differ. Never writes to a ledger that it cannot read to the end.
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 use super::copy::{Copy, Loaded};
-use super::scan::{self, Chain, FILE_LEN, Scan};
+use super::scan::{self, Chain, FILE_LEN, Frame, Place, Scan};
 use super::{Extent, Ledger};
 use crate::barrier::Barrier;
 use crate::format::entry::Entry;
@@ -45,16 +47,20 @@ impl Walk {
         Self { numbers: union.into_iter().collect(), chain: Chain::default(), torn: None }
     }
 
-    /// Reads file `number`, which follows the ones read so far.
-    fn read(&mut self, ledger: &Ledger, number: u32) -> File {
-        self.read_from(&ledger.copies, &ledger.store, number)
-    }
-
-    fn read_from(&mut self, copies: &[Copy; 2], store: &[u8; 16], number: u32) -> File {
-        let loaded = copies.each_ref().map(|copy| load(copy, number));
+    /// Reads file `number`, which follows the ones read so far; shows `each` of its entries.
+    fn read(
+        &mut self,
+        (copies, store): (&[Copy; 2], &[u8; 16]),
+        number: u32,
+        each: &mut dyn FnMut(Frame),
+    ) -> File {
+        let [a, b] = copies;
+        let first = load(a, number, &Bytes::new());
+        let second = load(b, number, &first.bytes);
+        let loaded = [first, second];
         let mut scan = {
             let [a, b] = &loaded;
-            scan::scan(store, [&a.bytes, &b.bytes], number, self.chain, self.torn)
+            scan::scan(store, [&a.bytes, &b.bytes], number, self.chain, self.torn, each)
         };
         if scan.stop.is_none() {
             scan.stop = lost_in_both(&loaded, scan.tail());
@@ -72,28 +78,30 @@ impl File {
         self.scan.image([&a.bytes, &b.bytes], store, self.number)
     }
 
-    /// Whether `loaded` must be rewritten. A blank file that only one copy has is fine.
-    fn differs(&self, loaded: &Loaded, image: &[u8]) -> bool {
-        match loaded.len {
-            None => !self.scan.frames.is_empty(),
-            Some(len) => {
-                let whole = len == super::LEDGER_FILE_BYTES;
-                // A blank file of the wrong length is made anew when it is needed.
-                let blank = self.scan.frames.is_empty();
-                !scan::same(&loaded.bytes, image) || !loaded.lost.is_empty() || (!whole && !blank)
-            }
-        }
+    /// Whether each of the two must be rewritten. A blank file that only one copy has is fine.
+    fn differ(&self, store: &[u8; 16]) -> [bool; 2] {
+        let [a, b] = &self.loaded;
+        [0, 1].map(|of| {
+            let loaded = if of == 0 { a } else { b };
+            let blank = self.scan.places.is_empty();
+            let Some(len) = loaded.len else { return !blank };
+            let whole = len == super::LEDGER_FILE_BYTES;
+            // A blank file of the wrong length is made anew when it is needed.
+            !self.scan.is_image([&a.bytes, &b.bytes], of, store, self.number)
+                || !loaded.lost.is_empty()
+                || (!whole && !blank)
+        })
     }
 
-    /// The entries that `loaded` has not as they are in `image`.
+    /// Position and place of the entries that `loaded` has not as they are in `image`.
     fn damaged<'a>(
         &'a self,
         loaded: &'a Loaded,
         image: &'a [u8],
-    ) -> impl Iterator<Item = &'a scan::Frame> {
-        self.scan.frames.iter().filter(|frame| {
-            let range = frame.offset..frame.offset + frame.len;
-            loaded.bytes.get(range.clone()) != image.get(range)
+    ) -> impl Iterator<Item = (u64, Place)> + 'a {
+        let places = self.scan.places.iter().copied();
+        (self.scan.start.position..).zip(places).filter(|(_, place)| {
+            loaded.bytes.get(place.range()) != image.get(place.range())
         })
     }
 
@@ -105,10 +113,10 @@ impl File {
 }
 
 /// File `number` of `copy`; an error is as if none of it could be read.
-fn load(copy: &Copy, number: u32) -> Loaded {
-    let loaded = if copy.works() { copy.load(number) } else { Ok(Loaded::missing()) };
+fn load(copy: &Copy, number: u32, other: &Bytes) -> Loaded {
+    let loaded = if copy.works() { copy.load(number, other) } else { Ok(Loaded::missing()) };
     loaded.unwrap_or_else(|error| Loaded {
-        bytes: Vec::new(),
+        bytes: Bytes::new(),
         len: Some(super::LEDGER_FILE_BYTES),
         lost: (0..FILE_LEN).step_by(scan::FIRST_FRAME).collect(),
         cause: Some(error),
@@ -137,11 +145,9 @@ impl Ledger {
         //    an incomplete batch is a torn last write.
         for number in walk.numbers.clone() {
             let (start, torn) = (walk.chain, walk.torn);
-            let file = walk.read(self, number);
-            for frame in &file.scan.frames {
-                visit(&frame.entry);
-            }
-            if !file.scan.frames.is_empty() {
+            let from = (&self.copies, &self.store);
+            let file = walk.read(from, number, &mut |frame| visit(&frame.entry));
+            if !file.scan.places.is_empty() {
                 (self.number, self.tail) = (number, file.scan.tail());
                 self.starts.insert(number, start);
             }
@@ -149,8 +155,7 @@ impl Ledger {
                 self.unreadable = Some(why);
                 break;
             }
-            let image = file.image(&self.store);
-            if file.loaded.iter().any(|loaded| file.differs(loaded, &image)) {
+            if file.differ(&self.store).contains(&true) {
                 differing.push((number, start, torn));
             }
         }
@@ -164,7 +169,8 @@ impl Ledger {
         if self.writable && self.unreadable.is_none() {
             self.drop_unfinished_repair()?;
             for (number, chain, torn) in differing {
-                let file = Walk { numbers: vec![], chain, torn }.read(self, number);
+                let mut walk = Walk { numbers: vec![], chain, torn };
+                let file = walk.read((&self.copies, &self.store), number, &mut drop);
                 self.repair(&file, &mut replay);
             }
             self.resume(&mut replay);
@@ -206,8 +212,9 @@ impl Ledger {
         let image = file.image(&self.store);
         // Copy a is durable again before copy b is touched: no crash can cost an entry that one
         // of them had.
-        for (copy, loaded) in self.copies.iter_mut().zip(&file.loaded) {
-            if !copy.works() || !file.differs(loaded, &image) {
+        let both = file.loaded.iter().zip(file.differ(&self.store));
+        for (copy, (loaded, differs)) in self.copies.iter_mut().zip(both) {
+            if !copy.works() || !differs {
                 continue;
             }
             let ready = if loaded.len.is_none() { copy.create_dir() } else { Ok(()) };
@@ -276,9 +283,11 @@ impl Ledger {
             walk.chain = *start;
         }
         for number in walk.numbers.clone() {
-            let file = walk.read(self, number);
-            let wanted = file.scan.frames.iter().filter(|frame| frame.entry.position >= from);
-            for frame in wanted {
+            let mut wanted = Vec::new();
+            let file = walk.read((&self.copies, &self.store), number, &mut |frame| {
+                wanted.extend((frame.entry.position >= from).then_some(frame));
+            });
+            for frame in &wanted {
                 if !visit(&frame.entry, &frame.hash) {
                     return Ok(());
                 }
@@ -325,15 +334,17 @@ impl Snapshot {
         let mut stilled = None;
         for number in walk.numbers.clone() {
             let before = (walk.chain, walk.torn);
-            let mut file = walk.read_from(&self.copies, &self.store, number);
+            let (copies, mut frames) = ((&self.copies, &self.store), Vec::new());
+            let mut file = walk.read(copies, number, &mut |frame| frames.push(frame));
             let mut wrong = self.faults(&file);
             if !wrong.is_empty() && number >= self.number {
                 stilled = stilled.or_else(&mut *still);
                 (walk.chain, walk.torn) = before;
-                file = walk.read_from(&self.copies, &self.store, number);
+                frames.clear();
+                file = walk.read(copies, number, &mut |frame| frames.push(frame));
                 wrong = self.faults(&file);
             }
-            file.scan.frames.iter().for_each(|frame| visit(&frame.entry, &frame.hash));
+            frames.iter().for_each(|frame| visit(&frame.entry, &frame.hash));
             found.extend(wrong);
             if file.scan.stop.is_some() {
                 break;
@@ -351,12 +362,12 @@ impl Snapshot {
         if let Some(why) = file.stopped(&self.copies[0]) {
             return vec![Error::corrupt(why)];
         }
-        let image = file.image(&self.store);
         let mut found = Vec::new();
-        for (copy, loaded) in self.copies.iter().zip(&file.loaded) {
+        let both = file.loaded.iter().zip(file.differ(&self.store));
+        for (copy, (loaded, differs)) in self.copies.iter().zip(both) {
             found.extend(loaded.cause.clone());
-            if file.differs(loaded, &image) {
-                found.extend(differences(copy, file, loaded, &image));
+            if differs {
+                found.extend(differences(copy, file, loaded, &file.image(&self.store)));
             }
         }
         found
@@ -408,9 +419,9 @@ fn differences(copy: &Copy, file: &File, loaded: &Loaded, image: &[u8]) -> Vec<E
     }
     let mut errors: Vec<Error> = file
         .damaged(loaded, image)
-        .map(|frame| {
-            let what = format!("ledger entry {} is damaged", frame.entry.position);
-            let offset = u64::try_from(frame.offset).unwrap_or(u64::MAX);
+        .map(|(position, place)| {
+            let what = format!("ledger entry {position} is damaged");
+            let offset = u64::try_from(place.offset).unwrap_or(u64::MAX);
             copy.damage(what, file.number).at_offset(offset)
         })
         .collect();

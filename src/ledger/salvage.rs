@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::batch::{self, Item};
 use super::replay::numbers;
 use super::scan::{Chain, FIRST_FRAME};
@@ -58,7 +60,7 @@ impl Ledger {
         for number in numbers {
             for copy in &self.copies {
                 // What cannot be read at all is lost, in this copy.
-                let Ok(loaded) = copy.load(number) else { continue };
+                let Ok(loaded) = copy.load(number, &Bytes::new()) else { continue };
                 self.collect(&loaded.bytes, &mut frames)?;
             }
         }

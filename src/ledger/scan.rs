@@ -6,6 +6,8 @@
 //! Invariants of what comes out: positions follow one another, each entry names the hash of the
 //! one before, and a batch is there with all its entries or not at all.
 
+use std::ops::Range;
+
 use super::LEDGER_FILE_BYTES;
 use crate::barrier::Barrier;
 use crate::format::entry::{Entry, LedgerHeader};
@@ -30,13 +32,29 @@ pub(super) struct Chain {
     pub(super) hash: [u8; 32],
 }
 
-/// An entry and where it stands in its file.
-#[derive(Debug)]
-pub(super) struct Frame {
+/// Where an entry stands in its file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
     pub(super) offset: usize,
     pub(super) len: usize,
     /// The copy it was read from, 0 or 1.
-    pub(super) source: usize,
+    source: usize,
+}
+
+impl Place {
+    pub(super) fn range(self) -> Range<usize> {
+        self.offset..self.offset + self.len
+    }
+
+    fn bytes<'a>(self, copies: [&'a [u8]; 2]) -> Option<&'a [u8]> {
+        copies.get(self.source)?.get(self.range())
+    }
+}
+
+/// An entry and where it stands.
+#[derive(Debug)]
+pub(super) struct Frame {
+    place: Place,
     pub(super) entry: Entry,
     pub(super) hash: [u8; 32],
 }
@@ -46,8 +64,8 @@ pub(super) struct Frame {
 pub(super) struct Scan {
     /// The chain before its first entry.
     pub(super) start: Chain,
-    /// The entries of its complete batches.
-    pub(super) frames: Vec<Frame>,
+    /// The entries of its complete batches, without what they say: a file may have thousands.
+    pub(super) places: Vec<Place>,
     /// The chain behind the last of them.
     pub(super) chain: Chain,
     /// The first missing position of a last batch that is not there as a whole.
@@ -59,25 +77,49 @@ pub(super) struct Scan {
 impl Scan {
     /// Where the last complete batch ends.
     pub(super) fn tail(&self) -> usize {
-        self.frames.last().map_or(FIRST_FRAME, |frame| frame.offset + frame.len)
+        self.places.last().map_or(FIRST_FRAME, |place| place.offset + place.len)
     }
 
     /// The bytes that both copies of the file should have, in whole blocks, with zeros behind. None
     /// when it has no entries: then it is the file that waits for the next ones.
     pub(super) fn image(&self, copies: [&[u8]; 2], store: &[u8; 16], number: u32) -> Vec<u8> {
-        if self.frames.is_empty() {
+        if self.places.is_empty() {
             return Vec::new();
         }
         let mut image = vec![0; self.tail().next_multiple_of(FIRST_FRAME)];
         let header = header(store, number, self.start).encode();
         put(&mut image, 0, &header);
-        for frame in &self.frames {
-            let range = frame.offset..frame.offset + frame.len;
-            if let Some(bytes) = copies.get(frame.source).and_then(|copy| copy.get(range)) {
-                put(&mut image, frame.offset, bytes);
+        for place in &self.places {
+            if let Some(bytes) = place.bytes(copies) {
+                put(&mut image, place.offset, bytes);
             }
         }
         image
+    }
+
+    /// Whether copy `of` reads as [`Scan::image`], without making that.
+    pub(super) fn is_image(
+        &self,
+        copies: [&[u8]; 2],
+        of: usize,
+        store: &[u8; 16],
+        number: u32,
+    ) -> bool {
+        let Some(copy) = copies.get(of) else { return false };
+        let is_blank = |bytes: &[u8]| first_written(bytes, 0).is_none();
+        if self.places.is_empty() {
+            return is_blank(copy);
+        }
+        let header = header(store, number, self.start).encode();
+        let mut end = FIRST_FRAME;
+        copy.get(..end) == Some(&header)
+            && self.places.iter().all(|place| {
+                let between = copy.get(end..place.offset).is_some_and(is_blank);
+                end = place.range().end;
+                let there = copy.get(place.range());
+                between && there.is_some() && there == place.bytes(copies)
+            })
+            && copy.get(end..).is_some_and(is_blank)
     }
 }
 
@@ -105,29 +147,24 @@ fn put(image: &mut [u8], offset: usize, bytes: &[u8]) {
     }
 }
 
-/// Whether two files read alike, each with zeros behind what is there of it.
-pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
-    let both = a.len().min(b.len());
-    let ends = [a, b].map(|bytes| bytes.split_at(both));
-    let [(a, a_rest), (b, b_rest)] = ends;
-    a == b && [a_rest, b_rest].iter().all(|rest| first_written(rest, 0).is_none())
-}
-
 /// Reads file `number` from both copies, of each what is there before the zeros. `start` is the
-/// chain behind the files before it; `torn` is what the scan of those said.
+/// chain behind the files before it; `torn` is what the scan of those said. `each` is shown every
+/// entry of a complete batch, in order.
 pub(super) fn scan(
     store: &[u8; 16],
     copies: [&[u8]; 2],
     number: u32,
     start: Chain,
     torn: Option<u64>,
+    each: &mut dyn FnMut(Frame),
 ) -> Scan {
     let mut scanner = Scanner {
         store,
         copies,
         batch: Vec::new(),
         next: start,
-        out: Scan { start, frames: Vec::new(), chain: start, torn, stop: None },
+        out: Scan { start, places: Vec::new(), chain: start, torn, stop: None },
+        each,
     };
     match scanner.check_headers(number).and_then(|()| scanner.walk()) {
         Ok(()) => {}
@@ -147,6 +184,7 @@ struct Scanner<'a> {
     /// The chain behind them.
     next: Chain,
     out: Scan,
+    each: &'a mut dyn FnMut(Frame),
 }
 
 impl Scanner<'_> {
@@ -177,7 +215,7 @@ impl Scanner<'_> {
     fn walk(&mut self) -> Result<(), Stop> {
         let mut offset = FIRST_FRAME;
         while let Some(frame) = self.find(offset)? {
-            let (at, behind) = (frame.offset, frame.offset + frame.len);
+            let Range { start: at, end: behind } = frame.place.range();
             offset = if self.take(frame)? { behind } else { at + FRAME_ALIGN };
         }
         if !self.batch.is_empty() {
@@ -215,7 +253,8 @@ impl Scanner<'_> {
         self.next = Chain { position: gap.saturating_add(1), hash: frame.hash };
         self.batch.push(frame);
         if self.next.position == batch_end {
-            self.out.frames.append(&mut self.batch);
+            self.out.places.extend(self.batch.iter().map(|frame| frame.place));
+            self.batch.drain(..).for_each(&mut *self.each);
             self.out.chain = self.next;
         }
         Ok(true)
@@ -264,13 +303,12 @@ impl Scanner<'_> {
         let bytes = bytes.ok_or(Damage::Short)?;
         let (entry, len) = Entry::decode(bytes, self.store)?;
         let hash = Entry::hash(bytes.get(..len).ok_or(Damage::Short)?);
-        Ok(Frame { offset, len, source: copy, entry, hash })
+        Ok(Frame { place: Place { offset, len, source: copy }, entry, hash })
     }
 
     /// Whether both copies have the bytes of `frame` at its place.
     fn is_in_both(&self, frame: &Frame) -> bool {
-        let range = frame.offset..frame.offset + frame.len;
-        let [a, b] = self.copies.map(|copy| copy.get(range.clone()));
+        let [a, b] = self.copies.map(|copy| copy.get(frame.place.range()));
         a.is_some() && a == b
     }
 
@@ -290,9 +328,9 @@ impl Scanner<'_> {
     /// Whether the batch that `frame` is the next entry of is whole in the frame's own copy.
     fn continues(&self, frame: &Frame) -> bool {
         let mut chain = self.next;
-        let mut offset = frame.offset;
+        let mut offset = frame.place.offset;
         while chain.position < frame.entry.batch_end() {
-            let Ok(member) = self.decode(frame.source, offset) else { return false };
+            let Ok(member) = self.decode(frame.place.source, offset) else { return false };
             let follows = member.entry.position == chain.position
                 && Barrier::LedgerCopyChain.test(member.entry.previous == chain.hash)
                 && member.entry.batch_start == frame.entry.batch_start;
@@ -300,7 +338,7 @@ impl Scanner<'_> {
                 return false;
             }
             chain = Chain { position: chain.position.saturating_add(1), hash: member.hash };
-            offset += member.len;
+            offset += member.place.len;
         }
         true
     }
