@@ -109,8 +109,13 @@ impl Vfs for WatchedDisk {
         self.inner.sync_dirs(dirs)
     }
 
-    fn sync_dirs_beside(&self, dirs: &[&str], beside: &mut dyn FnMut()) -> io::Result<()> {
-        self.inner.sync_dirs_beside(dirs, beside)
+    fn sync_dirs_beside(
+        &self,
+        dirs: &[&str],
+        of: &str,
+        beside: &mut dyn FnMut(),
+    ) -> io::Result<Vec<String>> {
+        self.inner.sync_dirs_beside(dirs, of, beside)
     }
 
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {

@@ -51,14 +51,12 @@ impl Store {
                 read = Some(Inner::begin(options, vfs, lock, &mut report));
             }
         };
-        if is_found {
-            keep_names(&*disk, &mut begin)?;
-        }
+        let names = if is_found { keep_names(&*disk, &mut begin)? } else { None };
         begin();
         let Some(read) = read else { unreachable!("it was begun") };
         let (inner, rows) = read?;
         let recovery = Recovery { inner: &inner, writable: !inner.options.read_only };
-        recovery.run(rows, &mut report)?;
+        recovery.run(rows, names, &mut report)?;
         report.took = inner.since(started);
         *inner.opening.lock() = report;
         let threads = Threads::start(&inner)?;
@@ -88,10 +86,17 @@ pub(super) struct Unsealed {
 }
 
 impl Recovery<'_> {
-    fn run(&self, mut rows: FoundRows, report: &mut OpenReport) -> Result<()> {
+    /// `names` are those in the folder of segments, if they are known already.
+    fn run(
+        &self,
+        mut rows: FoundRows,
+        names: Option<Vec<String>>,
+        report: &mut OpenReport,
+    ) -> Result<()> {
         self.forget_unfinished_repair()?;
         let mut unfinished = Unfinished::default();
-        let mut unsealed = self.open_segments(&mut rows, &mut unfinished, report)?;
+        let names = names.map_or_else(|| self.list_segments(), Ok)?;
+        let mut unsealed = self.open_segments(names, &mut rows, &mut unfinished, report)?;
         rows.settle(self.inner);
         self.never_back_in_time();
         self.note_missing(report);
@@ -132,19 +137,22 @@ impl Recovery<'_> {
         }
     }
 
+    fn list_segments(&self) -> Result<Vec<String>> {
+        let names = self.inner.vfs.list(name::SEGMENTS);
+        names.map_err(|error| self.inner.io("list segments", name::SEGMENTS, error))
+    }
+
     /// Opens every file in the segments folder whose name is one of ours, oldest first, and puts
     /// each into the catalog before the next: no more footers are in memory than the cache keeps.
     fn open_segments(
         &self,
+        names: Vec<String>,
         rows: &mut FoundRows,
         unfinished: &mut Unfinished,
         report: &mut OpenReport,
     ) -> Result<Vec<Unsealed>> {
         let inner = self.inner;
         let vfs = &inner.vfs;
-        let names = vfs
-            .list(name::SEGMENTS)
-            .map_err(|error| inner.io("list segments", name::SEGMENTS, error))?;
         let mut ids = Vec::new();
         for found in names {
             match name::parse_segment(&found) {

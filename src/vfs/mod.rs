@@ -99,16 +99,22 @@ pub trait Vfs: Send + Sync + fmt::Debug {
         dirs.iter().try_for_each(|dir| self.sync_dir(dir))
     }
 
-    /// [`Vfs::sync_dirs`], and `beside`, which needs none of these names to be durable: meanwhile,
-    /// where the system can, and else behind it, if it did not fail.
+    /// [`Vfs::sync_dirs`], then the names in `of`; and `beside`, which needs none of these names to
+    /// be durable: meanwhile, where the system can, and else behind it, if it did not fail.
     ///
     /// # Errors
     ///
-    /// As [`Vfs::sync_dirs`], whether `beside` was called or not.
-    fn sync_dirs_beside(&self, dirs: &[&str], beside: &mut dyn FnMut()) -> io::Result<()> {
+    /// As [`Vfs::sync_dirs`] and [`Vfs::list`], whether `beside` was called or not.
+    fn sync_dirs_beside(
+        &self,
+        dirs: &[&str],
+        of: &str,
+        beside: &mut dyn FnMut(),
+    ) -> io::Result<Vec<String>> {
         self.sync_dirs(dirs)?;
+        let names = self.list(of)?;
         beside();
-        Ok(())
+        Ok(names)
     }
 
     /// Takes the store's lock for as long as the returned value lives: exclusive for a writer,

@@ -163,9 +163,14 @@ impl Vfs for Counting {
         self.below.sync_dirs(dirs)
     }
 
-    fn sync_dirs_beside(&self, dirs: &[&str], beside: &mut dyn FnMut()) -> io::Result<()> {
+    fn sync_dirs_beside(
+        &self,
+        dirs: &[&str],
+        of: &str,
+        beside: &mut dyn FnMut(),
+    ) -> io::Result<Vec<String>> {
         dirs.iter().try_for_each(|_| self.tally.one(&self.tally.dir_syncs))?;
-        self.below.sync_dirs_beside(dirs, beside)
+        self.below.sync_dirs_beside(dirs, of, beside)
     }
 
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {

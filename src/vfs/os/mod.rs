@@ -193,15 +193,23 @@ impl Vfs for OsVfs {
         Ok(())
     }
 
-    fn sync_dirs_beside(&self, dirs: &[&str], beside: &mut dyn FnMut()) -> io::Result<()> {
+    fn sync_dirs_beside(
+        &self,
+        dirs: &[&str],
+        of: &str,
+        beside: &mut dyn FnMut(),
+    ) -> io::Result<Vec<String>> {
+        let durable = || self.sync_dirs(dirs).and_then(|()| self.list(of));
         thread::scope(|scope| {
-            let second = thread::Builder::new().spawn_scoped(scope, || self.sync_dirs(dirs));
-            // Where there is no thread to be had, one after the other.
-            let own = if second.is_err() { self.sync_dirs(dirs) } else { Ok(()) };
-            own?;
+            let Ok(second) = thread::Builder::new().spawn_scoped(scope, durable) else {
+                // Where there is no thread to be had, one after the other.
+                let names = durable()?;
+                beside();
+                return Ok(names);
+            };
             beside();
             let panicked = || Err(io::Error::other("the thread that syncs folders panicked"));
-            second.map_or(Ok(()), |second| second.join().unwrap_or_else(|_| panicked()))
+            second.join().unwrap_or_else(|_| panicked())
         })
     }
 

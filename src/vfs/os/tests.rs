@@ -81,10 +81,10 @@ fn what_stands_beside_a_sync_of_folders_is_done_once() {
     let vfs = OsVfs::new(dir.path());
     vfs.create_dir("here").unwrap();
     let mut done = 0;
-    vfs.sync_dirs_beside(&["", "here"], &mut || done += 1).unwrap();
-    assert_eq!(done, 1);
+    let names = vfs.sync_dirs_beside(&["", "here"], "", &mut || done += 1).unwrap();
+    assert_eq!((done, names), (1, vec!["here/".to_owned()]));
     assert!(vfs.named.lock().contains("here"), "and the folders are synced");
-    let missing = vfs.sync_dirs_beside(&["missing"], &mut || done += 1).unwrap_err();
+    let missing = vfs.sync_dirs_beside(&["missing"], "", &mut || done += 1).unwrap_err();
     assert_eq!((missing.kind(), done), (io::ErrorKind::NotFound, 2));
 }
 
