@@ -100,9 +100,9 @@ impl File {
         image: &'a [u8],
     ) -> impl Iterator<Item = (u64, Place)> + 'a {
         let places = self.scan.places.iter().copied();
-        (self.scan.start.position..).zip(places).filter(|(_, place)| {
-            loaded.bytes.get(place.range()) != image.get(place.range())
-        })
+        (self.scan.start.position..)
+            .zip(places)
+            .filter(|(_, place)| loaded.bytes.get(place.range()) != image.get(place.range()))
     }
 
     /// What stops the replay here, with the place.

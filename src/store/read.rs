@@ -66,8 +66,8 @@ impl Inner {
         drop(catalog);
         let mut pieces = Vec::new();
         self.open_pieces(&located, mapped, &mut pieces)?;
-        let (ahead, fetches) = (Ahead::default(), Arc::clone(&self.fetches));
-        Ok(ClipReader { clip: located.clip, pieces, lease, fetches, position: 0, ahead })
+        let (course, fetches) = (Course::default(), Arc::clone(&self.fetches));
+        Ok(ClipReader { clip: located.clip, pieces, lease, fetches, position: 0, course })
     }
 
     fn open_pieces(&self, located: &Located, mapped: bool, pieces: &mut Vec<Piece>) -> Result<()> {
@@ -131,7 +131,7 @@ pub struct ClipReader {
     lease: Arc<Lease>,
     fetches: Arc<Fetches>,
     position: u64,
-    ahead: Ahead,
+    course: Course,
 }
 
 /// One record of the clip.
@@ -161,6 +161,7 @@ impl Piece {
 }
 
 /// How the bytes of a range come in.
+#[derive(Clone)]
 enum Way {
     /// Past the page cache, with what was fetched last.
     Past(Option<Fetched>),
@@ -208,6 +209,30 @@ impl Ahead {
         let from = self.to;
         self.to = offset.saturating_add(self.step).min(end).max(from);
         (from < self.to).then_some(from..self.to)
+    }
+}
+
+/// What `Read` has in hand of a clip that is read in order.
+#[derive(Clone, Default)]
+struct Course {
+    /// What is left of the chunk that was read last, checked: it begins at the reader's position.
+    chunk: Bytes,
+    /// The stretch that is being read, and how; whoever reads elsewhere begins another.
+    stretch: Option<(Range<u64>, Way)>,
+}
+
+impl Course {
+    /// The stretch that has `position`, of a clip of `len` bytes. Each is twice as long as the one
+    /// before it, as far as they follow one another.
+    fn stretch_at(&self, position: u64, len: u64) -> Range<u64> {
+        // The last chunk of a stretch may reach behind it.
+        let near = |end: u64| (end..end + FETCH_BYTES_MIN).contains(&position);
+        let before = self.stretch.as_ref().map(|(range, _)| range);
+        let step = match before.filter(|range| near(range.end)) {
+            Some(range) => ((range.end - range.start) * 2).clamp(AHEAD_MIN, AHEAD_MAX),
+            None => AHEAD_MIN,
+        };
+        position..position.saturating_add(step).min(len)
     }
 }
 
@@ -302,6 +327,19 @@ impl ClipReader {
             chunk_in(fetched.insert(next))?
         };
         Some(chunk.map(|chunk| chunk.slice(skip.min(chunk.len())..)))
+    }
+
+    /// The chunk at the position, for somebody who reads on from there.
+    fn next_in_order(&mut self) -> io::Result<Bytes> {
+        let position = self.position;
+        let last = self.course.stretch.take_if(|(range, _)| range.contains(&position));
+        let (range, mut way) = last.unwrap_or_else(|| {
+            let range = self.course.stretch_at(position, self.clip.len);
+            (range.clone(), self.way_to(&range))
+        });
+        let chunk = self.next_chunk(&mut way, position, range.end);
+        self.course.stretch = Some((range, way));
+        chunk.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
     /// Reads exactly `buf.len()` bytes at `offset`.
@@ -401,15 +439,13 @@ impl Read for ClipReader {
         if buf.is_empty() || self.position >= self.clip.len {
             return Ok(0);
         }
-        let ahead = self.ahead.reading(self.position, self.clip.len);
-        self.will_need(ahead);
-        let chunk = self
-            .chunk_at(self.position)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        let len = chunk.len().min(buf.len());
-        for (to, from) in buf.iter_mut().zip(chunk.iter()) {
-            *to = *from;
+        if self.course.chunk.is_empty() {
+            self.course.chunk = self.next_in_order()?;
         }
+        let chunk = &mut self.course.chunk;
+        let len = chunk.len().min(buf.len());
+        let (now, _) = buf.split_at_mut(len);
+        now.copy_from_slice(&chunk.split_to(len));
         self.position += u64::try_from(len).unwrap_or(0);
         Ok(len)
     }
@@ -422,10 +458,14 @@ impl Seek for ClipReader {
             SeekFrom::End(offset) => self.clip.len.checked_add_signed(offset),
             SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
         };
-        self.position = position.ok_or_else(|| {
+        let position = position.ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "seek in clip: before its first byte")
         })?;
-        Ok(self.position)
+        if position != self.position {
+            self.course.chunk.clear();
+        }
+        self.position = position;
+        Ok(position)
     }
 }
 

@@ -94,6 +94,33 @@ fn a_reader_reads_and_seeks_like_a_file() {
 }
 
 #[test]
+fn reading_in_small_steps_reads_and_checks_each_chunk_once() {
+    let t = TestStore::new();
+    let (clip, bytes) = large(&t);
+    t.store.seal().unwrap();
+    for mapped in [false, true] {
+        let clip = clip.id();
+        let reader = if mapped { t.store.read(clip) } else { t.store.read_copied(clip) };
+        let (mut reader, mut back) = (reader.unwrap(), Vec::new());
+        let before = t.disk.stats().reads;
+        for step in bytes.chunks(1000) {
+            let mut buf = vec![0; step.len()];
+            reader.read_exact(&mut buf).unwrap();
+            back.extend_from_slice(&buf);
+            if back.len() == 1_300_000 {
+                let mut other = reader.clone();
+                other.seek(SeekFrom::Current(-1_000_000)).unwrap();
+                other.read_exact(&mut buf).unwrap();
+                assert!(buf == bytes[300_000..301_000], "elsewhere, by a clone");
+            }
+        }
+        assert!(back == bytes, "mapped: {mapped}");
+        let reads = t.disk.stats().reads - before;
+        assert!(reads <= 50, "{reads} for 39 chunks, mapped: {mapped}");
+    }
+}
+
+#[test]
 fn a_reader_survives_the_sweep_that_removes_its_file() {
     let t = TestStore::new();
     let (clip, bytes) = large(&t);
