@@ -210,6 +210,10 @@ impl VfsFile for WatchedFile {
         self.inner.read_ahead(allowed);
     }
 
+    fn will_need(&self, range: std::ops::Range<u64>) {
+        self.inner.will_need(range);
+    }
+
     fn drop_cache(&self, range: std::ops::Range<u64>) {
         self.inner.drop_cache(range);
     }

@@ -241,6 +241,12 @@ impl VfsFile for SegmentFile {
         }
     }
 
+    fn will_need(&self, range: Range<u64>) {
+        if let Ok(file) = self.handle() {
+            file.will_need(range);
+        }
+    }
+
     fn drop_cache(&self, range: Range<u64>) {
         if let Ok(file) = self.handle() {
             file.drop_cache(range);

@@ -154,11 +154,6 @@ impl Mapping {
         self.map.populate(range)
     }
 
-    /// Says that `range` will be populated soon.
-    pub(crate) fn will_need(&self, range: Range<u64>) {
-        self.map.will_need(range);
-    }
-
     /// Bytes of the file; empty for a range outside it. Populate it first.
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
         self.map.bytes().get(range).unwrap_or(&[])

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::format::CHUNK_BYTES;
 use crate::format::footer::RecordRef;
-use crate::format::{BLOCK_BYTES, CHUNK_BYTES};
 use crate::log::{
     FETCH_BYTES_MIN, Fetched, Fetches, Lease, Mapping, PartRecords, Segment, fetch_range,
 };
@@ -148,15 +148,11 @@ impl Piece {
         self.record.clip_offset + u64::from(self.record.payload_bytes)
     }
 
-    /// Says that the bytes of `range` of the clip that are here will be read soon.
-    fn will_need(&self, range: &Range<u64>) {
-        let Some(mapping) = &self.mapping else { return };
+    /// Which bytes of its payload are in `range` of the clip.
+    fn part(&self, range: &Range<u64>) -> Range<u64> {
         let offset = self.record.clip_offset;
-        let payload =
-            u64::from(self.record.block) * BLOCK_BYTES + u64::from(self.record.header_bytes);
-        let from = payload + range.start.clamp(offset, self.end()) - offset;
-        let to = payload + range.end.clamp(offset, self.end()) - offset;
-        mapping.will_need(from..to);
+        let inside = |at: u64| at.clamp(offset, self.end()) - offset;
+        inside(range.start)..inside(range.end)
     }
 }
 
@@ -281,12 +277,20 @@ impl ClipReader {
     /// How to read `range`: what nobody has read for long is read past the page cache, record by
     /// record; little, and what is wanted again, through it.
     fn way_to(&self, range: &Range<u64>) -> Way {
-        let is_new = self.place_of(range.start).is_ok_and(|(piece, inside)| {
-            let part = inside..range.end.min(piece.end()) - piece.record.clip_offset;
-            part.end - part.start >= FETCH_BYTES_MIN
-                && !self.fetches.know(piece.segment.id, &fetch_range(&piece.record, &part))
-        });
+        let knows = |(piece, part): (&Piece, Range<u64>)| {
+            self.fetches.know(piece.segment.id, &fetch_range(&piece.record, &part))
+        };
+        let is_long = range.end.saturating_sub(range.start) >= FETCH_BYTES_MIN;
+        let is_new = is_long && !self.parts_in(range).any(knows);
         if is_new { Way::Past(None) } else { Way::Through(Ahead::of(range)) }
+    }
+
+    /// The records that have bytes of `range`, with what it has of their payload.
+    fn parts_in(&self, range: &Range<u64>) -> impl Iterator<Item = (&Piece, Range<u64>)> {
+        let first = self.pieces.partition_point(|piece| piece.end() <= range.start);
+        let pieces = self.pieces.get(first..).unwrap_or_default();
+        let inside = pieces.iter().take_while(|piece| piece.record.clip_offset < range.end);
+        inside.map(|piece| (piece, piece.part(range)))
     }
 
     /// The next chunk of a range that ends at `end`.
@@ -322,7 +326,7 @@ impl ClipReader {
         } else {
             // Its memory may be lent again, unless somebody still has a chunk of it.
             *fetched = None;
-            let part = inside..end.min(piece.end()) - piece.record.clip_offset;
+            let part = piece.part(&(offset..end));
             let next = piece.segment.fetch(&self.fetches, &piece.record, &part)?;
             chunk_in(fetched.insert(next))?
         };
@@ -391,11 +395,9 @@ impl ClipReader {
 
     /// Has the disk begin to read `range`.
     fn will_need(&self, range: Option<Range<u64>>) {
-        let Some(range) = range else { return };
-        let first = self.pieces.partition_point(|piece| piece.end() <= range.start);
-        let pieces = self.pieces.get(first..).unwrap_or_default();
-        let inside = pieces.iter().take_while(|piece| piece.record.clip_offset < range.end);
-        inside.for_each(|piece| piece.will_need(&range));
+        for (piece, part) in range.iter().flat_map(|range| self.parts_in(range)) {
+            piece.segment.will_need(&piece.record, &part);
+        }
     }
 
     /// Where the next chunk begins behind a damaged one at `offset`.

@@ -303,6 +303,9 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// been written to [`VfsFile::written_from`]. A hint.
     fn read_ahead(&self, _allowed: bool) {}
 
+    /// Has the system begin to read `range` into its cache, without waiting. A hint.
+    fn will_need(&self, _range: Range<u64>) {}
+
     /// Tells the system that `range` will not be read soon, so that recording does not push out
     /// what people watch. A hint.
     fn drop_cache(&self, range: Range<u64>);
@@ -341,10 +344,6 @@ pub trait Map: Send + Sync + fmt::Debug {
     /// `Unsupported` where the system cannot; the caller then reads with [`VfsFile::read_at`].
     /// `InvalidInput` for a range outside the map; what the system says for an unreadable sector.
     fn populate(&self, range: Range<u64>) -> io::Result<()>;
-
-    /// Says that `range` will be populated soon, so that the disk can begin. A hint: it waits for
-    /// nothing and fails never, also for a range outside the map.
-    fn will_need(&self, _range: Range<u64>) {}
 }
 
 /// Ranges are of whole blocks of this size.

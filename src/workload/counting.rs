@@ -282,6 +282,10 @@ impl VfsFile for CountingFile {
         self.file.read_ahead(allowed);
     }
 
+    fn will_need(&self, range: Range<u64>) {
+        self.file.will_need(range);
+    }
+
     fn drop_cache(&self, range: Range<u64>) {
         self.file.drop_cache(range);
     }
@@ -301,10 +305,6 @@ impl Map for CountingMap {
     fn populate(&self, range: Range<u64>) -> io::Result<()> {
         self.tally.bytes_populated.fetch_add(range.end.saturating_sub(range.start), Relaxed);
         self.map.populate(range)
-    }
-
-    fn will_need(&self, range: Range<u64>) {
-        self.map.will_need(range);
     }
 }
 

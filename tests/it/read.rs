@@ -121,6 +121,20 @@ fn reading_in_small_steps_reads_and_checks_each_chunk_once() {
 }
 
 #[test]
+fn a_range_over_two_records_is_fetched_from_each_at_once() {
+    let t = TestStore::new();
+    let (clip, bytes) = large(&t);
+    t.store.seal().unwrap();
+    let reader = t.store.read_copied(clip.id()).unwrap();
+    let (from, len) = ((1 << 20) - 150_000, 300_000);
+    let mut buf = vec![0; len];
+    let before = t.disk.stats().reads;
+    reader.read_at(u64::try_from(from).unwrap(), &mut buf).unwrap();
+    assert_eq!(t.disk.stats().reads - before, 2, "and not chunk by chunk");
+    assert!(buf == bytes[from..from + len]);
+}
+
+#[test]
 fn a_reader_survives_the_sweep_that_removes_its_file() {
     let t = TestStore::new();
     let (clip, bytes) = large(&t);

@@ -370,7 +370,8 @@ fn hold_all(store: &StoreKeeper, street: &Street, clips: u64, finds: &mut Finds)
     Ok(())
 }
 
-/// Reads some clips of every keeper, first cold and then warm.
+/// Reads some clips of every keeper, first cold and then warm, and cold ranges of other ones: for
+/// all keepers it is the first time.
 fn read_all(
     dir: &Path,
     keepers: &mut [Box<dyn Keeper>],
@@ -378,9 +379,10 @@ fn read_all(
     clips: u64,
     count: u64,
 ) -> Outcome<Vec<ReadRow>> {
-    let numbers = street.picks(1000, count, clips);
+    let picked = street.picks(1000, 2 * count, clips);
+    let (numbers, others) = picked.split_at(picked.len().div_ceil(2));
     let mut rows = Vec::new();
-    if numbers.is_empty() {
+    if others.is_empty() {
         return Ok(rows);
     }
     for cold in [true, false] {
@@ -396,7 +398,7 @@ fn read_all(
     }
     for keeper in keepers.iter_mut() {
         drop_caches(dir)?;
-        let reads = ranges(keeper.as_mut(), street, numbers.iter().copied(), RANGE_BYTES)?;
+        let reads = ranges(keeper.as_mut(), street, others.iter().copied(), RANGE_BYTES)?;
         rows.push(ReadRow { name: keeper.name(), cold: true, is_range: true, reads });
     }
     Ok(rows)

@@ -249,9 +249,16 @@ impl VfsFile for OsFile {
         rustix::fs::fadvise(&self.file, 0, None, advice).ok();
     }
 
+    fn will_need(&self, range: Range<u64>) {
+        // To the system a length of 0 means "to the end", so an empty range asks for nothing.
+        let len = NonZeroU64::new(range.end.saturating_sub(range.start));
+        if len.is_some() {
+            rustix::fs::fadvise(&self.file, range.start, len, Advice::WillNeed).ok();
+        }
+    }
+
     fn drop_cache(&self, range: Range<u64>) {
         self.direct.close();
-        // To the system a length of 0 means "to the end", so an empty range asks for nothing.
         let len = NonZeroU64::new(range.end.saturating_sub(range.start));
         if len.is_some() {
             rustix::fs::fadvise(&self.file, range.start, len, Advice::DontNeed).ok();

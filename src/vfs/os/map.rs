@@ -85,10 +85,4 @@ impl Map for OsMap {
             });
         }
     }
-
-    fn will_need(&self, range: Range<u64>) {
-        if let Ok((start, len)) = self.inside(range) {
-            self.map.advise_range(Advice::WillNeed, start, len).ok();
-        }
-    }
 }
