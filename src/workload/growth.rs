@@ -1,5 +1,6 @@
 //! How cost grows with the number of clips: one store, measured each time it has grown to a size.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,19 +54,10 @@ pub fn growth(
 ) -> Outcome<Vec<Growth>> {
     let mut store = StoreKeeper::tiny(&dir.join("store"), street)?;
     let mut vector = RawKeeper::open(dir, false, 4096)?;
-    let (mut clips, mut swept, mut stages) = (0, 0, Vec::new());
+    let (mut clips, mut stages) = (0, Vec::new());
     for size in sizes.iter().copied() {
-        while clips < size {
-            let takes = street.takes(clips, GROUP.min(size - clips))?;
-            store.keep(&takes)?;
-            vector.note(&takes);
-            clips += u64::try_from(takes.len())?;
-            if clips - swept >= SWEPT_EVERY {
-                sweep(&store)?;
-                swept = clips;
-            }
-            told(takes.iter().map(|take| take.bytes.len()).sum::<usize>().try_into()?);
-        }
+        fill(&mut store, &mut vector, street, clips..size, told)?;
+        clips = clips.max(size);
         let mut stage = Growth { clips, ..Growth::default() };
         measure(&mut store, &mut vector, street, &mut stage)?;
         // Each opening had one clip more recorded before it.
@@ -78,13 +70,39 @@ pub fn growth(
     Ok(stages)
 }
 
+/// Records the clips of these numbers into the store, and notes them in the vector; sweeps now and
+/// then, and at the end. `told` learns of each group's bytes.
+///
+/// # Errors
+///
+/// The store's; when a sweep expires any of them.
+pub fn fill(
+    store: &mut StoreKeeper,
+    vector: &mut RawKeeper,
+    street: &Street,
+    numbers: Range<u64>,
+    told: &mut dyn FnMut(u64),
+) -> Outcome<()> {
+    let mut swept = numbers.start;
+    for first in numbers.clone().step_by(usize::try_from(GROUP)?) {
+        let takes = street.takes(first, GROUP.min(numbers.end - first))?;
+        store.keep(&takes)?;
+        vector.note(&takes);
+        if first - swept >= SWEPT_EVERY {
+            sweep(store)?;
+            swept = first;
+        }
+        told(takes.iter().map(|take| take.bytes.len()).sum::<usize>().try_into()?);
+    }
+    sweep(store).map(drop)
+}
+
 fn measure(
     store: &mut StoreKeeper,
     vector: &mut RawKeeper,
     street: &Street,
     stage: &mut Growth,
 ) -> Outcome<()> {
-    sweep(store)?;
     let hour = Duration::from_hours(1);
     let found = lookups(store, street, stage.clips, hour, LOOKUP_ROUNDS)?;
     stage.lookup = found.latencies.percentile(50.0);

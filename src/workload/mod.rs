@@ -51,7 +51,7 @@ pub use budget::{Budget, budget};
 pub use counting::{Counting, Counts};
 pub use find::{Lookups, Reads, check, lookups, ranges, reads};
 pub use footage::{Street, Take};
-pub use growth::{Growth, growth, slope};
+pub use growth::{Growth, fill, growth, slope};
 pub use ingest::{Ingest, ingest, ingest_from};
 pub use keeper::{Keeper, Outcome};
 pub use laps::{Lap, Latencies, Round, Track, ratio};

@@ -11,7 +11,7 @@ use crate::cli::progress::Bar;
 use crate::workload::{
     Budget, Bulk, Commit, Crowd, Ingest, Keeper, Lookups, Machine, Outcome, Paced, PacedTracks,
     RawKeeper, Reads, Reopening, Space, Steady, SteadyTrack, Stopwatch, StoreKeeper, Street, Track,
-    budget, bulk_expiry, bulk_expiry_beside, cached, check, counted, crowd, drop_caches,
+    budget, bulk_expiry, bulk_expiry_beside, cached, check, counted, crowd, drop_caches, fill,
     forget_memory_peak, ingest, lookups, machine, paced, ranges, reads, reopenings, space, steady,
 };
 use crate::{CameraId, NewHold, Window};
@@ -322,12 +322,7 @@ impl Stages<'_> {
         let mut store = StoreKeeper::tiny(&dir, &street)?;
         let mut vector = RawKeeper::open(folder.path(), false, 4096)?;
         let bar = Bar::bytes("many clips", clips * u64::try_from(TINY_CLIP_BYTES)?);
-        for first in (0..clips).step_by(1024) {
-            let takes = street.takes(first, 1024.min(clips - first))?;
-            store.keep(&takes)?;
-            vector.note(&takes);
-            bar.advance(takes.iter().map(|take| take.bytes.len()).sum::<usize>().try_into()?);
-        }
+        fill(&mut store, &mut vector, &street, 0..clips, &mut |bytes| bar.advance(bytes))?;
         let mut finds = Finds {
             clips,
             lookups: Vec::new(),
