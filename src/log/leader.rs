@@ -3,7 +3,7 @@
 //! Owns the open segment for as long as the appender has lent it. Never decides what may be
 //! deleted.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::appender::{Host, Published, Reached, Submission};
@@ -45,6 +45,9 @@ pub(super) struct Leader<'a> {
     pub(super) hasher: Option<&'a mut blake3::Hasher>,
     /// How many submissions of the group are written.
     pub(super) settled: usize,
+    /// What was sealed meanwhile, and is to leave the page cache when nobody waits for the leader.
+    /// It is not kept for that: its room may be wanted before.
+    pub(super) sealed: Vec<Weak<Segment>>,
 }
 
 impl Leader<'_> {
@@ -250,6 +253,7 @@ impl Leader<'_> {
         match seal_segment(&open.segment, open.next_block, self.host.now()) {
             Ok(trailer) => {
                 self.host.sealed(&open.segment, &trailer);
+                self.sealed.push(Arc::downgrade(&open.segment));
                 Ok(())
             }
             Err(error) => {

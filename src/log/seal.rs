@@ -1,5 +1,7 @@
 //! Sealing: the footer and trailer that make a segment immutable.
 
+use std::sync::Weak;
+
 use crate::barrier::Barrier;
 use crate::format::BLOCK_BYTES;
 use crate::format::footer::Footer;
@@ -22,8 +24,17 @@ pub(crate) fn seal_segment(segment: &Segment, end_block: u32, now: Timestamp) ->
     Barrier::SealSync.sync(|| segment.file.sync()).map_err(fail)?;
     segment.set_sealed(trailer.clone(), footer);
     give_back_unused(segment, &trailer, file_bytes);
-    segment.file.drop_cache(0..trailer.footer_offset);
     Ok(trailer)
+}
+
+/// Lets the records of sealed segments out of the page cache: they are read later, if at all. It
+/// takes as long as there are pages, milliseconds: nobody should wait for it.
+pub(super) fn leave_cache(sealed: &[Weak<Segment>]) {
+    for segment in sealed.iter().filter_map(Weak::upgrade) {
+        if let Some(trailer) = segment.trailer() {
+            segment.file.drop_cache(0..trailer.footer_offset);
+        }
+    }
 }
 
 /// Gives back the room between the footer of a sealed segment and its trailer, which was never
