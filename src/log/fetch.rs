@@ -19,8 +19,8 @@ use crate::types::{Result, SegmentId};
 
 /// Stretches are remembered in units of so many bytes of a segment.
 const UNIT_BYTES: u64 = 256 << 10;
-/// What is shorter goes through the cache: the disk's answer takes longer than its bytes, and the
-/// cache asks ahead.
+/// A range that is shorter goes through the cache: the disk's answer takes longer than its bytes,
+/// and the cache asks ahead. What it has of a record may be shorter.
 pub(crate) const FETCH_BYTES_MIN: u64 = UNIT_BYTES;
 /// So many units are remembered, the newest of those that share a place: 4 GiB of the log.
 const UNITS: u64 = 1 << 14;
@@ -51,11 +51,19 @@ impl Fetches {
     }
 
     /// The units whose middle is in `range`: of two stretches that follow one another none is in
-    /// both, and one of [`FETCH_BYTES_MIN`] has one at least.
+    /// both. Where it has no unit's middle, being shorter than [`FETCH_BYTES_MIN`], the unit that
+    /// has its own.
     fn units(&self, segment: SegmentId, range: &Range<u64>) -> impl Iterator<Item = &AtomicU32> {
         let unit = |offset: u64| offset.saturating_add(UNIT_BYTES / 2 - 1) / UNIT_BYTES;
         let before = u64::from(segment.0).wrapping_mul(SEGMENT_UNITS);
-        (unit(range.start)..unit(range.end)).filter_map(move |unit| {
+        let (first, behind) = (unit(range.start), unit(range.end));
+        let own = if first < behind {
+            first..behind
+        } else {
+            let middle = range.start.midpoint(range.end) / UNIT_BYTES;
+            middle..middle + 1
+        };
+        own.filter_map(move |unit| {
             self.0.get(usize::try_from(before.wrapping_add(unit) % UNITS).ok()?)
         })
     }

@@ -165,6 +165,15 @@ enum Way {
     Through(Ahead),
 }
 
+impl Way {
+    /// Lets go of what was fetched: its memory may be lent again.
+    fn let_go(&mut self) {
+        if let Self::Past(fetched) = self {
+            *fetched = None;
+        }
+    }
+}
+
 /// Which chunk of a record has the byte `inside` of its payload, and where in the chunk.
 fn chunk_of(inside: u64) -> (usize, usize) {
     let inside = usize::try_from(inside).unwrap_or(usize::MAX);
@@ -174,8 +183,7 @@ fn chunk_of(inside: u64) -> (usize, usize) {
 /// How far the disk is asked to read ahead of somebody who reads a clip in order.
 ///
 /// A chunk at a time, each waits for the disk by itself: cold reads then take as long as there are
-/// chunks. Doubled from [`AHEAD_MIN`] with every step, so that somebody who looks at the beginning
-/// only makes the disk read little.
+/// chunks. Doubled from [`AHEAD_MIN`] with every step, unless it is known that all is wanted.
 #[derive(Clone, Debug, Default)]
 struct Ahead {
     /// Up to where it was asked to.
@@ -219,7 +227,8 @@ struct Course {
 
 impl Course {
     /// The stretch that has `position`, of a clip of `len` bytes. Each is twice as long as the one
-    /// before it, as far as they follow one another.
+    /// before it, up to [`AHEAD_MAX`], as far as they follow one another: somebody who looks at the
+    /// beginning only makes the disk read little.
     fn stretch_at(&self, position: u64, len: u64) -> Range<u64> {
         // The last chunk of a stretch may reach behind it.
         let near = |end: u64| (end..end + FETCH_BYTES_MIN).contains(&position);
@@ -274,15 +283,22 @@ impl ClipReader {
         Ok(chunk.slice(skip.min(chunk.len())..))
     }
 
-    /// How to read `range`: what nobody has read for long is read past the page cache, record by
-    /// record; little, and what is wanted again, through it.
+    /// How to read `range`: a long one of which nothing was read lately past the page cache, record
+    /// by record, unless its records are short; little, and what is wanted again, through it.
     fn way_to(&self, range: &Range<u64>) -> Way {
-        let knows = |(piece, part): (&Piece, Range<u64>)| {
-            self.fetches.know(piece.segment.id, &fetch_range(&piece.record, &part))
-        };
-        let is_long = range.end.saturating_sub(range.start) >= FETCH_BYTES_MIN;
-        let is_new = is_long && !self.parts_in(range).any(knows);
+        let len = |part: &Range<u64>| part.end - part.start;
+        let count = self.parts_in(range).count();
+        let mean_min = u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(FETCH_BYTES_MIN / 2);
+        let is_long = range.end.saturating_sub(range.start) >= mean_min.max(FETCH_BYTES_MIN);
+        let long = self.parts_in(range).find(|(_, part)| len(part) >= FETCH_BYTES_MIN);
+        let telling = long.or_else(|| self.parts_in(range).max_by_key(|(_, part)| len(part)));
+        let is_new = telling.is_some_and(|(piece, part)| is_long && !self.knows(piece, &part));
         if is_new { Way::Past(None) } else { Way::Through(Ahead::of(range)) }
+    }
+
+    /// Whether `part` of a record was read past the page cache lately.
+    fn knows(&self, piece: &Piece, part: &Range<u64>) -> bool {
+        self.fetches.know(piece.segment.id, &fetch_range(&piece.record, part))
     }
 
     /// The records that have bytes of `range`, with what it has of their payload.
@@ -327,6 +343,10 @@ impl ClipReader {
             // Its memory may be lent again, unless somebody still has a chunk of it.
             *fetched = None;
             let part = piece.part(&(offset..end));
+            if self.knows(piece, &part) {
+                // Somebody comes back to it.
+                return None;
+            }
             let next = piece.segment.fetch(&self.fetches, &piece.record, &part)?;
             chunk_in(fetched.insert(next))?
         };
@@ -339,9 +359,21 @@ impl ClipReader {
         let last = self.course.stretch.take_if(|(range, _)| range.contains(&position));
         let (range, mut way) = last.unwrap_or_else(|| {
             let range = self.course.stretch_at(position, self.clip.len);
-            (range.clone(), self.way_to(&range))
+            match self.way_to(&range) {
+                // The disk is asked ahead of it to the end of the clip, more and more.
+                Way::Through(_) => (position..self.clip.len, Way::Through(Ahead::default())),
+                past @ Way::Past(_) => (range, past),
+            }
         });
         let chunk = self.next_chunk(&mut way, position, range.end);
+        let behind = chunk.as_ref().map_or(0, Bytes::len);
+        let is_done = position.saturating_add(u64::try_from(behind).unwrap_or(0)) >= range.end;
+        if chunk.is_err() {
+            // Whoever tries again shall not find the same bytes in memory.
+            way = Way::Through(Ahead::default());
+        } else if is_done {
+            way.let_go();
+        }
         self.course.stretch = Some((range, way));
         chunk.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
@@ -465,6 +497,11 @@ impl Seek for ClipReader {
         })?;
         if position != self.position {
             self.course.chunk.clear();
+        }
+        if let Some((range, way)) = &mut self.course.stretch
+            && !range.contains(&position)
+        {
+            way.let_go();
         }
         self.position = position;
         Ok(position)

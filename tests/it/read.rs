@@ -278,3 +278,51 @@ fn a_reader_of_a_clip_being_recorded_sees_what_was_durable() {
     assert_eq!(reader.to_vec().unwrap(), b"one;");
     assert_eq!(t.store.read(recorder.clips()[0]).unwrap().to_vec().unwrap(), b"one;two;");
 }
+
+/// A clip of 40 fragments of 50,000 bytes, in a sealed segment.
+fn fragmented(t: &TestStore) -> (Clip, Vec<u8>) {
+    let bytes = noise(6, 2_000_000);
+    let new = NewClip::starting(&camera("door"), crate::store_kit::at(0));
+    let mut recorder = t.store.record(new).unwrap();
+    for fragment in bytes.chunks(50_000) {
+        recorder.write(fragment.to_vec(), std::time::Duration::from_secs(1)).unwrap();
+    }
+    let clip = recorder.finish().unwrap();
+    t.store.seal().unwrap();
+    (clip, bytes)
+}
+
+#[test]
+fn short_fragments_are_not_fetched_one_by_one() {
+    let t = TestStore::new();
+    let (clip, bytes) = fragmented(&t);
+    let mut reader = t.store.read(clip.id()).unwrap();
+    let before = t.disk.stats().reads;
+    assert!(reader.to_vec().unwrap() == bytes);
+    let mut back = Vec::new();
+    reader.read_to_end(&mut back).unwrap();
+    assert!(back == bytes);
+    assert_eq!(t.disk.stats().reads, before, "mapped");
+}
+
+#[test]
+fn whoever_goes_to_and_fro_reads_through_the_cache() {
+    let t = TestStore::new();
+    let (clip, bytes) = large(&t);
+    t.store.seal().unwrap();
+    let mut reader = t.store.read(clip.id()).unwrap();
+    // In order up to where a stretch has parts of two records.
+    reader.read_exact(&mut vec![0; 900_000]).unwrap();
+    let before = t.disk.stats().reads;
+    let mut buf = [0; 4000];
+    for turn in 0..50 {
+        for place in [950_000, 1_200_000] {
+            let from = place + turn * 1000;
+            reader.seek(SeekFrom::Start(u64::try_from(from).unwrap())).unwrap();
+            reader.read_exact(&mut buf).unwrap();
+            assert!(buf == bytes[from..from + 4000]);
+        }
+    }
+    let reads = t.disk.stats().reads - before;
+    assert!(reads <= 4, "{reads} for a hundred steps");
+}
