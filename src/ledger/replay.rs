@@ -100,9 +100,10 @@ impl File {
         image: &'a [u8],
     ) -> impl Iterator<Item = (u64, Place)> + 'a {
         let places = self.scan.places.iter().copied();
-        (self.scan.start.position..)
-            .zip(places)
-            .filter(|(_, place)| loaded.bytes.get(place.range()) != image.get(place.range()))
+        (self.scan.start.position..).zip(places).filter(|(_, place)| {
+            let bytes = image.get(place.range()).unwrap_or_default();
+            !scan::has(&loaded.bytes, place.offset, bytes)
+        })
     }
 
     /// What stops the replay here, with the place.

@@ -106,20 +106,19 @@ impl Scan {
         number: u32,
     ) -> bool {
         let Some(copy) = copies.get(of) else { return false };
-        let is_blank = |bytes: &[u8]| first_written(bytes, 0).is_none();
         if self.places.is_empty() {
-            return is_blank(copy);
+            return first_written(copy, 0).is_none();
         }
         let header = header(store, number, self.start).encode();
         let mut end = FIRST_FRAME;
-        copy.get(..end) == Some(&header)
+        has(copy, 0, &header)
             && self.places.iter().all(|place| {
-                let between = copy.get(end..place.offset).is_some_and(is_blank);
+                let between = copy.get(end.min(copy.len())..place.offset.min(copy.len()));
                 end = place.range().end;
-                let there = copy.get(place.range());
-                between && there.is_some() && there == place.bytes(copies)
+                between.is_some_and(|between| first_written(between, 0).is_none())
+                    && place.bytes(copies).is_some_and(|bytes| has(copy, place.offset, bytes))
             })
-            && copy.get(end..).is_some_and(is_blank)
+            && first_written(copy, end).is_none()
     }
 }
 
@@ -138,6 +137,13 @@ pub(super) fn first_written(bytes: &[u8], offset: usize) -> Option<usize> {
     let at = block * zeros.len();
     let word = rest.get(at..)?.chunks(FRAME_ALIGN).position(|word| word.iter().any(|b| *b != 0))?;
     Some(offset + at + word * FRAME_ALIGN)
+}
+
+/// Whether `copy`, behind which zeros stand, has `bytes` at `offset`.
+pub(super) fn has(copy: &[u8], offset: usize, bytes: &[u8]) -> bool {
+    let there = copy.get(offset..).unwrap_or_default();
+    let (own, rest) = bytes.split_at(bytes.len().min(there.len()));
+    there.get(..own.len()) == Some(own) && rest.iter().all(|byte| *byte == 0)
 }
 
 fn put(image: &mut [u8], offset: usize, bytes: &[u8]) {
@@ -347,4 +353,54 @@ impl Scanner<'_> {
 /// Entry `position` is gone though entry `later`, made after it was durable, is there.
 fn lost(position: u64, later: u64) -> String {
     format!("entry {position} is lost or damaged in both copies, yet entry {later} follows it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::arbitrary::STORE;
+    use crate::format::entry::Decision;
+    use crate::types::{HoldId, SegmentId, Timestamp};
+
+    /// File 0 of a ledger with these decisions, up to where the last of them ends.
+    fn file(decisions: impl IntoIterator<Item = Decision>) -> Vec<u8> {
+        let mut bytes = header(&STORE, 0, Chain::default()).encode();
+        let mut previous = [0; 32];
+        for (position, decision) in (0..).zip(decisions) {
+            let at = Timestamp::EPOCH;
+            let (batch_start, batch_count) = (position, 1);
+            let entry = Entry { position, batch_start, batch_count, at, previous, decision };
+            let encoded = entry.encode(&STORE);
+            previous = Entry::hash(&encoded);
+            bytes.extend(encoded);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_copy_that_ends_before_the_zeros_of_its_last_entry_is_whole() {
+        let ended = (0..511).map(|hold| Decision::HoldEnded { hold: HoldId(hold) });
+        let durable = Decision::SegmentDurable { segment: SegmentId(1), durable_bytes: 5 };
+        let a = file(ended.chain([durable]));
+        let cut = a.len() - 8;
+        assert!(cut.is_multiple_of(FIRST_FRAME), "its last block has zeros alone");
+        let mut b = a[..cut].to_vec();
+        let is_image = |b: &[u8]| {
+            let copies = [&a[..], b];
+            let scan = scan(&STORE, copies, 0, Chain::default(), None, &mut drop);
+            assert_eq!((scan.places.len(), scan.tail()), (512, a.len()));
+            let bytes = [0, 1].map(|of| scan.is_image(copies, of, &STORE, 0));
+            let image = scan.image(copies, &STORE, 0);
+            assert_eq!(image[..a.len()], a);
+            bytes
+        };
+        assert_eq!(is_image(&b), [true, true]);
+        assert_eq!(is_image(&b[..cut - 8]), [true, false], "there it says something");
+        b[cut - 20] ^= 1;
+        assert_eq!(is_image(&b), [true, false]);
+        b[cut - 20] ^= 1;
+        b.extend([0; 16]);
+        b[cut + 12] = 1;
+        assert_eq!(is_image(&b), [true, false], "something stands behind it");
+    }
 }
