@@ -176,7 +176,9 @@ pub(super) fn hold_some(
     }
     let first = street.take(take.number - run)?;
     keeper.hold(&take.camera, Window::new(first.window.start(), take.window.end())?)?;
-    Ok((0..HELD_RUN).map(|back| take.number - back * cameras).collect())
+    let covered = (0..HELD_RUN).map(|back| take.number - back * cameras);
+    // With very many cameras the first of them have expired by now.
+    Ok(covered.filter(|number| take.number - number < plan.kept).collect())
 }
 
 /// What is held must be there, byte for byte, and what expired beside it must not.

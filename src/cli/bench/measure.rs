@@ -210,7 +210,7 @@ impl Stages<'_> {
         for keeper in &mut keepers {
             check(keeper.as_mut(), &street, some.iter().copied())?;
         }
-        let reads = read_all(folder.path(), &mut keepers, &street, clips, read_clips)?;
+        let reads = read_all(folder.path(), &mut keepers, &street, (clips, &some), read_clips)?;
         Ok(Ingested { tracks, cached: kept, reads })
     }
 
@@ -365,16 +365,17 @@ fn hold_all(store: &StoreKeeper, street: &Street, clips: u64, finds: &mut Finds)
     Ok(())
 }
 
-/// Reads some clips of every keeper, first cold and then warm, and cold ranges of other ones: for
-/// all keepers it is the first time.
+/// Reads some clips of every keeper, first cold and then warm, and cold ranges of other ones; of
+/// none that was `read` already.
 fn read_all(
     dir: &Path,
     keepers: &mut [Box<dyn Keeper>],
     street: &Street,
-    clips: u64,
+    (clips, read): (u64, &[u64]),
     count: u64,
 ) -> Outcome<Vec<ReadRow>> {
-    let picked = street.picks(1000, 2 * count, clips);
+    let mut picked = street.picks(1000, 2 * count, clips);
+    picked.retain(|number| !read.contains(number));
     let (numbers, others) = picked.split_at(picked.len().div_ceil(2));
     let mut rows = Vec::new();
     if others.is_empty() {
