@@ -38,7 +38,7 @@ pub(super) fn keep_names(vfs: &dyn Vfs, beside: &mut dyn FnMut()) -> Result<Opti
         names = Some(vfs.sync_dirs_beside(&dirs, name::SEGMENTS, beside)?);
         Ok(())
     });
-    synced.map_err(|error| Error::io("sync folders", &vfs.display_path(""), error))?;
+    synced.map_err(|error| Error::io("sync or list folders", &vfs.display_path(""), error))?;
     Ok(names)
 }
 

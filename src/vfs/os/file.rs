@@ -259,6 +259,7 @@ impl VfsFile for OsFile {
 
     fn drop_cache(&self, range: Range<u64>) {
         self.direct.close();
+        // As in `will_need`.
         let len = NonZeroU64::new(range.end.saturating_sub(range.start));
         if len.is_some() {
             rustix::fs::fadvise(&self.file, range.start, len, Advice::DontNeed).ok();
