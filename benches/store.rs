@@ -113,9 +113,11 @@ fn sweep(criterion: &mut Criterion) {
         let mut store = StoreKeeper::simulated(&disk, &street, Commit::Grouped, HOUR, 16 << 20)
             .expect("a store");
         store.keep(&street.takes(0, 8).expect("time goes on")).expect("clips are kept");
-        let later = street.end_of(1 << 24);
+        // On each camera, of the time before it began to record: none of what is swept is held,
+        // however long this goes on.
         for (hold, camera) in (0..holds).zip(street.cameras().iter().cycle()) {
-            let start = later.saturating_add(Duration::from_secs(u64::from(hold)));
+            let before = Duration::from_secs(60 + u64::from(hold));
+            let start = street.begin().saturating_sub(before);
             let window = Window::starting(start, Duration::from_mins(1)).expect("a window");
             store.hold(camera, window).expect("a hold");
         }

@@ -24,12 +24,14 @@ use crate::types::{
 ///
 /// Cheap to clone: holds and timelines are shared until they change.
 ///
-/// Invariants, see [`HoldSet::check_invariants`]: `open` has exactly the holds that protect; the
+/// Invariants, see [`HoldSet::check_invariants`]: `open` has exactly the holds that protect, each
+/// with when time will call for an entry about it, and `ends` has the same by that time; the
 /// timelines have exactly their ranges; `keys` points to active holds only.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HoldSet {
     holds: BTreeMap<HoldId, Arc<Hold>>,
-    open: BTreeSet<HoldId>,
+    open: BTreeMap<HoldId, Timestamp>,
+    ends: BTreeSet<(Timestamp, HoldId)>,
     cameras: BTreeMap<CameraId, Arc<Timeline>>,
     keys: BTreeMap<String, HoldId>,
     catch_ups: CatchUps,
@@ -56,18 +58,19 @@ impl HoldSet {
             }
             Decision::HoldEnded { hold } => self.end(*hold),
             Decision::HoldNarrowed { hold, scope, .. }
-                if !scope.is_empty() && self.open.contains(hold) =>
+                if !scope.is_empty() && self.open.contains_key(hold) =>
             {
                 self.set_scope(*hold, normalise(scope.clone()));
             }
-            Decision::HoldRenewed { hold, deadline, .. } => {
-                if let Some(hold) = self.hold_mut(*hold)
+            Decision::HoldRenewed { hold: id, deadline, .. } => {
+                if let Some(hold) = self.hold_mut(*id)
                     && hold.state == HoldState::Active
                 {
                     hold.deadline = hold.deadline.max(*deadline);
                     hold.end_set_at = entry.at;
                     hold.renewals = hold.renewals.saturating_add(1);
                 }
+                self.note_end(*id);
             }
             Decision::ClockCaughtUp(jump) => self.catch_up(*jump),
             _ => {}
@@ -78,11 +81,29 @@ impl HoldSet {
     /// jump, so that nothing is protected for a shorter time than it was promised.
     fn catch_up(&mut self, jump: CatchUp) {
         let jump = self.catch_ups.add(jump);
-        for id in &self.open {
-            let Some(hold) = self.holds.get_mut(id) else { continue };
+        for id in self.open.keys().copied().collect::<Vec<_>>() {
+            let Some(hold) = self.holds.get_mut(&id) else { continue };
             if jump.covers(hold.end_set_at) {
                 Arc::make_mut(hold).catch_up(jump);
+                self.note_end(id);
             }
+        }
+    }
+
+    /// Notes when time will call for an entry about hold `id`, or that it protects no more: after
+    /// each change of its state, its deadline or its grace.
+    fn note_end(&mut self, id: HoldId) {
+        if let Some(before) = self.open.remove(&id) {
+            self.ends.remove(&(before, id));
+        }
+        let end = self.get(id).and_then(|hold| match hold.state {
+            HoldState::Active => Some(hold.deadline),
+            HoldState::Grace { until } => Some(until),
+            HoldState::Ended => None,
+        });
+        if let Some(end) = end {
+            self.open.insert(id, end);
+            self.ends.insert((end, id));
         }
     }
 
@@ -106,30 +127,32 @@ impl HoldSet {
             self.keys.insert(hold.idempotency_key.clone(), id);
         }
         self.holds.insert(id, Arc::new(hold));
-        self.open.insert(id);
+        self.note_end(id);
         self.set_scope(id, scope);
     }
 
     fn leave_active(&mut self, id: HoldId, until: Timestamp, released: Released) {
         let Some(hold) = self.hold_mut(id) else { return };
         hold.release(until, released);
+        self.note_end(id);
         self.forget_key(id);
     }
 
     fn end(&mut self, id: HoldId) {
-        if !self.open.remove(&id) {
+        if !self.open.contains_key(&id) {
             return;
         }
         self.forget_key(id);
         let Some(hold) = self.hold_mut(id) else { return };
         hold.state = HoldState::Ended;
         let scope = hold.scope.clone();
+        self.note_end(id);
         // What it covered stays on its record; only the lookup forgets it.
         self.unlist(id, &scope);
     }
 
     fn set_scope(&mut self, id: HoldId, scope: Vec<(CameraId, Window)>) {
-        let listed = self.open.contains(&id);
+        let listed = self.open.contains_key(&id);
         let Some(hold) = self.hold_mut(id) else { return };
         let old = std::mem::replace(&mut hold.scope, scope.clone());
         if listed {
@@ -220,7 +243,11 @@ impl HoldSet {
     /// grace would have helped nobody. It never ends earlier than deadline + grace.
     pub(crate) fn due(&self, now: Timestamp) -> Vec<Decision> {
         let mut decisions = Vec::new();
-        for hold in self.open.iter().filter_map(|id| self.get(*id)) {
+        // However many holds there are, a sweep looks at those whose time has come.
+        let mut due: Vec<HoldId> =
+            self.ends.range(..=(now, HoldId(u64::MAX))).map(|(_, id)| *id).collect();
+        due.sort_unstable();
+        for hold in due.into_iter().filter_map(|id| self.get(id)) {
             match hold.state {
                 HoldState::Active if hold.deadline <= now => {
                     let grace = hold.cause.lapse_grace().max(hold.grace.unwrap_or_default());
@@ -340,10 +367,18 @@ impl HoldSet {
     /// What is broken, if anything is; for tests.
     #[cfg(test)]
     pub(crate) fn check_invariants(&self) -> std::result::Result<(), String> {
-        let protecting: BTreeSet<_> =
-            self.iter().filter(|hold| hold.protects()).map(Hold::id).collect();
+        let end = |hold: &Hold| match hold.state {
+            HoldState::Grace { until } => until,
+            _ => hold.deadline,
+        };
+        let protecting: BTreeMap<_, _> =
+            self.iter().filter(|hold| hold.protects()).map(|hold| (hold.id, end(hold))).collect();
         if protecting != self.open {
             return Err(format!("open holds {:?}, should be {protecting:?}", self.open));
+        }
+        let ends: BTreeSet<_> = protecting.into_iter().map(|(id, end)| (end, id)).collect();
+        if ends != self.ends {
+            return Err(format!("ends {:?}, should be {ends:?}", self.ends));
         }
         let mut ranges = 0;
         for hold in self.iter() {
