@@ -42,6 +42,7 @@ mod serve;
 mod tls;
 pub(crate) mod watch;
 
+#[cfg(feature = "cli")]
 pub(crate) use access::{NewToken, Role, TokenFile, TokenLine};
 pub use config::Config;
 pub use serve::{Started, serve};

@@ -52,7 +52,7 @@ pub(crate) fn path(index: usize, leaves: &[[u8; 32]]) -> Vec<[u8; 32]> {
 
 /// The root that follows from leaf `index` of `count` and the hashes beside its way; `None` when
 /// there are too few or too many of these.
-#[cfg(feature = "evidence")]
+#[cfg(feature = "requests")]
 pub(crate) fn root_from(
     leaf: &[u8; 32],
     (index, count): (u64, u64),
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(root(&l), node(&four, &l[4]));
     }
 
-    #[cfg(feature = "evidence")]
+    #[cfg(feature = "requests")]
     #[test]
     fn every_leaf_leads_to_the_root_and_no_other_does() {
         for count in 1..=20_u8 {

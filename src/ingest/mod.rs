@@ -8,9 +8,7 @@ mod wall_clock;
 use std::time::Duration;
 
 use crate::media::{Fragment, InitSegment, Piece};
-use crate::{
-    CameraId, ClipId, Error, ErrorKind, Media, NewClip, Recorder, Result, Store, Timestamp,
-};
+use crate::{CameraId, Error, ErrorKind, Media, NewClip, Recorder, Result, Store, Timestamp};
 
 use wall_clock::{Place, WallClock};
 
@@ -115,7 +113,8 @@ impl StreamRecorder {
     }
 
     /// The clip that is being recorded, and how many bytes each clip of this stream begins with.
-    pub(crate) fn newest_clip(&self) -> Option<(ClipId, usize)> {
+    #[cfg(feature = "cli")]
+    pub(crate) fn newest_clip(&self) -> Option<(crate::ClipId, usize)> {
         let clip = self.recorder.as_ref()?.clips().last().copied()?;
         Some((clip, self.init.as_ref().map_or(0, |init| init.bytes().len())))
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{Clock as _, Error, ErrorKind, Result, SystemClock};
 
+#[cfg(any(test, feature = "cli"))]
 use super::rules::Role;
 use super::token::{Issued, NewToken, TokenSet};
 
@@ -20,6 +21,7 @@ pub(crate) struct TokenFile {
 }
 
 /// What a person may know of a token.
+#[cfg(feature = "cli")]
 #[derive(Clone, Debug)]
 pub(crate) struct TokenLine {
     pub(crate) id: String,
@@ -91,6 +93,7 @@ impl TokenFile {
     /// # Errors
     ///
     /// As for loading.
+    #[cfg(feature = "cli")]
     pub(crate) fn list(&self) -> Result<Vec<TokenLine>> {
         let set = self.load()?;
         let lines = set.tokens.into_iter().map(|token| TokenLine {

@@ -28,7 +28,9 @@ use super::problem::Problem;
 use limit::Limit;
 use token::TokenSet;
 
-pub(crate) use file::{TokenFile, TokenLine};
+pub(crate) use file::TokenFile;
+#[cfg(feature = "cli")]
+pub(crate) use file::TokenLine;
 pub(super) use routes::routes;
 pub(crate) use rules::Role;
 pub(super) use rules::{RULES, Rule, Touches};

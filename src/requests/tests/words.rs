@@ -1,7 +1,7 @@
 //! When the words of a request end, and that they do.
 
+use super::forge::no_trim;
 use super::street::{DAY, SECRETS, Street, agency, submission, whole};
-use crate::requests::evidence::Mp4;
 use crate::requests::{Chosen, HouseholdId, Refusal, RequestId};
 use crate::{Release, ReleaseCause};
 
@@ -68,7 +68,7 @@ fn words_stay_while_what_was_fetched_can_be_fetched_again() {
     street.days(5);
     assert!(has_words(&street), "the clip has days to live");
     let mut bundle = Vec::new();
-    street.desk.bundle(&agency(), request, &Mp4, &mut bundle).unwrap();
+    street.desk.bundle(&agency(), request, &no_trim, &mut bundle).unwrap();
     assert!(String::from_utf8_lossy(&bundle).contains(SECRETS[3]));
     street.days(6);
     assert!(
@@ -81,7 +81,7 @@ fn words_stay_while_what_was_fetched_can_be_fetched_again() {
             .is_none()
     );
     assert!(!has_words(&street));
-    let gone = street.desk.bundle(&agency(), request, &Mp4, &mut bundle).unwrap_err();
+    let gone = street.desk.bundle(&agency(), request, &no_trim, &mut bundle).unwrap_err();
     assert!(matches!(gone, Refusal::Over(_)), "{gone}");
 }
 
@@ -95,7 +95,7 @@ fn words_of_what_a_resident_keeps_for_ever_are_destroyed_after_ninety_days() {
     assert!(has_words(&street) && street.is_held(&street.clip(1, 18)));
     street.days(2);
     assert!(!has_words(&street) && street.is_held(&street.clip(1, 18)));
-    let gone = street.desk.bundle(&agency(), request, &Mp4, &mut Vec::new()).unwrap_err();
+    let gone = street.desk.bundle(&agency(), request, &no_trim, &mut Vec::new()).unwrap_err();
     assert!(matches!(gone, Refusal::Over(_)), "{gone}");
     assert_eq!(street.view(request).shared.len(), 1, "what it has it has");
 }
@@ -138,7 +138,7 @@ fn what_is_shared_later_is_fetched_although_what_was_fetched_before_has_died() {
     let chosen = [Chosen { clip: crate::requests::Text(late.id()), part: None }];
     street.desk.accept(HouseholdId(2), request, &chosen).unwrap();
     let mut bundle = Vec::new();
-    street.desk.bundle(&agency(), request, &Mp4, &mut bundle).unwrap();
+    street.desk.bundle(&agency(), request, &no_trim, &mut bundle).unwrap();
     let text = String::from_utf8_lossy(&bundle);
     assert!(text.contains("<clip of 2 at 18>") && !text.contains("<clip of 1 at 18>"));
     let report = crate::requests::evidence::check(
