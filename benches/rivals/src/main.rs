@@ -144,11 +144,9 @@ fn main() -> Outcome<()> {
         return child::run(&arguments);
     }
     let options = options(&arguments)?;
+    let document = options.write.as_deref().map(report::Document::find).transpose()?;
     let measured = run::run(&options)?;
     let tables = report::tables(&options, &measured)?;
     println!("{tables}");
-    match &options.write {
-        Some(path) => report::put_between_markers(path, &tables, &chart::chart(&measured)),
-        None => Ok(()),
-    }
+    document.map_or(Ok(()), |document| document.put(&tables, &chart::chart(&measured)))
 }

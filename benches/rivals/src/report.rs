@@ -2,10 +2,11 @@
 //! picture stands above it.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clipkeep::workload::{Outcome, Track, machine, ratio};
+use rustix::fs::Access;
 
 use crate::run::{Measured, WINDOW_CLIPS};
 use crate::{FEATURES, OWN, Options};
@@ -156,12 +157,124 @@ fn short(took: Duration) -> String {
     }
 }
 
-/// Replaces what stands between the markers of the document at `path`, and the picture beside it.
-pub fn put_between_markers(path: &Path, tables: &str, chart: &str) -> Outcome<()> {
-    let text = std::fs::read_to_string(path)?;
-    let (before, rest) = text.split_once(BEGIN).ok_or("the document has no begin marker")?;
-    let (_, after) = rest.split_once(END).ok_or("the document has no end marker")?;
-    std::fs::write(path.with_file_name(CHART), chart)?;
-    let picture = format!("![Clipkeep beside the rivals: the tables below as bars]({CHART})");
-    Ok(std::fs::write(path, format!("{before}{BEGIN}\n{picture}\n\n{tables}{END}{after}"))?)
+/// A document with markers, to have the tables between them and the picture beside it.
+pub struct Document(PathBuf);
+
+impl Document {
+    /// Looks at the one at `path` before there is anything to write into it: measuring takes
+    /// minutes, and would be for nothing.
+    pub fn find(path: &Path) -> Outcome<Self> {
+        let text = read(path)?;
+        around_markers(path, &text)?;
+        may_write(path)?;
+        let document = Self(path.to_owned());
+        let picture = document.picture();
+        match picture.metadata() {
+            Ok(found) if found.is_file() => may_write(&picture)?,
+            Ok(_) => return Err(format!("{}: not a file", picture.display()).into()),
+            Err(_) => may_write(folder_of(&picture))?,
+        }
+        Ok(document)
+    }
+
+    fn picture(&self) -> PathBuf {
+        self.0.with_file_name(CHART)
+    }
+
+    /// Replaces what stands between the markers, and the picture.
+    pub fn put(&self, tables: &str, chart: &str) -> Outcome<()> {
+        let text = read(&self.0)?;
+        let (before, after) = around_markers(&self.0, &text)?;
+        std::fs::write(self.picture(), chart)?;
+        let picture = format!("![Clipkeep beside the rivals: the tables below as bars]({CHART})");
+        Ok(std::fs::write(&self.0, format!("{before}{BEGIN}\n{picture}\n\n{tables}{END}{after}"))?)
+    }
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    Ok(std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+/// What stands before the begin marker, and what behind the end marker.
+fn around_markers<'a>(path: &Path, text: &'a str) -> Outcome<(&'a str, &'a str)> {
+    let missing = |marker| format!("{}: there is no {marker} where it belongs", path.display());
+    let (before, rest) = text.split_once(BEGIN).ok_or_else(|| missing(BEGIN))?;
+    let (_, after) = rest.split_once(END).ok_or_else(|| missing(END))?;
+    Ok((before, after))
+}
+
+/// Whether this process may write to a file, or make one in a folder.
+fn may_write(path: &Path) -> Outcome<()> {
+    let allowed = rustix::fs::access(path, Access::WRITE_OK);
+    Ok(allowed.map_err(|error| format!("{}: cannot be written: {error}", path.display()))?)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let named = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    named.unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A folder for one test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("rivals-{}-{name}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn document(&self, text: &str) -> PathBuf {
+            let path = self.0.join("document.md");
+            fs::write(&path, text).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    fn refusal(path: &Path) -> String {
+        Document::find(path).err().expect("it was taken").to_string()
+    }
+
+    #[test]
+    fn what_cannot_have_the_tables_is_refused_before_anything_is_measured() {
+        let folder = Folder::new("refused");
+        assert!(refusal(&folder.0.join("document.md")).contains("No such file"));
+        let backwards = format!("{END}{BEGIN}");
+        for (text, missing) in [("", BEGIN), (BEGIN, END), (END, BEGIN), (&*backwards, END)] {
+            let refusal = refusal(&folder.document(text));
+            assert!(refusal.contains(missing) && refusal.contains("document.md"), "{refusal}");
+        }
+        let path = folder.document(&format!("{BEGIN}{END}"));
+        fs::create_dir(folder.0.join(CHART)).unwrap();
+        assert!(refusal(&path).contains(CHART));
+        // Root may write to any file there is.
+        assert!(may_write(&folder.0.join("elsewhere")).is_err());
+    }
+
+    #[test]
+    fn what_stands_between_the_markers_is_replaced_and_nothing_else() {
+        let folder = Folder::new("replaced");
+        let path = folder.document(&format!("above\n{BEGIN}old{END}\nbelow\n"));
+        let document = Document::find(&path).unwrap();
+        assert!(!folder.0.join(CHART).exists(), "to look changes nothing");
+        document.put("new tables\n", "<svg/>").unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with(&format!("above\n{BEGIN}\n![")), "{text}");
+        assert!(text.ends_with(&format!("new tables\n{END}\nbelow\n")), "{text}");
+        assert!(!text.contains("old"), "{text}");
+        assert_eq!(fs::read_to_string(folder.0.join(CHART)).unwrap(), "<svg/>");
+        Document::find(&path).unwrap().put("once more\n", "<svg/>").unwrap();
+    }
 }
