@@ -66,6 +66,77 @@ fn four_sealed_segments_make_a_partition_and_four_partitions_a_larger_one() {
     assert_there(&t, &clips);
 }
 
+/// The partitions on a disk, and what is in them.
+fn index(disk: &SimVfs) -> Vec<(String, Vec<u8>)> {
+    let paths = partitions(disk).into_iter();
+    paths.map(|path| (path.clone(), disk.contents(&path).unwrap())).collect()
+}
+
+/// After opening these partitions answer for every segment: there is none that a sweep would fold,
+/// which would be one that was read without the index.
+fn assert_all_by_index(t: &TestStore, expected: &[(String, Vec<u8>)]) {
+    for when in ["at once", "after a sweep"] {
+        let found = index(&t.disk);
+        let names: Vec<_> = found.iter().map(|(name, _)| name).collect();
+        assert!(found == expected, "{when}: {names:?}");
+        t.sweep();
+    }
+}
+
+#[test]
+fn partitions_beside_what_they_were_merged_into_are_removed() {
+    let t = TestStore::new();
+    let (mut clips, mut old) = (Vec::new(), Vec::new());
+    for round in 0..4 {
+        old = index(&t.disk);
+        clips.extend(add(&t, 4 * round, 4));
+        t.sweep();
+    }
+    assert_eq!(old.len(), 3);
+    let merged = index(&t.disk);
+    let t = reopened(t, |disk| {
+        for (path, bytes) in &old {
+            let file = disk.create(path, u64::try_from(bytes.len()).unwrap()).unwrap();
+            file.write_at(0, &[bytes]).unwrap();
+        }
+    });
+    assert_all_by_index(&t, &merged);
+    assert_there(&t, &clips);
+}
+
+#[test]
+fn an_older_segment_may_stand_in_a_newer_partition() {
+    let t = TestStore::new();
+    let mut clips = add(&t, 0, 4);
+    t.sweep();
+    clips.extend(add(&t, 4, 4));
+    t.sweep();
+    t.disk.corrupt(&partitions(&t.disk)[0], PAGE + 16, 4);
+    assert_there(&t, &clips);
+    t.sweep();
+    assert_eq!(partitions(&t.disk), ["index/00000002.idx", "index/00000003.idx"]);
+    let whole = index(&t.disk);
+    let t = t.reopen();
+    assert_all_by_index(&t, &whole);
+    assert_there(&t, &clips);
+}
+
+#[test]
+fn rows_of_segments_that_are_gone_hide_no_others() {
+    let t = TestStore::new();
+    add(&t, 0, 2);
+    t.pass(6 * DAY);
+    let young = add(&t, 10, 4);
+    t.sweep();
+    let whole = index(&t.disk);
+    t.pass(5 * DAY);
+    t.sweep();
+    assert_eq!(t.segment_files().len(), young.len());
+    let t = t.reopen();
+    assert_all_by_index(&t, &whole);
+    assert_there(&t, &young);
+}
+
 #[test]
 fn closing_leaves_the_next_opening_fewer_than_four_footers_to_read() {
     let t = TestStore::new();
