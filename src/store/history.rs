@@ -222,15 +222,15 @@ impl History {
     }
 
     /// The segments that must have a file, as far as entries say, and what is known of their class;
-    /// without those that are settled, which are mostly all.
+    /// without those that are settled, which are mostly all. One that is expired may be gone.
     pub(super) fn expected_but(
         &self,
         is_settled: impl Fn(SegmentId) -> bool,
     ) -> BTreeMap<SegmentId, Option<ClassId>> {
-        let unsealed = self.suspect.keys().chain(self.durable.keys()).chain(self.expired.keys());
-        let unsealed = unsealed.map(|id| (*id, None));
+        let unsealed = self.suspect.keys().chain(self.durable.keys()).map(|id| (*id, None));
         let sealed = self.sealed.iter().map(|(id, (class, _))| (*id, Some(*class)));
-        unsealed.chain(sealed).filter(|(id, _)| !is_settled(*id)).collect()
+        let named = unsealed.chain(sealed).filter(|(id, _)| !self.expired.contains_key(id));
+        named.filter(|(id, _)| !is_settled(*id)).collect()
     }
 
     /// When a segment whose file is missing is due; `newest` is when the newest record came that is
@@ -336,23 +336,26 @@ mod tests {
         }
     }
 
+    fn sealed(segment: SegmentId, class: ClassId) -> Decision {
+        Decision::SegmentSealed {
+            segment,
+            class,
+            root: [0; 32],
+            parts: 1,
+            payload_bytes: 1,
+            newest_received: Timestamp::EPOCH,
+        }
+    }
+
     #[test]
     fn a_moved_clip_that_expired_is_forgotten_with_the_last_of_its_files() {
         let clip = ClipId::new(SegmentId(3), 0);
         let (home, evidence) = (SegmentId(3), SegmentId(9));
         let dropped = |segment| Decision::SegmentDropped { segment, class: ClassId(0) };
-        let sealed = Decision::SegmentSealed {
-            segment: evidence,
-            class: ClassId::EVIDENCE,
-            root: [0; 32],
-            parts: 1,
-            payload_bytes: 1,
-            newest_received: Timestamp::EPOCH,
-        };
         let reason = ExpiryReason::Released;
         let moved = vec![
             expired(3),
-            sealed,
+            sealed(evidence, ClassId::EVIDENCE),
             Decision::ClipsMoved { to: evidence, clips: vec![clip] },
             Decision::ClipsExpired { reason, clips: vec![clip] },
         ];
@@ -389,6 +392,27 @@ mod tests {
         apply(&mut history, vec![dropped(2)]);
         assert!(history.deleted.is_empty());
         assert_eq!(history.expired_until_of(&camera), window.end());
+    }
+
+    #[test]
+    fn a_file_is_expected_of_every_segment_that_an_entry_names_until_it_is_expired() {
+        let segment = SegmentId;
+        let durable = |id| Decision::SegmentDurable { segment: segment(id), durable_bytes: 1 };
+        let suspect = |id| Decision::SegmentSuspect { segment: segment(id), durable_bytes: 1 };
+        let class = ClassId(7);
+        let mut history = History::default();
+        let entries = vec![suspect(1), durable(2), sealed(segment(3), class), suspect(4)];
+        apply(&mut history, entries);
+        apply(&mut history, vec![sealed(segment(4), class), durable(5), sealed(segment(6), class)]);
+        let all = [(1, None), (2, None), (3, Some(class)), (4, Some(class)), (5, None)];
+        let all = all.map(|(id, class)| (segment(id), class));
+        apply(&mut history, vec![Decision::SegmentDropped { segment: segment(6), class }]);
+        assert_eq!(history.expected_but(|_| false), BTreeMap::from(all));
+        apply(&mut history, vec![expired(1), expired(2), expired(3), expired(7)]);
+        assert_eq!(history.expected_but(|_| false), BTreeMap::from_iter(all[3..].to_vec()));
+        let settled = history.expected_but(|id| id == segment(4));
+        assert_eq!(settled, BTreeMap::from([all[4]]));
+        assert!(history.expected_but(|_| true).is_empty());
     }
 
     #[test]

@@ -306,9 +306,7 @@ impl Recovery<'_> {
         let history = inner.history.read();
         let mut catalog = inner.catalog.write();
         let expected = history.expected_but(|segment| {
-            catalog.segments.contains_key(&segment)
-                || catalog.unopened.contains(&segment)
-                || history.expired.contains_key(&segment)
+            catalog.segments.contains_key(&segment) || catalog.unopened.contains(&segment)
         });
         for (segment, class) in expected {
             catalog.unopened.insert(segment);

@@ -112,10 +112,9 @@ impl Verifier<'_> {
     fn check_presence(&mut self) {
         let missing: Vec<(SegmentId, Option<ClassId>)> = {
             let (history, catalog) = (self.inner.history.read(), self.inner.catalog.read());
-            let is_settled =
-                |id| catalog.segments.contains_key(&id) || history.expired.contains_key(&id);
-            let expected = history.expected_but(is_settled).into_iter();
+            let expected = history.expected_but(|id| catalog.segments.contains_key(&id));
             expected
+                .into_iter()
                 .filter(|(id, class)| {
                     // A move is on record shortly before the catalog has the copy.
                     let no_file = |class: &ClassId| {

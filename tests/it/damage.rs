@@ -159,6 +159,7 @@ fn a_missing_segment_is_reported_and_the_rest_works() {
     let t = TestStore::new();
     let (lost, kept) = (t.sealed_clip("door", 0, "lost"), t.sealed_clip("door", 1, "kept"));
     t.disk.remove(&t.files_with("lost")[0]).unwrap();
+    assert_eq!(faults(&t), 1, "also while the store is open");
     let t = t.reopen();
     let problems = t.store.opening().problems;
     assert_eq!(problems.len(), 1, "{problems:?}");
@@ -262,6 +263,24 @@ fn a_segment_that_was_never_sealed_is_told_when_it_is_missing() {
     let t = t.reopen();
     assert!(t.store.opening().problems.is_empty(), "{:?}", t.store.opening().problems);
     assert_eq!(faults(&t), 0);
+}
+
+#[test]
+fn a_segment_that_cannot_be_opened_is_told_once_and_not_taken_for_missing() {
+    let t = TestStore::new();
+    t.sealed_clip("door", 0, "a");
+    let file = t.segment_files().remove(0);
+    let len = u64::try_from(t.disk.contents(&file).unwrap().len()).unwrap();
+    t.disk.bad_sector(&file, 0..len);
+    let mut t = t;
+    for _ in 0..2 {
+        t = t.reopen();
+        assert_eq!(t.store.opening().problems.len(), 1, "{:?}", t.store.opening().problems);
+        t.pass(11 * DAY);
+        t.sweep();
+        assert!(t.ledger().iter().all(|line| line.kind != "segment-dropped"), "its file is there");
+    }
+    assert!(t.disk.files().contains(&file));
 }
 
 #[test]
