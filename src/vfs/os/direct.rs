@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::memory::{BUFFER_BYTES, HugePage};
+use super::memory::{BUFFER_BYTES, HugePage, MakePage};
 use crate::vfs::Later;
 
 /// What every file system's direct writes are aligned to, in the file and in memory.
@@ -36,18 +36,32 @@ const IDLE_BUFFERS_MAX: usize = 2;
 
 /// Buffers for all files of a store. In a huge page, where there are any, a piece is one request to
 /// the disk: in small pages a megabyte is two, and each of its pages is looked up.
-#[derive(Debug, Default)]
-pub(super) struct Buffers(Mutex<Vec<HugePage>>);
+#[derive(Debug)]
+pub(super) struct Buffers {
+    idle: Mutex<Vec<HugePage>>,
+    make: MakePage,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self::made_by(HugePage::new)
+    }
+}
 
 impl Buffers {
+    /// Buffers of which every page is made by `make`.
+    pub(super) fn made_by(make: MakePage) -> Self {
+        Self { idle: Mutex::default(), make }
+    }
+
     /// Hands out a buffer; `None` where the system has no memory to map.
     fn take(&self) -> Option<HugePage> {
-        let idle = self.0.lock().pop();
-        idle.or_else(|| HugePage::new().ok())
+        let idle = self.idle.lock().pop();
+        idle.or_else(|| (self.make)().ok())
     }
 
     fn give_back(&self, buffer: HugePage) {
-        let mut idle = self.0.lock();
+        let mut idle = self.idle.lock();
         if idle.len() < IDLE_BUFFERS_MAX {
             idle.push(buffer);
         }
@@ -267,6 +281,9 @@ fn gather(bufs: &[impl AsRef<[u8]>], mut start: usize, mut piece: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use bytes::Bytes;
 
     use super::*;
@@ -275,6 +292,13 @@ mod tests {
         let mut bytes = vec![0; len];
         blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
         bytes
+    }
+
+    /// A new file, and a way past the page cache into it.
+    fn new_file(dir: &Path, buffers: Buffers) -> (File, DirectWriter) {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).open(dir.join("file")).unwrap();
+        (file, DirectWriter::new(Arc::new(buffers)))
     }
 
     #[test]
@@ -313,8 +337,7 @@ mod tests {
     fn what_is_made_beside_a_write_is_made_once_and_written_too() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
-        let writer = DirectWriter::new(Arc::default());
+        let (file, writer) = new_file(dir.path(), Buffers::default());
         let (first, later) = (noise(PIECE_BYTES, 8), noise(2 * PIECE_BYTES + ALIGN, 9));
         let at = |pages: usize| u64::try_from(pages * ALIGN).unwrap();
         let mut calls = 0;
@@ -327,25 +350,82 @@ mod tests {
         };
         if writer.write_beside(&file, at(1), &first, &mut rest).unwrap() {
             assert_eq!(calls, 1);
-            assert!(std::fs::read(&path).unwrap() == [noise(ALIGN, 10), first, later].concat());
+            assert!(fs::read(&path).unwrap() == [noise(ALIGN, 10), first, later].concat());
         }
-        assert!(writer.buffers.0.lock().len() <= IDLE_BUFFERS_MAX);
+        assert!(writer.buffers.idle.lock().len() <= IDLE_BUFFERS_MAX);
+    }
+
+    #[test]
+    fn without_a_second_buffer_one_thread_writes_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let none = Buffers::made_by(|| Err(io::ErrorKind::OutOfMemory.into()));
+        let (file, writer) = new_file(dir.path(), none);
+        writer.buffers.give_back(HugePage::new().unwrap());
+        let (bytes, later) = (noise(3 * PIECE_BYTES, 1), noise(2 * PIECE_BYTES, 2));
+        if writer.write(&file, 0, &[&bytes]).unwrap() {
+            assert!(fs::read(dir.path().join("file")).unwrap() == bytes);
+        }
+        let offset = u64::try_from(PIECE_BYTES).unwrap();
+        let mut rest =
+            || Arc::new(vec![Later { offset, bytes: vec![Bytes::copy_from_slice(&later)] }]);
+        if writer.write_beside(&file, 0, &bytes[PIECE_BYTES..][..ALIGN], &mut rest).unwrap() {
+            let written = fs::read(dir.path().join("file")).unwrap();
+            assert!(written[..ALIGN] == bytes[PIECE_BYTES..][..ALIGN]);
+            assert!(written[PIECE_BYTES..] == later);
+        }
+        assert_eq!(writer.buffers.idle.lock().len(), 1);
+    }
+
+    #[test]
+    fn an_error_of_either_thread_is_told_and_so_is_that_one_panicked() {
+        let full = || Err(io::ErrorKind::StorageFull.into());
+        assert!(in_two_threads(|| Ok(()), &full).is_err());
+        assert!(in_two_threads(full, &|| Ok(())).is_err());
+        assert!(in_two_threads(|| Ok(()), &|| panic!("as it should")).is_err());
+        in_two_threads(|| Ok(()), &|| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn a_write_that_fails_is_told_and_its_buffers_have_nothing_of_it_for_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, writer) = new_file(dir.path(), Buffers::default());
+        let (lost, bytes) = (noise(3 * PIECE_BYTES, 1), noise(2 * PIECE_BYTES + ALIGN, 2));
+        let read_only = OpenOptions::new().read(true).open(dir.path().join("file")).unwrap();
+        *writer.way.lock() = Way::Open(Arc::new(read_only));
+        let failed = writer.write(&file, 0, &[&lost]).unwrap_err();
+        assert_eq!(failed.raw_os_error(), Some(Errno::BADF.raw_os_error()));
+        let failed = writer.write_beside(&file, 0, &lost, &mut || Arc::default()).unwrap_err();
+        assert_eq!(failed.raw_os_error(), Some(Errno::BADF.raw_os_error()));
+        assert!(matches!(*writer.way.lock(), Way::Open(_)), "another write may work");
+        assert_ne!(writer.buffers.idle.lock().len(), 0, "they came back");
+        writer.close();
+        if writer.write(&file, 0, &[&bytes]).unwrap() {
+            assert!(fs::read(dir.path().join("file")).unwrap() == bytes);
+        }
+    }
+
+    #[test]
+    fn a_way_that_the_system_does_not_know_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, writer) = new_file(dir.path(), Buffers::default());
+        assert!(!writer.outcome(Err(Errno::INVAL.into())).unwrap());
+        assert!(!writer.write(&file, 0, &[&noise(DIRECT_BYTES_MIN, 1)]).unwrap());
+        assert_eq!(file.metadata().unwrap().len(), 0, "all of it goes through the cache");
     }
 
     #[test]
     fn the_second_descriptor_is_closed_and_opened_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
-        let writer = DirectWriter::new(Arc::default());
+        let (file, writer) = new_file(dir.path(), Buffers::default());
         let bytes = noise(3 * PIECE_BYTES + ALIGN, 7);
         let took = writer.write(&file, 0, &[&bytes[..100], &bytes[100..]]).unwrap();
         writer.close();
         assert!(!matches!(*writer.way.lock(), Way::Open(_)));
         assert_eq!(writer.write(&file, 0, &[&bytes]).unwrap(), took);
         if took {
-            assert_eq!(std::fs::read(&path).unwrap(), bytes);
+            assert_eq!(fs::read(&path).unwrap(), bytes);
         }
-        assert!(writer.buffers.0.lock().len() <= IDLE_BUFFERS_MAX);
+        assert!(writer.buffers.idle.lock().len() <= IDLE_BUFFERS_MAX);
     }
 }

@@ -266,3 +266,39 @@ impl VfsFile for OsFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::vfs::Later;
+
+    #[test]
+    fn without_memory_for_pages_all_goes_through_the_cache() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut options = File::options();
+        let file = options.read(true).write(true).create_new(true).open(&path).unwrap();
+        let no_page = || Err(io::ErrorKind::OutOfMemory.into());
+        let shared = Shared {
+            buffers: Arc::new(Buffers::made_by(no_page)),
+            memory: Arc::new(ReadMemory::made_by(no_page)),
+        };
+        let file = OsFile::new(file, &shared);
+        let mut bytes = vec![0; 6 << 20];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        let (through, beside) = bytes.split_at(3 << 20);
+        file.write_through(0, &[&through[..1000], &through[1000..]]).unwrap();
+        let (first, later) = beside.split_at(1 << 20);
+        let mut calls = 0;
+        let mut rest = || {
+            calls += 1;
+            vec![Later { offset: 4 << 20, bytes: vec![Bytes::copy_from_slice(later)] }]
+        };
+        file.write_beside(3 << 20, first, &mut rest).unwrap();
+        assert_eq!(calls, 1);
+        assert!(fs::read(&path).unwrap() == bytes);
+        assert!(file.read_through(0..4096).unwrap().is_none());
+    }
+}

@@ -30,9 +30,15 @@ const IDLE_MAX: usize = 2;
 
 const _: () = assert!(READ_THROUGH_BYTES_MAX == 1 << 20 && BUFFER_BYTES >= (1 << 20) + 2 * ALIGN);
 
+/// What makes a page. It is [`HugePage::new`]; tests run out of memory.
+pub(super) type MakePage = fn() -> io::Result<HugePage>;
+
 /// What is read into past the page cache.
-#[derive(Debug, Default)]
-pub(super) struct ReadMemory(Mutex<Lent>);
+#[derive(Debug)]
+pub(super) struct ReadMemory {
+    lent: Mutex<Lent>,
+    make: MakePage,
+}
 
 #[derive(Debug, Default)]
 struct Lent {
@@ -58,13 +64,24 @@ struct Loan {
     range: Range<usize>,
 }
 
+impl Default for ReadMemory {
+    fn default() -> Self {
+        Self::made_by(HugePage::new)
+    }
+}
+
 impl ReadMemory {
+    /// Memory of which every page is made by `make`.
+    pub(super) fn made_by(make: MakePage) -> Self {
+        Self { lent: Mutex::default(), make }
+    }
+
     fn lend(self: &Arc<Self>) -> Option<Loan> {
-        let mut lent = self.0.lock();
+        let mut lent = self.lent.lock();
         if lent.count >= LENT_MAX {
             return None;
         }
-        let buffer = lent.idle.pop().or_else(|| HugePage::new().ok())?;
+        let buffer = lent.idle.pop().or_else(|| (self.make)().ok())?;
         lent.count += 1;
         Some(Loan { buffer: Some(buffer), memory: Arc::clone(self), range: 0..0 })
     }
@@ -123,7 +140,7 @@ impl Loan {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        let mut lent = self.memory.0.lock();
+        let mut lent = self.memory.lent.lock();
         lent.count -= 1;
         if lent.idle.len() < IDLE_MAX {
             lent.idle.extend(self.buffer.take());
@@ -211,7 +228,40 @@ mod tests {
         let end = u64::try_from(bytes.len()).unwrap();
         assert!(memory.read(&file, 0..READ_THROUGH_BYTES_MAX + 1).unwrap().is_none());
         assert!(!matches!(memory.read(&file, end - 1..end + 1), Ok(Some(_))));
-        assert_eq!(memory.0.lock().count, 0, "all came back");
+        assert_eq!(memory.lent.lock().count, 0, "all came back");
+    }
+
+    #[test]
+    fn without_memory_nothing_is_lent_and_nothing_counts_as_lent() {
+        let (file, _) = file_of(ALIGN);
+        let memory = Arc::new(ReadMemory::made_by(|| Err(io::ErrorKind::OutOfMemory.into())));
+        for _ in 0..=LENT_MAX {
+            assert!(memory.read(&file, 0..10).unwrap().is_none());
+        }
+        memory.lent.lock().idle.push(HugePage::new().unwrap());
+        assert!(memory.lend().is_some(), "as soon as there is some");
+    }
+
+    #[test]
+    fn a_read_that_fails_gives_its_memory_back_for_the_next() {
+        let (file, bytes) = file_of(5 * ALIGN);
+        let memory = Arc::new(ReadMemory::default());
+        let mut loan = memory.lend().unwrap();
+        loan.range = 10..bytes.len() + 1;
+        // Through the cache, so that no file system answers otherwise.
+        let error = loan.fill(&file, 0).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        drop(loan);
+        let idle = |memory: &ReadMemory| {
+            let lent = memory.lent.lock();
+            (lent.count, lent.idle.len())
+        };
+        assert_eq!(idle(&memory), (0, 1));
+        let mut loan = memory.lend().unwrap();
+        assert_eq!(idle(&memory), (1, 0), "the same");
+        loan.range = 10..20;
+        loan.fill(&file, u64::try_from(ALIGN).unwrap()).unwrap();
+        assert_eq!(loan.as_ref(), &bytes[ALIGN + 10..ALIGN + 20]);
     }
 
     #[test]
@@ -223,6 +273,6 @@ mod tests {
         loans.pop();
         assert!(memory.lend().is_some());
         drop(loans);
-        assert!(memory.0.lock().idle.len() <= IDLE_MAX);
+        assert!(memory.lent.lock().idle.len() <= IDLE_MAX);
     }
 }
