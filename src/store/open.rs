@@ -103,9 +103,10 @@ impl Recovery<'_> {
         self.take_off_what_is_gone(&rows, report)?;
         self.inner.drop_unfinished(&unfinished, &mut unsealed, report)?;
         if self.writable {
+            // First: no drop is put on record of what is in `spare/` with its bytes.
+            self.clean_spare(report)?;
             self.put_on_record(report);
             self.settle_unsealed(unsealed, report)?;
-            self.clean_spare(report)?;
             if self.inner.deletion_frozen().is_none() {
                 self.finish(report)?;
             }
@@ -478,7 +479,7 @@ impl Recovery<'_> {
 
     /// Removes spare segments that a crash left unfinished; nothing in `spare/` was ever promised.
     /// No sync: a name that comes back is removed by the next opening. Files to be used again are
-    /// taken over, or removed in step 6.
+    /// taken over, or removed before the drops of their segments go on record.
     fn clean_spare(&self, report: &mut OpenReport) -> Result<()> {
         let inner = self.inner;
         let fail = |error| inner.io("list spare files", name::SPARE, error);

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use clipkeep::vfs::sim::{FailedSync, SimOp};
-use clipkeep::{Clip, ErrorKind, NewClip, ReleaseCause};
+use clipkeep::{Clip, ErrorKind, LedgerLine, NewClip, ReleaseCause};
 
 use crate::crash::{below, go_on, number_from_environment};
 use crate::scenarios::{self, Scenario};
@@ -439,6 +439,31 @@ fn an_expired_segment_that_could_not_be_opened_once_does_not_come_back() {
         world.check();
     }
     assert!(unopened > 0, "its segment could be opened each time");
+}
+
+#[test]
+fn a_seal_of_a_dead_process_is_put_on_record_once_it_is_durable() {
+    let mut world = World::new(1, u64::MAX);
+    world.open().unwrap();
+    world.add("porch", 0, 60_000).unwrap();
+    // It dies behind the writes of footer and trailer, before their sync.
+    world.plug.pull_after(2);
+    world.store().seal().unwrap_err();
+    for (bad_syncs, problems, sealed) in [(1, 1, 0), (0, 0, 1), (0, 0, 1)] {
+        world.kill(u64::MAX);
+        world.plug.fail_syncs("segments/", bad_syncs);
+        world.open().unwrap();
+        let found = world.store().opening().problems;
+        assert_eq!(found.len(), problems, "{found:?}");
+        let mut on_record = 0;
+        let mut count = |line: LedgerLine| {
+            on_record += u32::from(line.kind == "segment-sealed");
+            true
+        };
+        world.store().inspect_ledger(0, &mut count).unwrap();
+        assert_eq!(on_record, sealed, "with {bad_syncs} failing syncs");
+    }
+    world.check();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use clipkeep::vfs::Vfs as _;
 use clipkeep::vfs::sim::SimOp;
-use clipkeep::{ErrorKind, NewClip, StoreOptions, VerifyDepth, WhenFull};
+use clipkeep::{ErrorKind, NewClip, PolicyScope, Retention, StoreOptions, VerifyDepth, WhenFull};
 
 use crate::store_kit::{DAY, SEGMENT_BYTES, TestStore, camera, marked, minutes};
 
@@ -164,6 +164,35 @@ fn a_file_that_cannot_even_be_removed_is_removed_by_the_next_sweep() {
     assert_eq!((t.files_with("gone"), kept(&t)), (Vec::new(), Vec::new()));
     let t = t.reopen();
     assert_eq!(t.ledger().iter().filter(|line| line.kind == "segment-dropped").count(), 1);
+}
+
+#[test]
+fn what_opening_cannot_remove_is_told_and_on_record_as_dropped_once_it_is_gone() {
+    let t = TestStore::new();
+    let own = Retention::days(3, 9).unwrap();
+    t.store.add_camera(&camera("door")).unwrap();
+    t.store.set_retention(Some(&camera("door")), own, PolicyScope::NewClips).unwrap();
+    t.sealed_clip("door", 0, "gone");
+    t.pass(11 * DAY);
+    t.disk.fail_after(SimOp::Zero, 1, io::ErrorKind::Other);
+    t.disk.fail_from(SimOp::Remove, 1, io::ErrorKind::Other);
+    t.store.sweep().unwrap().problems.pop().unwrap();
+    let drops = |t: &TestStore| -> Vec<String> {
+        let lines = t.ledger().into_iter().filter(|line| line.kind == "segment-dropped");
+        lines.map(|line| line.text).collect()
+    };
+    let t = t.reopen();
+    assert_ne!(t.store.opening().problems.len(), 0, "{:?}", t.store.opening().problems);
+    assert_eq!(t.files_with("gone"), ["spare/reuse-1.seg"]);
+    assert_eq!(drops(&t), [""; 0], "its bytes are there");
+    let disk = t.disk.clone();
+    let t = t.reopen_with(|options| {
+        disk.clear_faults();
+        options
+    });
+    assert!(t.store.opening().problems.is_empty(), "{:?}", t.store.opening().problems);
+    assert_eq!((t.files_with("gone"), kept(&t)), (Vec::new(), Vec::new()));
+    assert_eq!(drops(&t), ["the file of segment 1 of class 1 is gone"]);
 }
 
 #[test]
