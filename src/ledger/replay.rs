@@ -345,7 +345,9 @@ impl Snapshot {
                 file = walk.read(copies, number, &mut |frame| frames.push(frame));
                 wrong = self.faults(&file);
             }
-            frames.iter().for_each(|frame| visit(&frame.entry, &frame.hash));
+            for frame in &frames {
+                visit(&frame.entry, &frame.hash);
+            }
             found.extend(wrong);
             if file.scan.stop.is_some() {
                 break;

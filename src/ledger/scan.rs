@@ -46,7 +46,7 @@ impl Place {
         self.offset..self.offset + self.len
     }
 
-    fn bytes<'a>(self, copies: [&'a [u8]; 2]) -> Option<&'a [u8]> {
+    fn bytes(self, copies: [&[u8]; 2]) -> Option<&[u8]> {
         copies.get(self.source)?.get(self.range())
     }
 }

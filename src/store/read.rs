@@ -66,7 +66,7 @@ impl Inner {
         drop(catalog);
         let mut pieces = Vec::new();
         self.open_pieces(&located, mapped, &mut pieces)?;
-        let (course, fetches) = (Course::default(), Arc::clone(&self.fetches));
+        let (course, fetches) = (Box::default(), Arc::clone(&self.fetches));
         Ok(ClipReader { clip: located.clip, pieces, lease, fetches, position: 0, course })
     }
 
@@ -131,7 +131,7 @@ pub struct ClipReader {
     lease: Arc<Lease>,
     fetches: Arc<Fetches>,
     position: u64,
-    course: Course,
+    course: Box<Course>,
 }
 
 /// One record of the clip.
@@ -319,7 +319,7 @@ impl ClipReader {
             *way = Way::Through(Ahead::of(&(offset..end)));
         }
         if let Way::Through(ahead) = way {
-            self.will_need(ahead.reading(offset, end));
+            self.will_need(ahead.reading(offset, end).as_ref());
         }
         self.chunk_at(offset)
     }
@@ -426,8 +426,8 @@ impl ClipReader {
     }
 
     /// Has the disk begin to read `range`.
-    fn will_need(&self, range: Option<Range<u64>>) {
-        for (piece, part) in range.iter().flat_map(|range| self.parts_in(range)) {
+    fn will_need(&self, range: Option<&Range<u64>>) {
+        for (piece, part) in range.into_iter().flat_map(|range| self.parts_in(range)) {
             piece.segment.will_need(&piece.record, &part);
         }
     }
