@@ -62,6 +62,12 @@ impl WatchedDisk {
     fn watched(&self, file: Arc<dyn VfsFile>) -> Arc<dyn VfsFile> {
         Arc::new(WatchedFile { inner: file, syncs: self.syncs.clone() })
     }
+
+    fn note_listed(&self, dir: &str, names: &[String]) {
+        if dir == SEGMENTS {
+            self.progress.listed(names.len());
+        }
+    }
 }
 
 impl Vfs for WatchedDisk {
@@ -91,9 +97,7 @@ impl Vfs for WatchedDisk {
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let names = self.inner.list(dir)?;
-        if dir == SEGMENTS {
-            self.progress.listed(names.len());
-        }
+        self.note_listed(dir, &names);
         Ok(names)
     }
 
@@ -115,7 +119,9 @@ impl Vfs for WatchedDisk {
         of: &str,
         beside: &mut dyn FnMut(),
     ) -> io::Result<Vec<String>> {
-        self.inner.sync_dirs_beside(dirs, of, beside)
+        let names = self.inner.sync_dirs_beside(dirs, of, beside)?;
+        self.note_listed(of, &names);
+        Ok(names)
     }
 
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {

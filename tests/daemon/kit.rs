@@ -14,7 +14,7 @@ pub(crate) const FRONT_DOOR: &str = "src/cli/demo/front-door.mp4";
 pub(crate) const START: &str = "2024-01-01T18:00:00Z";
 
 /// How long anything may take before the test has failed.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running daemon and its folder. Ended with its test.
 pub(crate) struct Daemon {
