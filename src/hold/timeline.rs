@@ -95,6 +95,12 @@ impl Timeline {
         window: &Window,
         found: &mut impl FnMut(HoldId) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
+        // Most clips that are asked about came before or after all that is held.
+        let begins = self.ranges.first().is_some_and(|first| first.start < window.end());
+        let reaches = self.latest.get(1).is_some_and(|end| *end > window.start());
+        if !begins || !reaches {
+            return ControlFlow::Continue(());
+        }
         let prefix = self.ranges.partition_point(|r| r.start < window.end());
         let root = Node { index: 1, first: 0, width: self.leaves() };
         self.descend(root, prefix, window.start(), found)
