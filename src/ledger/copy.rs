@@ -342,7 +342,7 @@ fn block_of(bytes: &[u8], offset: usize) -> &[u8] {
 /// Whether the first `end` bytes of `file` are those of `other`, and zeros stand behind them there.
 /// A piece at a time: opening a store should not need memory for both copies.
 fn reads_as(file: &dyn VfsFile, end: usize, other: &[u8]) -> bool {
-    const PIECE_LEN: usize = 4 * BLOCK_LEN;
+    const PIECE_LEN: usize = 16 * BLOCK_LEN;
     let Some((whole, rest)) = other.split_at_checked(end) else { return false };
     let mut piece = vec![0; PIECE_LEN];
     let mut offset = 0;
