@@ -135,6 +135,31 @@ fn a_range_over_two_records_is_fetched_from_each_at_once() {
 }
 
 #[test]
+fn reading_in_order_stops_at_a_damaged_chunk_and_goes_on_behind_it() {
+    let t = TestStore::new();
+    let (clip, bytes) = large(&t);
+    t.store.seal().unwrap();
+    // In the sixth chunk of the first record, which begins behind the segment's header.
+    t.disk.corrupt(&t.segment_files()[0], 350_000, 0x41);
+    for mapped in [false, true] {
+        let clip = clip.id();
+        let reader = if mapped { t.store.read(clip) } else { t.store.read_copied(clip) };
+        let (mut reader, mut before) = (reader.unwrap(), vec![0; 5 * 65_536]);
+        reader.read_exact(&mut before).unwrap();
+        assert!(before == bytes[..before.len()], "mapped: {mapped}");
+        for _ in 0..2 {
+            let error = reader.read(&mut [0; 100]).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "mapped: {mapped}");
+            assert_eq!(reader.stream_position().unwrap(), 5 * 65_536, "nothing was read");
+        }
+        reader.seek(SeekFrom::Current(65_536)).unwrap();
+        let mut behind = Vec::new();
+        reader.read_to_end(&mut behind).unwrap();
+        assert!(behind == bytes[6 * 65_536..], "mapped: {mapped}");
+    }
+}
+
+#[test]
 fn a_reader_survives_the_sweep_that_removes_its_file() {
     let t = TestStore::new();
     let (clip, bytes) = large(&t);
