@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::steady::hold_some;
+use super::steady::Held;
 use super::{Keeper as _, Outcome, Steady, StoreKeeper, Street, ratio};
 
 /// Where the bytes of a store are.
@@ -64,12 +64,12 @@ pub fn space(
     told: &mut dyn FnMut(u64),
 ) -> Outcome<Space> {
     let (clips, group) = (plan.kept + plan.clips, plan.group.max(1));
-    let mut held = Vec::new();
+    let mut held = Held::default();
     for first in (0..clips).step_by(usize::try_from(group)?) {
         let takes = street.takes(first, group.min(clips - first))?;
         store.keep(&takes)?;
         for take in &takes {
-            held.extend(hold_some(store, street, plan, take)?);
+            held.place_some(store, street, plan, take)?;
         }
         if first >= plan.kept && first % plan.sweep_every.max(1) < group {
             store.sweep()?;
@@ -79,6 +79,6 @@ pub fn space(
     // What the last clips made due goes before it is counted.
     store.turn_to(street.end_of(clips).saturating_add(Duration::from_secs(1)));
     store.sweep()?;
-    super::check(store, street, held)?;
+    held.check_kept(store, street)?;
     Space::of(store)
 }

@@ -57,7 +57,7 @@ pub fn steady(
 ) -> Outcome<(SteadyTrack, SteadyTrack)> {
     let mut own = SteadyTrack { track: track_of(store), ..SteadyTrack::default() };
     let mut limit = SteadyTrack { track: track_of(raw), ..SteadyTrack::default() };
-    let mut covered = Vec::new();
+    let mut held = Held::default();
     let watch = Stopwatch::start();
     let rounds = plan.rounds.max(1);
     let turn = plan.clips / rounds;
@@ -74,8 +74,7 @@ pub fn steady(
             let into = if round == 0 { &mut scratch } else { track };
             if is_store {
                 let mut hold = |keeper: &mut StoreKeeper, take: &Take| {
-                    covered.extend(hold_some(keeper, street, plan, take)?);
-                    Ok(())
+                    held.place_some(keeper, street, plan, take)
                 };
                 share.run(store, into, &mut hold, told)?;
             } else {
@@ -84,7 +83,7 @@ pub fn steady(
         }
     }
     own.space = Space::of(store)?;
-    check_held(store, street, plan, &covered)?;
+    held.check(store, street, plan)?;
     Ok((own, limit))
 }
 
@@ -157,46 +156,60 @@ fn filled_bytes(keeper: &dyn Keeper) -> Outcome<u64> {
 /// Clips in a row, of one camera, that one hold covers.
 const HELD_RUN: u64 = 4;
 
-/// Places a hold now and then, so that the wanted share of all clips is held; answers the numbers
-/// of those that it covers.
-pub(super) fn hold_some(
-    keeper: &StoreKeeper,
-    street: &Street,
-    plan: &Steady,
-    take: &Take,
-) -> Outcome<Vec<u64>> {
-    if plan.held_percent == 0 {
-        return Ok(Vec::new());
-    }
-    let cameras = u64::try_from(street.cameras().len())?;
-    let every = (100 * HELD_RUN / plan.held_percent).next_multiple_of(cameras).max(cameras);
-    let run = cameras * (HELD_RUN - 1);
-    if !take.number.is_multiple_of(every) || take.number < run {
-        return Ok(Vec::new());
-    }
-    let first = street.take(take.number - run)?;
-    keeper.hold(&take.camera, Window::new(first.window.start(), take.window.end())?)?;
-    let covered = (0..HELD_RUN).map(|back| take.number - back * cameras);
-    // With very many cameras the first of them have expired by now.
-    Ok(covered.filter(|number| take.number - number < plan.kept).collect())
+/// The numbers of the clips that holds cover.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Those that were not due when they were held: they must be there.
+    sure: Vec<u64>,
+    /// The others, of which some had not expired yet: with very many cameras.
+    perhaps: Vec<u64>,
 }
 
-/// What is held must be there, byte for byte, and what expired beside it must not.
-fn check_held(
-    store: &mut StoreKeeper,
-    street: &Street,
-    plan: &Steady,
-    held: &[u64],
-) -> Outcome<()> {
-    super::check(store, street, held.iter().copied())?;
-    let cameras = u64::try_from(street.cameras().len())?;
-    let oldest = (0..cameras).find(|number| !held.contains(number)).ok_or("all is held")?;
-    let take = street.take(oldest)?;
-    let is_due = plan.clips > plan.kept;
-    if is_due && !store.find(&take.camera, take.window)?.is_empty() {
-        return Err("a clip that is long due is still there".into());
+impl Held {
+    /// Places a hold now and then, so that the wanted share of all clips is held.
+    pub(super) fn place_some(
+        &mut self,
+        keeper: &StoreKeeper,
+        street: &Street,
+        plan: &Steady,
+        take: &Take,
+    ) -> Outcome<()> {
+        if plan.held_percent == 0 {
+            return Ok(());
+        }
+        let cameras = u64::try_from(street.cameras().len())?;
+        let every = (100 * HELD_RUN / plan.held_percent).next_multiple_of(cameras).max(cameras);
+        let run = cameras * (HELD_RUN - 1);
+        if !take.number.is_multiple_of(every) || take.number < run {
+            return Ok(());
+        }
+        let first = street.take(take.number - run)?;
+        keeper.hold(&take.camera, Window::new(first.window.start(), take.window.end())?)?;
+        for number in (0..HELD_RUN).map(|back| take.number - back * cameras) {
+            let is_due = take.number - number >= plan.kept;
+            if is_due { &mut self.perhaps } else { &mut self.sure }.push(number);
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// What is held must be there, byte for byte.
+    pub(super) fn check_kept(&self, store: &mut StoreKeeper, street: &Street) -> Outcome<()> {
+        super::check(store, street, self.sure.iter().copied())
+    }
+
+    /// The same, and what expired beside it must not be there.
+    fn check(&self, store: &mut StoreKeeper, street: &Street, plan: &Steady) -> Outcome<()> {
+        self.check_kept(store, street)?;
+        let cameras = u64::try_from(street.cameras().len())?;
+        let is_free = |number: &u64| !self.sure.contains(number) && !self.perhaps.contains(number);
+        let oldest = (0..cameras).find(is_free).ok_or("all is held")?;
+        let take = street.take(oldest)?;
+        let is_due = plan.clips > plan.kept;
+        if is_due && !store.find(&take.camera, take.window)?.is_empty() {
+            return Err("a clip that is long due is still there".into());
+        }
+        Ok(())
+    }
 }
 
 /// What expiring much at once cost.

@@ -144,6 +144,23 @@ fn a_full_store_expires_while_it_records_and_keeps_what_is_held() {
 }
 
 #[test]
+fn a_hold_on_what_was_due_and_still_there_is_no_error() {
+    let dir = tempfile::tempdir().unwrap();
+    // A hold reaches back further than what is kept, into a segment that has not expired yet.
+    let street = Street::new(5, 60, 1_000_000);
+    let plan =
+        Steady { kept: 120, clips: 200, group: 4, sweep_every: 40, held_percent: 10, rounds: 1 };
+    let store = dir.path().join("store");
+    let kept = street.span_of(plan.kept);
+    let mut store = StoreKeeper::keeping(&store, &street, Commit::Grouped, kept).unwrap();
+    let mut raw = RawKeeper::open(dir.path(), false, 16 << 20).unwrap();
+    steady(&mut store, &mut raw, &street, &plan, &mut |_| ()).unwrap();
+    let first = street.take(0).unwrap();
+    let found = store.find(&first.camera, first.window).unwrap();
+    assert_eq!(found, [first.window], "it is held");
+}
+
+#[test]
 fn bulk_expiry_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let street = Street::new(5, 4, 1_000_000);
