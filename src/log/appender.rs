@@ -6,15 +6,14 @@
 //! Locks: `state` is held only to move records in and outcomes out, never across I/O. While
 //! `committing` is set the leader alone owns `open`.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::Segment;
 use super::clip_slot::ClipSlot;
-use super::leader::{Leader, OpenSegment, break_all};
-use super::seal::leave_cache;
+use super::leader::{Leader, Leftover, OpenSegment, break_all};
 use crate::format::record::{RecordHeader, chunk_crcs};
 use crate::format::segment::Trailer;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -184,9 +183,9 @@ impl Appender {
         let mut group = std::mem::take(records);
         state.submitted += u64::try_from(group.len()).unwrap_or(0);
         let ticket = Ticket(state.submitted);
-        let (state, sealed) = self.write(state, &mut group, Some(hasher), host, true);
+        let (state, leftover) = self.write(state, &mut group, Some(hasher), host, true);
         drop(state);
-        leave_cache(&sealed);
+        leftover.finish(host);
         Some(ticket)
     }
 
@@ -194,7 +193,7 @@ impl Appender {
     /// Leads the commit when nobody else does. What became of a clip, its [`ClipSlot::check`] says.
     pub(crate) fn commit(&self, ticket: Ticket, host: &dyn Host, sync: bool) {
         let mut state = self.state.lock();
-        let mut sealed = Vec::new();
+        let mut leftover = Leftover::default();
         while state.settled < ticket.0 {
             if state.committing {
                 self.wait(&mut state, ticket);
@@ -210,15 +209,15 @@ impl Appender {
             } else {
                 let written = self.write(state, &mut group, None, host, sync);
                 state = written.0;
-                sealed.extend(written.1);
+                leftover.append(written.1);
             }
         }
         drop(state);
-        leave_cache(&sealed);
+        leftover.finish(host);
     }
 
-    /// Writes `group`, all that was submitted and not taken yet, as its leader. Answers the
-    /// segments that it sealed, too.
+    /// Writes `group`, all that was submitted and not taken yet, as its leader. Answers what is left
+    /// to be done, too.
     fn write<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -226,22 +225,22 @@ impl Appender {
         hasher: Option<&mut blake3::Hasher>,
         host: &dyn Host,
         sync: bool,
-    ) -> (MutexGuard<'a, State>, Vec<Weak<Segment>>) {
+    ) -> (MutexGuard<'a, State>, Leftover) {
         state.committing = true;
         state.taken = state.submitted;
         state.groups = state.groups.wrapping_add(1);
         let open = state.open.take();
         drop(state);
-        let (class, settled, sealed) = (self.class, 0, Vec::new());
-        let mut leader = Leader { class, host, open, sync, hasher, settled, sealed };
+        let (class, settled, leftover) = (self.class, 0, Leftover::default());
+        let mut leader = Leader { class, host, open, sync, hasher, settled, leftover };
         let outcome = leader.write_group(group);
-        let (open, sealed) = (leader.open, leader.sealed);
+        let (open, leftover) = (leader.open, leader.leftover);
         let mut state = self.state.lock();
         state.open = open;
         state.poisoned = outcome.err().filter(|error| error.kind() == ErrorKind::Poisoned);
         state.settle(group);
         self.end(&mut state);
-        (state, sealed)
+        (state, leftover)
     }
 
     /// Waits for the end of the group in which everything up to `ticket` is, or comes to be.
@@ -304,15 +303,15 @@ impl Appender {
         state.committing = true;
         let open = state.open.take();
         drop(state);
-        let (class, hasher, settled, sealed) = (self.class, None, 0, Vec::new());
-        let mut leader = Leader { class, host, open, sync: true, hasher, settled, sealed };
+        let (class, hasher, settled, leftover) = (self.class, None, 0, Leftover::default());
+        let mut leader = Leader { class, host, open, sync: true, hasher, settled, leftover };
         let outcome = act(&mut leader);
-        let (open, sealed) = (leader.open, leader.sealed);
+        let (open, leftover) = (leader.open, leader.leftover);
         let mut state = self.state.lock();
         state.open = open;
         self.end(&mut state);
         drop(state);
-        leave_cache(&sealed);
+        leftover.finish(host);
         outcome
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::appender::{Host, Published, Reached, Submission};
 use super::clip_slot::Place;
 use super::group::Group;
+use super::seal::leave_cache;
 use super::{Segment, seal_segment};
 use crate::barrier::Barrier;
 use crate::format::BLOCK_BYTES;
@@ -45,9 +46,60 @@ pub(super) struct Leader<'a> {
     pub(super) hasher: Option<&'a mut blake3::Hasher>,
     /// How many submissions of the group are written.
     pub(super) settled: usize,
-    /// What was sealed meanwhile, and is to leave the page cache when nobody waits for the leader.
-    /// It is not kept for that: its room may be wanted before.
-    pub(super) sealed: Vec<Weak<Segment>>,
+    pub(super) leftover: Leftover,
+}
+
+/// What a leader leaves to be done when nobody waits for it any more.
+#[derive(Debug, Default)]
+pub(super) struct Leftover {
+    /// Full segments, to be sealed. All that is in them is published.
+    full: Vec<OpenSegment>,
+    /// Sealed ones, to leave the page cache. They are not kept for that: their room may be wanted
+    /// before.
+    sealed: Vec<Weak<Segment>>,
+}
+
+impl Leftover {
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.full.append(&mut other.full);
+        self.sealed.append(&mut other.sealed);
+    }
+
+    /// Does it. Others may lead meanwhile: they write elsewhere.
+    pub(super) fn finish(mut self, host: &dyn Host) {
+        self.seal_full(host);
+        leave_cache(&self.sealed);
+    }
+
+    /// Seals what is full. What cannot be sealed is told to the store: its records are as safe as
+    /// they were, and the next opening scans them.
+    fn seal_full(&mut self, host: &dyn Host) {
+        for open in std::mem::take(&mut self.full) {
+            self.seal(open, host).ok();
+        }
+    }
+
+    /// Seals a segment.
+    ///
+    /// 1. The footer goes behind the last record, the trailer into the last block, in allocated
+    ///    space. A crash before the sync leaves an open segment, which is scanned.
+    /// 2. `fdatasync`. The trailer vouches for the footer by its CRC, so one sync is enough.
+    /// 3. What lies between footer and trailer was never used and is given back.
+    /// 4. The store learns of it and puts the Merkle root into the ledger.
+    fn seal(&mut self, open: OpenSegment, host: &dyn Host) -> Result<()> {
+        match seal_segment(&open.segment, open.next_block, host.now()) {
+            Ok(trailer) => {
+                host.sealed(&open.segment, &trailer);
+                self.sealed.push(Arc::downgrade(&open.segment));
+                Ok(())
+            }
+            Err(error) => {
+                // Its records are safe if they were synced: the next opening scans them.
+                host.suspect(&open.segment, open.reached(), &error);
+                if open.is_durable() { Ok(()) } else { Err(error) }
+            }
+        }
+    }
 }
 
 impl Leader<'_> {
@@ -115,10 +167,7 @@ impl Leader<'_> {
                     self.flush(&mut placed, rest.get_mut(written..index).unwrap_or_default())?;
                     written = index;
                     waiting = 0;
-                    if self.open.is_some() {
-                        self.seal()?;
-                    }
-                    self.open = Some(OpenSegment::new(self.host.new_segment(self.class)?));
+                    self.roll()?;
                 }
                 let fragment = fragment_at(rest, index);
                 if self.has_room_for(fragment, waiting) {
@@ -131,6 +180,24 @@ impl Leader<'_> {
             placed.push(record);
         }
         self.flush(&mut placed, rest.get_mut(written..).unwrap_or_default())
+    }
+
+    /// Goes on in a new segment. The full one is sealed when nobody waits for the leader: a new one
+    /// takes long enough. What is not durable in it is made so at once, whoever asks for it later;
+    /// and where there is no room for a new one it is sealed before: then it may go.
+    fn roll(&mut self) -> Result<()> {
+        if self.open.as_ref().is_some_and(|open| !open.is_durable()) {
+            self.seal()?;
+        }
+        self.leftover.full.extend(self.open.take());
+        let mut made = self.host.new_segment(self.class);
+        let is_full = made.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full);
+        if is_full && !self.leftover.full.is_empty() {
+            self.leftover.seal_full(self.host);
+            made = self.host.new_segment(self.class);
+        }
+        self.open = Some(OpenSegment::new(made?));
+        Ok(())
     }
 
     /// Whether the open segment takes these records of one clip, with its footer still fitting
@@ -215,7 +282,7 @@ impl Leader<'_> {
     /// Syncs the open segment.
     pub(super) fn sync_open(&mut self) -> Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        if open.durable_block == open.next_block {
+        if open.is_durable() {
             return Ok(());
         }
         let segment = Arc::clone(&open.segment);
@@ -242,26 +309,9 @@ impl Leader<'_> {
     }
 
     /// Seals the open segment.
-    ///
-    /// 1. The footer goes behind the last record, the trailer into the last block, in allocated
-    ///    space. A crash before the sync leaves an open segment, which is scanned.
-    /// 2. `fdatasync`. The trailer vouches for the footer by its CRC, so one sync is enough.
-    /// 3. What lies between footer and trailer was never used and is given back.
-    /// 4. The store learns of it and puts the Merkle root into the ledger.
     fn seal(&mut self) -> Result<()> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        match seal_segment(&open.segment, open.next_block, self.host.now()) {
-            Ok(trailer) => {
-                self.host.sealed(&open.segment, &trailer);
-                self.sealed.push(Arc::downgrade(&open.segment));
-                Ok(())
-            }
-            Err(error) => {
-                // Its records are safe if they were synced: the next opening scans them.
-                self.host.suspect(&open.segment, open.reached(), &error);
-                if open.durable_block == open.next_block { Ok(()) } else { Err(error) }
-            }
-        }
+        self.leftover.seal(open, self.host)
     }
 }
 
@@ -327,6 +377,11 @@ impl OpenSegment {
         let created = segment.header.created;
         let (published_block, durable_block) = (next_block, next_block);
         Self { segment, next_block, published_block, durable_block, next_ordinal, created }
+    }
+
+    /// Whether all that was written to it is durable.
+    const fn is_durable(&self) -> bool {
+        self.durable_block == self.next_block
     }
 
     pub(super) fn reached(&self) -> Reached {

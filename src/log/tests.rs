@@ -1,15 +1,21 @@
-//! Segments on a simulated disk: what is found in them again, and by whom.
+//! Segments on a simulated disk: what is found in them again, and by whom; and how an appender goes
+//! from one to the next.
 
 use std::sync::Arc;
 
 use crate::format::record::{RecordHeader, chunk_crcs};
 use crate::format::segment::SegmentHeader;
 use crate::format::{BLOCK_BYTES, SegmentKey, name};
-use crate::types::{ClassId, ClipId, ErrorKind, SegmentId, Timestamp};
+use crate::sync::Mutex;
+use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::Vfs;
 use crate::vfs::sim::SimVfs;
 
-use super::{FooterCache, Handles, Leases, Segment, seal_segment};
+use super::{
+    Appender, ClipSlot, FooterCache, Handles, Host, Leases, Published, Reached, Segment,
+    Submission, seal_segment,
+};
+use crate::format::segment::Trailer;
 
 const STORE: [u8; 16] = [7; 16];
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -213,4 +219,115 @@ fn a_segment_whose_name_is_gone_is_read_on_by_those_who_have_it_open() {
     drop(reader);
     let late = written.segment.keep_open().unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Expired);
+}
+
+/// A store around an appender, which notes whether the segments before were sealed when another one
+/// was made.
+struct Maker {
+    disk: SimVfs,
+    handles: Arc<Handles>,
+    made: Mutex<Vec<Arc<Segment>>>,
+    sealed_before: Mutex<Vec<bool>>,
+    /// There is no room for another one until those before are sealed.
+    is_full: bool,
+}
+
+impl Maker {
+    fn new(is_full: bool) -> Self {
+        let disk = SimVfs::new(1);
+        let handles = Handles::new(Arc::new(disk.clone()), 4);
+        Self { disk, handles, made: Mutex::default(), sealed_before: Mutex::default(), is_full }
+    }
+}
+
+impl Host for Maker {
+    fn new_segment(&self, _: ClassId) -> Result<Arc<Segment>> {
+        let mut made = self.made.lock();
+        let sealed = made.iter().all(|segment| segment.is_sealed());
+        self.sealed_before.lock().push(sealed);
+        if self.is_full && !sealed {
+            return Err(Error::new(ErrorKind::Full, "no room"));
+        }
+        let id = SegmentId(u32::try_from(made.len() + 1).unwrap());
+        let segment = Written::on(&self.disk, &self.handles, id).segment;
+        made.push(Arc::clone(&segment));
+        Ok(segment)
+    }
+
+    fn published(&self, _: &Arc<Segment>, _: &[Published]) {}
+
+    fn sealed(&self, _: &Arc<Segment>, _: &Trailer) {}
+
+    fn suspect(&self, segment: &Arc<Segment>, _: Reached, cause: &Error) {
+        panic!("{}: {cause}", segment.id);
+    }
+
+    fn now(&self) -> Timestamp {
+        time(200)
+    }
+
+    fn sealed_before(&self) -> Timestamp {
+        Timestamp::MIN
+    }
+}
+
+/// Writes as many clips of a megabyte as need two segments, one commit each; answers whether all
+/// segments before were sealed whenever another one was made.
+fn write_two_segments(host: &Maker, sync: bool) -> Vec<bool> {
+    let appender = Appender::new(ClassId(0));
+    let payload = footage(7, 1_000_000);
+    for number in 0..6 {
+        let slot = Arc::new(ClipSlot::default());
+        let header = RecordHeader { last: true, ..header(number) };
+        let (slot, payload) = (Arc::clone(&slot), payload.clone().into());
+        let mut record =
+            Submission { slot, header, chunk_crcs: Vec::new(), payload, is_summed: false };
+        record.take_sums(&mut blake3::Hasher::new());
+        let slot = Arc::clone(&record.slot);
+        let ticket = appender.submit(vec![record], host, sync).unwrap();
+        appender.commit(ticket, host, sync);
+        slot.check().unwrap();
+    }
+    let made = host.made.lock();
+    assert_eq!(made.len(), 2);
+    assert!(made[0].is_sealed() && !made[1].is_sealed(), "nobody waits for it for long");
+    host.sealed_before.lock().clone()
+}
+
+/// The header of a clip's first record, of a megabyte.
+fn header(number: i64) -> RecordHeader {
+    RecordHeader {
+        clip: ClipId::new(SegmentId(0), 0),
+        camera: "porch".parse().unwrap(),
+        class: ClassId(0),
+        first: true,
+        last: false,
+        continued: false,
+        media: 0,
+        sequence: 0,
+        clip_offset: 0,
+        payload_bytes: 1_000_000,
+        start: time(number),
+        end: time(number + 1),
+        received: time(100),
+        uncertainty_us: 0,
+        previous: None,
+        digest: [0; 32],
+        durable_block: 0,
+    }
+}
+
+#[test]
+fn nobody_waits_for_the_seal_of_a_full_segment() {
+    assert_eq!(write_two_segments(&Maker::new(false), true), [true, false]);
+}
+
+#[test]
+fn what_is_not_durable_in_a_full_segment_is_made_so_before_the_next_one() {
+    assert_eq!(write_two_segments(&Maker::new(false), false), [true, true]);
+}
+
+#[test]
+fn a_full_segment_is_sealed_at_once_where_there_is_no_room_for_another() {
+    assert_eq!(write_two_segments(&Maker::new(true), true), [true, false, true]);
 }
