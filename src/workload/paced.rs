@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::{CameraId, NewClip, Timestamp};
 
+use super::together::warm_up;
 use super::{Keeper as _, Lap, Latencies, Outcome, RawKeeper, Stopwatch, StoreKeeper, Street};
 
 /// Clips that a reader reads while a camera sends one fragment: at one a second 20 MB/s of clips of
@@ -91,6 +92,9 @@ pub fn paced(
 ) -> Outcome<PacedTracks> {
     let mut tracks = PacedTracks::default();
     let fragments = Street::new(1, 1, plan.fragment_bytes);
+    if plan.filled_clips == 0 {
+        warm_up(store, street)?;
+    }
     for round in 0..plan.rounds {
         let turn = Turn { store, street, fragments: &fragments, plan, kept, round };
         turn.own(&mut tracks)?;

@@ -102,7 +102,7 @@ impl Profile {
             grouped: Ingest { rounds, clips: if quick { 96 } else { 256 }, group: 16 },
             small: Ingest { rounds, clips: if quick { 480 } else { 1280 }, group: 32 },
             large: Ingest { rounds, clips: if quick { 8 } else { 24 }, group: 4 },
-            together_clips: if quick || is_crowded { 1 } else { 4 },
+            together_clips: if is_crowded { 1 } else { 4 },
             pace: Duration::from_secs(1),
             paced_fragments: if quick { 4 } else { 8 },
             steady_kept: if quick { 256 } else { 1024 },
