@@ -17,6 +17,7 @@ use crate::workload::{Growth, Machine, Outcome, Street, growth, machine, ratio, 
 #[derive(Clone, Debug)]
 pub(super) struct Grown {
     pub(super) machine: Machine,
+    pub(super) cameras: u32,
     pub(super) stages: Vec<Growth>,
 }
 
@@ -34,7 +35,7 @@ enum Amount {
     Bytes(u64),
 }
 
-/// Cameras among which the clips are shared out evenly.
+/// Cameras among which the clips are shared out evenly, unless somebody wants others.
 const CAMERAS: u32 = 16;
 /// A size that no disk of a test has room for: what it costs is reckoned.
 const FAR_CLIPS: u64 = 100_000_000;
@@ -141,13 +142,13 @@ fn sizes(clips: u64) -> Vec<u64> {
     sizes
 }
 
-/// Measures up to `clips` in the empty folder `dir`.
-pub(super) fn run(clips: u64, dir: &Path) -> Outcome<Grown> {
-    let machine = machine(dir)?;
-    let street = Street::new(SEED, CAMERAS, TINY_CLIP_BYTES).lasting(MINUTE);
+/// Measures up to `clips`, of so many `cameras`, in the empty folder `dir`.
+pub(super) fn run(clips: u64, cameras: Option<u32>, dir: &Path) -> Outcome<Grown> {
+    let (machine, cameras) = (machine(dir)?, cameras.unwrap_or(CAMERAS));
+    let street = Street::new(SEED, cameras, TINY_CLIP_BYTES).lasting(MINUTE);
     let bar = Bar::bytes("growing", clips * u64::try_from(TINY_CLIP_BYTES)?);
     let stages = growth(dir, &street, &sizes(clips), &mut |bytes| bar.advance(bytes))?;
-    Ok(Grown { machine, stages })
+    Ok(Grown { machine, cameras, stages })
 }
 
 /// The header of a table: a column a size.
@@ -163,8 +164,8 @@ pub(super) fn header(grown: &Grown) -> Vec<String> {
 pub(super) fn print(grown: &Grown, out: &mut Out) -> anyhow::Result<()> {
     let machine = &grown.machine;
     out.line(format_args!(
-        "{} x {}, {} disk, {}; {CAMERAS} cameras, clips of a minute and one block",
-        machine.cores, machine.processor, machine.disk, machine.file_system,
+        "{} x {}, {} disk, {}; {} cameras, clips of a minute and one block",
+        machine.cores, machine.processor, machine.disk, machine.file_system, grown.cameras,
     ))?;
     out.line("")?;
     let header = header(grown);
@@ -191,7 +192,7 @@ pub(super) fn json(grown: &Grown) -> Value {
     });
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "cameras": CAMERAS,
+        "cameras": grown.cameras,
         "growth": costs.collect::<serde_json::Map<_, _>>(),
     })
 }
@@ -231,7 +232,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let street = Street::new(SEED, 2, 100).lasting(MINUTE);
         let stages = growth(dir.path(), &street, &[200, 400], &mut |_| ()).unwrap();
-        let grown = Grown { machine: machine(dir.path()).unwrap(), stages };
+        let machine = machine(dir.path()).unwrap();
+        let grown = Grown { machine, cameras: CAMERAS, stages };
         let json = json(&grown);
         for cost in &COSTS {
             assert_eq!(cost.cells(&grown).len(), header(&grown).len());

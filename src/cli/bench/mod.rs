@@ -37,18 +37,19 @@ Examples:
   clipkeep bench --profile quick
   clipkeep bench --profile street --dir /srv --html report.html
   clipkeep bench --profile hub --cameras 64
-  clipkeep bench --growth 1000000 --html growth.html")]
+  clipkeep bench --growth 1000000 --html growth.html
+  clipkeep bench --growth 1000000 --cameras 500")]
 pub(super) struct Args {
     /// How much is measured
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     profile: Profile,
 
-    /// Record from this many cameras, in place of the profile's own number
+    /// Record from this many cameras, in place of the profile's own number, or of 16 for growth
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     cameras: Option<u32>,
 
     /// Instead of a profile: how cost grows, measured from 10,000 clips to this many
-    #[arg(long, value_name = "CLIPS", conflicts_with_all = ["profile", "mbit", "cameras"],
+    #[arg(long, value_name = "CLIPS", conflicts_with_all = ["profile", "mbit"],
         value_parser = clap::value_parser!(u64).range(10_000..=100_000_000))]
     growth: Option<u64>,
 
@@ -104,7 +105,7 @@ pub(super) fn run(args: &Args, out: &mut Out) -> anyhow::Result<Exit> {
 
 /// How cost grows up to `clips`, in place of a profile.
 fn show_growth(args: &Args, clips: u64, folder: &Path, out: &mut Out) -> anyhow::Result<Exit> {
-    let grown = growth::run(clips, folder);
+    let grown = growth::run(clips, args.cameras, folder);
     let grown = grown.map_err(anyhow::Error::from_boxed).context("measure")?;
     if let Some(path) = &args.html {
         let page = html::growth_page(&grown);
