@@ -161,6 +161,10 @@ impl VfsFile for WatchedFile {
         self.inner.read_at(offset, buf)
     }
 
+    fn read_vec(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.inner.read_vec(offset, len)
+    }
+
     fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
         self.inner.write_at(offset, bufs)
     }

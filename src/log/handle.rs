@@ -187,6 +187,10 @@ impl VfsFile for SegmentFile {
         self.handle()?.read_at(offset, buf)
     }
 
+    fn read_vec(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.handle()?.read_vec(offset, len)
+    }
+
     fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
         self.handle()?.write_at(offset, bufs)
     }

@@ -174,6 +174,18 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// `UnexpectedEof` past the end; what the system says for an unreadable sector.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
 
+    /// Reads exactly `len` bytes at `offset` into memory of their own, which nobody has to fill
+    /// with zeros before, where the system can.
+    ///
+    /// # Errors
+    ///
+    /// As [`VfsFile::read_at`].
+    fn read_vec(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        self.read_at(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Writes all of `bufs`, one after the other, from `offset` on.
     ///
     /// Durability: none until [`VfsFile::sync`].
@@ -337,13 +349,19 @@ pub trait Map: Send + Sync + fmt::Debug {
     fn bytes(&self) -> &[u8];
 
     /// Brings `range` into memory now, so that a bad sector is an error here and not a signal
-    /// later.
+    /// later. Piece by piece, unless [`VfsFile::will_need`] has asked for it before.
     ///
     /// # Errors
     ///
     /// `Unsupported` where the system cannot; the caller then reads with [`VfsFile::read_at`].
     /// `InvalidInput` for a range outside the map; what the system says for an unreadable sector.
     fn populate(&self, range: Range<u64>) -> io::Result<()>;
+
+    /// What of it may be kept for whoever maps the file again, once nobody has any of its bytes:
+    /// a map that shows what the file has by then. `None`, unless it can.
+    fn kept(self: Arc<Self>) -> Option<Arc<dyn Map>> {
+        None
+    }
 }
 
 /// Ranges are of whole blocks of this size.

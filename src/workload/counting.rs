@@ -19,7 +19,7 @@ pub struct Counts {
     pub writes: u64,
     /// The bytes they wrote.
     pub bytes_written: u64,
-    /// Calls of `read_at`.
+    /// Calls of `read_at` and the like.
     pub reads: u64,
     /// The bytes they read.
     pub bytes_read: u64,
@@ -37,7 +37,11 @@ pub struct Counts {
     pub punches: u64,
     /// Ranges made zeros that keep their room.
     pub zeros: u64,
-    /// Bytes that maps were asked to bring in.
+    /// Maps made.
+    pub maps: u64,
+    /// How often maps were asked to bring something in.
+    pub populates: u64,
+    /// The bytes of it.
     pub bytes_populated: u64,
 }
 
@@ -61,6 +65,8 @@ struct Tally {
     removes: AtomicU64,
     punches: AtomicU64,
     zeros: AtomicU64,
+    maps: AtomicU64,
+    populates: AtomicU64,
     bytes_populated: AtomicU64,
     is_cut: AtomicBool,
 }
@@ -108,6 +114,8 @@ impl Counting {
             removes: tally.removes.load(Relaxed),
             punches: tally.punches.load(Relaxed),
             zeros: tally.zeros.load(Relaxed),
+            maps: tally.maps.load(Relaxed),
+            populates: tally.populates.load(Relaxed),
             bytes_populated: tally.bytes_populated.load(Relaxed),
         }
     }
@@ -211,6 +219,12 @@ impl VfsFile for CountingFile {
         self.file.read_at(offset, buf)
     }
 
+    fn read_vec(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.tally.reads.fetch_add(1, Relaxed);
+        self.tally.bytes_read.fetch_add(u64::try_from(len).unwrap_or(0), Relaxed);
+        self.file.read_vec(offset, len)
+    }
+
     fn write_at(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
         self.tally.written(bufs)?;
         self.file.write_at(offset, bufs)
@@ -275,6 +289,7 @@ impl VfsFile for CountingFile {
     }
 
     fn map(&self, len: u64) -> io::Result<Arc<dyn Map>> {
+        self.tally.maps.fetch_add(1, Relaxed);
         Ok(Arc::new(CountingMap { map: self.file.map(len)?, tally: Arc::clone(&self.tally) }))
     }
 
@@ -303,8 +318,14 @@ impl Map for CountingMap {
     }
 
     fn populate(&self, range: Range<u64>) -> io::Result<()> {
+        self.tally.populates.fetch_add(1, Relaxed);
         self.tally.bytes_populated.fetch_add(range.end.saturating_sub(range.start), Relaxed);
         self.map.populate(range)
+    }
+
+    fn kept(self: Arc<Self>) -> Option<Arc<dyn Map>> {
+        let map = Arc::clone(&self.map).kept()?;
+        Some(Arc::new(Self { map, tally: Arc::clone(&self.tally) }))
     }
 }
 

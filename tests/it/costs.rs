@@ -83,6 +83,8 @@ fn since(before: Counts, after: Counts) -> Counts {
         removes: after.removes - before.removes,
         punches: after.punches - before.punches,
         zeros: after.zeros - before.zeros,
+        maps: after.maps - before.maps,
+        populates: after.populates - before.populates,
         bytes_populated: after.bytes_populated - before.bytes_populated,
     }
 }

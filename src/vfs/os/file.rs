@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, FsWord, IFlags, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -133,6 +134,19 @@ impl OsFile {
 impl VfsFile for OsFile {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(buf, offset)
+    }
+
+    fn read_vec(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let at = offset.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            let mut read = || rustix::io::pread(&self.file, spare_capacity(&mut bytes), at);
+            if retry_on_intr(&mut read)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        bytes.truncate(len);
+        Ok(bytes)
     }
 
     fn write_at(&self, mut offset: u64, bufs: &[&[u8]]) -> io::Result<()> {

@@ -188,6 +188,7 @@ impl Disk {
     ) -> io::Result<()> {
         check_zero(range, self.inode(id)?.live.len)?;
         self.begin(SimOp::Zero, path)?;
+        self.check_unmapped(id)?;
         self.reserve(self.inode(id)?.missing(range))?;
         self.copy_on_write(1)?;
         self.inode_mut(id)?.zero(range);
@@ -196,6 +197,7 @@ impl Disk {
 
     pub(super) fn truncate(&mut self, (id, path): (InodeId, &str), len: u64) -> io::Result<()> {
         self.begin(SimOp::Punch, path)?;
+        self.check_unmapped(id)?;
         if len > self.inode(id)?.live.len {
             return Err(io::ErrorKind::InvalidInput.into());
         }
@@ -210,7 +212,7 @@ impl Disk {
         if len > inode.live.len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.share(id);
+        self.share_map(id);
         Ok(())
     }
 

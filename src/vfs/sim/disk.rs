@@ -32,6 +32,8 @@ pub(super) struct Disk {
     pub(super) next_inode: InodeId,
     /// How many files and maps are open, by inode: they keep its bytes and its space.
     opens: BTreeMap<InodeId, u64>,
+    /// How many maps of each file are alive.
+    maps: BTreeMap<InodeId, u64>,
     /// Files that have lost their name: when nobody has one open and no crash can bring its name
     /// back, it is gone.
     pub(super) loose: BTreeSet<InodeId>,
@@ -62,6 +64,7 @@ impl Disk {
             inodes: BTreeMap::new(),
             next_inode: 1,
             opens: BTreeMap::new(),
+            maps: BTreeMap::new(),
             loose: BTreeSet::new(),
             locks: Locks::default(),
             dead: Dead::default(),
@@ -180,6 +183,29 @@ impl Disk {
     /// Counts one more user of an open file.
     pub(super) fn share(&mut self, id: InodeId) {
         *self.opens.entry(id).or_default() += 1;
+    }
+
+    /// Counts one more map, which uses the file too.
+    pub(super) fn share_map(&mut self, id: InodeId) {
+        self.share(id);
+        *self.maps.entry(id).or_default() += 1;
+        self.stats.maps += 1;
+    }
+
+    /// One map less; what it used of the file is let go apart from it.
+    pub(super) fn unmap(&mut self, id: InodeId) {
+        if let Some(count) = self.maps.get_mut(&id) {
+            *count -= 1;
+            self.stats.maps -= 1;
+        }
+    }
+
+    /// What the promise of a map forbids as long as there is one.
+    pub(super) fn check_unmapped(&self, id: InodeId) -> io::Result<()> {
+        match self.maps.get(&id) {
+            None | Some(0) => Ok(()),
+            Some(_) => Err(io::ErrorKind::ResourceBusy.into()),
+        }
     }
 
     pub(super) fn close(&mut self, id: InodeId) {

@@ -157,6 +157,12 @@ struct SimMap {
     bytes: OnceLock<Vec<u8>>,
 }
 
+impl Drop for SimMap {
+    fn drop(&mut self) {
+        self.handle.disk.lock().unmap(self.handle.id);
+    }
+}
+
 impl Map for SimMap {
     fn bytes(&self) -> &[u8] {
         self.bytes.get_or_init(|| {
@@ -182,6 +188,14 @@ impl Map for SimMap {
         // What goes bad later is in memory already.
         self.bytes();
         Ok(())
+    }
+
+    /// The next reader's map is a copy of its own: the pages of the last one may have been dropped.
+    fn kept(self: Arc<Self>) -> Option<Arc<dyn Map>> {
+        let Handle { disk, id, path } = &self.handle;
+        disk.lock().share_map(*id);
+        let handle = Handle::new(disk, *id, path);
+        Some(Arc::new(Self { handle, len: self.len, bytes: OnceLock::new() }))
     }
 }
 

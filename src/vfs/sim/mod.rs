@@ -99,6 +99,8 @@ pub struct SimStats {
     pub dir_syncs: u64,
     /// Calls of `read_at`.
     pub reads: u64,
+    /// Maps that are alive now.
+    pub maps: u64,
 }
 
 impl SimVfs {

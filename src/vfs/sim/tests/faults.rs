@@ -134,7 +134,14 @@ fn every_call_is_counted() {
     let (disk, file) = disk_with_ones(1, 1);
     file.write_at(0, &[b"ab", b"c"]).unwrap();
     file.read_at(0, &mut [0; 3]).unwrap();
-    let expected = SimStats { writes: 2, bytes_written: 4099, syncs: 1, dir_syncs: 1, reads: 1 };
+    let expected = SimStats {
+        writes: 2,
+        bytes_written: 4099,
+        syncs: 1,
+        dir_syncs: 1,
+        reads: 1,
+        ..SimStats::default()
+    };
     assert_eq!(disk.stats(), expected);
     assert_eq!(disk.crash().stats(), SimStats::default());
 }
@@ -357,6 +364,22 @@ fn a_slow_disk_moves_the_clock_and_nothing_else() {
     assert_eq!(disk.waited(), Duration::from_secs(6));
     let wall = crate::types::Clock::wall(&clock);
     assert_eq!(wall, crate::types::Timestamp::EPOCH.saturating_add(Duration::from_secs(6)));
+}
+
+#[test]
+fn a_kept_map_shows_what_the_file_has_by_then_and_keeps_it_from_being_zeroed() {
+    let (disk, file) = disk_with_ones(1, 2);
+    let map = file.map(2 * BLOCK).unwrap();
+    map.populate(0..2 * BLOCK).unwrap();
+    let kept = map.kept().unwrap();
+    disk.corrupt("a", 5, 1);
+    kept.populate(0..BLOCK).unwrap();
+    assert_eq!(kept.bytes()[..6], [1, 1, 1, 1, 1, 0]);
+    assert_eq!(file.zero(0..BLOCK).unwrap_err().kind(), ErrorKind::ResourceBusy);
+    assert_eq!(file.truncate(BLOCK).unwrap_err().kind(), ErrorKind::ResourceBusy);
+    drop(kept);
+    file.zero(0..BLOCK).unwrap();
+    file.truncate(BLOCK).unwrap();
 }
 
 #[test]
