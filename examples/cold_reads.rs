@@ -65,6 +65,7 @@ fn main() -> Outcome<()> {
                 reads(keeper.as_mut(), &street, numbers())?;
             }
             row.warm.push(reads(keeper.as_mut(), &street, numbers())?.bytes_per_second());
+            keeper.let_go()?;
         }
         for (at, row) in rows.iter_mut().enumerate() {
             let others = cold.iter().enumerate().filter(|(other, _)| *other != at);

@@ -86,12 +86,6 @@ pub(crate) fn fetch_range(record: &RecordRef, part: &Range<u64>) -> Range<u64> {
 }
 
 impl Segment {
-    /// Has the system begin to read `part` of a record's payload into its cache, whole chunks of
-    /// it: they come to be checked whole.
-    pub(crate) fn will_need(&self, record: &RecordRef, part: &Range<u64>) {
-        self.file.will_need(fetch_range(record, part));
-    }
-
     /// Reads `part` of a record's payload past the page cache, and remembers that. `None` where
     /// that cannot be done now: the caller reads it chunk by chunk, which tells what is wrong.
     pub(crate) fn fetch(

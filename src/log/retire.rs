@@ -1,15 +1,17 @@
 //! What becomes of a segment's file when its name goes: kept for whoever still reads it, or handed
 //! over to be zeroed once nobody can.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use super::{Mapping, Segment};
+use super::Segment;
 use crate::vfs::VfsFile;
 
 impl Segment {
     /// Keeps the file open for as long as the segment is known, because its name is about to go:
-    /// what is in it must still be told when the removal has to be tried again.
+    /// what is in it must still be told when the removal has to be tried again. Its map is kept for
+    /// nobody any more: a file whose name is gone keeps its room for as long as it is mapped.
     pub(crate) fn note_removing(&self) {
+        self.map_slot.close();
         // Where it cannot be opened there is nothing to keep.
         self.handle.pin().ok();
     }
@@ -24,15 +26,15 @@ impl Segment {
         self.handle.let_go();
     }
 
-    /// Its map, as long as somebody uses it.
-    pub(super) fn live_mapping(&self) -> Weak<Mapping> {
-        Weak::clone(&self.mapping.lock())
+    /// Unmaps it unless somebody reads in it now: some of its bytes are about to go.
+    pub(crate) fn let_kept_map_go(&self) {
+        self.map_slot.let_kept_go();
     }
 
     /// Whether somebody has its bytes now, in a map or through a file that he opened. Another may
     /// come at any time: [`Segment::retire`] is what decides.
     pub(crate) fn is_in_use(&self) -> bool {
-        self.mapping.lock().strong_count() > 0 || self.handle.is_in_use()
+        self.map_slot.is_mapped() || self.handle.is_in_use()
     }
 
     /// Its open file, of which nobody else has anything: not the segment, not a map of it, not the
@@ -41,7 +43,8 @@ impl Segment {
     pub(crate) fn retire(self: Arc<Self>) -> Result<Arc<dyn VfsFile>, Arc<Self>> {
         // From here on no weak reference finds it either.
         let segment = Arc::try_unwrap(self)?;
-        let mapped = segment.mapping.lock().strong_count() > 0;
+        segment.map_slot.close();
+        let mapped = segment.map_slot.is_mapped();
         let file = if mapped { None } else { segment.handle.take_unused() };
         file.ok_or_else(|| Arc::new(segment))
     }

@@ -11,10 +11,9 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 
 use super::handle::SegmentFile;
+use super::mapping::MapSlot;
 use super::parts::LeafProof;
-use super::{
-    Draft, FoundPart, Handles, Known, Lease, Leases, Mapping, PartRecords, Scan, SealedParts, scan,
-};
+use super::{Draft, FoundPart, Handles, Known, PartRecords, Scan, SealedParts, scan};
 use crate::barrier::Barrier;
 use crate::format::footer::{Footer, RecordRef};
 use crate::format::record::RecordHeader;
@@ -34,7 +33,7 @@ pub(crate) struct Segment {
     /// The same, as what may be closed and opened again.
     pub(super) handle: Arc<SegmentFile>,
     state: RwLock<State>,
-    pub(super) mapping: Mutex<Weak<Mapping>>,
+    pub(super) map_slot: Arc<MapSlot>,
 }
 
 #[derive(Debug)]
@@ -142,7 +141,7 @@ impl Segment {
             handle,
             header,
             state: RwLock::new(state),
-            mapping: Mutex::new(Weak::new()),
+            map_slot: Arc::default(),
         })
     }
 
@@ -165,6 +164,14 @@ impl Segment {
     pub(crate) fn trailer(&self) -> Option<Trailer> {
         match &*self.state.read() {
             State::Sealed { trailer, .. } => Some((**trailer).clone()),
+            State::Open(_) => None,
+        }
+    }
+
+    /// Where the records of a sealed segment end.
+    pub(super) fn sealed_bytes(&self) -> Option<u64> {
+        match &*self.state.read() {
+            State::Sealed { trailer, .. } => Some(trailer.footer_offset),
             State::Open(_) => None,
         }
     }
@@ -291,19 +298,6 @@ impl Segment {
         self.look(cache, |draft| draft.part_of(clip), |parts| parts.of(clip))
     }
 
-    /// The map of this segment, if it is sealed and `leases` allow one more.
-    pub(crate) fn mapping(&self, leases: &Arc<Leases>) -> Option<Arc<Mapping>> {
-        let trailer = self.trailer()?;
-        let mut slot = self.mapping.lock();
-        if let Some(mapping) = slot.upgrade() {
-            return Some(mapping);
-        }
-        let map = || self.file.map(trailer.footer_offset);
-        let mapping = leases.mapping(map, trailer.footer_offset).ok().flatten()?;
-        *slot = Arc::downgrade(&mapping);
-        Some(mapping)
-    }
-
     /// Its open file: readable for as long as the answer lives, whatever becomes of the name.
     ///
     /// # Errors
@@ -357,45 +351,12 @@ impl Segment {
     ) -> Result<Bytes> {
         let range = chunk_range(record, index);
         let len = usize::try_from(range.end - range.start).unwrap_or(0);
-        let mut buf = vec![0; len];
-        self.file
-            .read_at(range.start, &mut buf)
+        let buf = self
+            .file
+            .read_vec(range.start, len)
             .map_err(|error| self.unreadable(range.start, error))?;
         self.check_chunk(&buf, crcs, index, range.start)?;
         Ok(Bytes::from(buf))
-    }
-
-    /// Chunk `index` of a record's payload, checked once a map, without copying. The bytes keep
-    /// `mapping` and `lease` alive.
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::read_chunk`]; `Unsupported` where a map cannot be populated safely.
-    pub(crate) fn map_chunk(
-        &self,
-        mapping: &Arc<Mapping>,
-        lease: &Arc<Lease>,
-        record: &RecordRef,
-        crcs: &[u32],
-        index: usize,
-    ) -> Result<Bytes> {
-        let range = chunk_range(record, index);
-        mapping.populate(range.clone()).map_err(|error| {
-            if error.kind() == io::ErrorKind::Unsupported {
-                Error::new(ErrorKind::Unsupported, "map segment").at(&self.path())
-            } else {
-                self.unreadable(range.start, error)
-            }
-        })?;
-        let start = usize::try_from(range.start).unwrap_or(usize::MAX);
-        let end = usize::try_from(range.end).unwrap_or(usize::MAX);
-        // No two chunks begin in the same block, wherever the record's place was taken from.
-        if !mapping.is_verified(range.start / BLOCK_BYTES) {
-            self.check_chunk(mapping.bytes(start..end), crcs, index, range.start)?;
-            mapping.set_verified(range.start / BLOCK_BYTES);
-        }
-        let (mapping, lease) = (Arc::clone(mapping), Arc::clone(lease));
-        Ok(Bytes::from_owner(MappedChunk { mapping, start, end, _lease: lease }))
     }
 
     pub(super) fn check_chunk(
@@ -413,7 +374,7 @@ impl Segment {
     }
 
     /// A read that failed: a bad sector is damage, not a failure of the machine.
-    fn unreadable(&self, offset: u64, error: io::Error) -> Error {
+    pub(super) fn unreadable(&self, offset: u64, error: io::Error) -> Error {
         if error.kind() == io::ErrorKind::NotFound {
             // Its name is gone, and it was let go for the sake of the room.
             return self.gone();
@@ -422,20 +383,6 @@ impl Segment {
             .at(&self.path())
             .at_offset(offset)
             .caused_by(error)
-    }
-}
-
-/// Bytes of a map with everything that keeps them valid.
-struct MappedChunk {
-    mapping: Arc<Mapping>,
-    start: usize,
-    end: usize,
-    _lease: Arc<Lease>,
-}
-
-impl AsRef<[u8]> for MappedChunk {
-    fn as_ref(&self) -> &[u8] {
-        self.mapping.bytes(self.start..self.end)
     }
 }
 

@@ -143,11 +143,12 @@ fn a_chunk_checked_through_the_draft_vouches_for_no_other() {
     let lease = written.leases.lease(after);
     let record = in_draft.records[0];
     let crcs = in_draft.crcs_of(&record);
-    written.segment.map_chunk(&mapping, &lease, &record, crcs, 0).unwrap();
+    written.segment.map_chunk((&mapping, &lease), &record, crcs, 0, false).unwrap();
     let in_footer = written.segment.part_of(&written.footers, before).unwrap().unwrap().1;
     let record = in_footer.records[0];
     let crcs = in_footer.crcs_of(&record);
-    let damaged = written.segment.map_chunk(&mapping, &lease, &record, crcs, 0).unwrap_err();
+    let damaged =
+        written.segment.map_chunk((&mapping, &lease), &record, crcs, 0, false).unwrap_err();
     assert_eq!(damaged.kind(), ErrorKind::Corrupt);
 }
 

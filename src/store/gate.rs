@@ -276,6 +276,7 @@ pub(super) fn sync_zeros(file: &dyn VfsFile) -> io::Result<()> {
 fn erase(segment: &Segment, records: &[RecordRef]) -> Result<()> {
     let fail = |error| Error::io("erase clips", &segment.path(), error);
     let zeros = [0; 4096];
+    segment.let_kept_map_go();
     for record in records.iter().filter(|record| record.payload_bytes > 0) {
         let payload = u64::from(record.block) * BLOCK_BYTES + u64::from(record.header_bytes);
         let end = u64::from(record.end_block()) * BLOCK_BYTES;

@@ -78,6 +78,16 @@ pub trait Keeper {
     /// Its own.
     fn expire(&mut self, before: Timestamp) -> Outcome<()>;
 
+    /// Lets go of what it keeps of its files for the next who read, so that
+    /// [`super::drop_caches`] can forget that.
+    ///
+    /// # Errors
+    ///
+    /// Its own.
+    fn let_go(&mut self) -> Outcome<()> {
+        Ok(())
+    }
+
     /// Syncs that it asked for so far, where it can tell.
     fn syncs(&self) -> Option<u64> {
         None

@@ -83,7 +83,8 @@ pub fn machine(dir: &Path) -> io::Result<Machine> {
     usage::machine(dir)
 }
 
-/// Forgets what is cached of the files below `dir`, so that the next reading is cold.
+/// Forgets what is cached of the files below `dir`, so that the next reading is cold; what is in
+/// somebody's map stays.
 ///
 /// # Errors
 ///

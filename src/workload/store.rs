@@ -379,6 +379,11 @@ impl Keeper for StoreKeeper {
         Ok(())
     }
 
+    fn let_go(&mut self) -> Outcome<()> {
+        self.store()?.let_kept_maps_go();
+        Ok(())
+    }
+
     fn syncs(&self) -> Option<u64> {
         Some(self.counts().syncs)
     }

@@ -69,6 +69,64 @@ fn a_bad_sector_costs_its_chunk_and_no_more() {
     assert!(t.reads_as(&other, "other"));
 }
 
+/// A store with one sealed clip of 2,500,000 bytes: its segment's file, the clip, its bytes, and
+/// where they begin in the file.
+fn long() -> (TestStore, String, Clip, Vec<u8>, u64) {
+    let t = TestStore::new();
+    let bytes = noise(3, 2_500_000);
+    let new = NewClip::new(&camera("door"), minutes(0, 1));
+    let clip = t.store.append(new, bytes.clone()).unwrap();
+    t.store.seal().unwrap();
+    let path = t.segment_files().remove(0);
+    let file = t.disk.contents(&path).unwrap();
+    let payload = file.windows(64).position(|window| window == &bytes[..64]).unwrap();
+    (t, path, clip, bytes, u64::try_from(payload).unwrap())
+}
+
+#[test]
+fn what_is_brought_in_at_once_fails_chunk_by_chunk() {
+    for bad_sector in [false, true] {
+        let (t, path, clip, bytes, payload) = long();
+        // The first reading goes past the page cache.
+        assert!(t.store.read(clip.id()).unwrap().to_vec().unwrap() == bytes);
+        let damaged = payload + 5 * 65_536 + 1000;
+        if bad_sector {
+            t.disk.bad_sector(&path, damaged..damaged + 512);
+        } else {
+            t.disk.corrupt(&path, damaged, 1);
+        }
+        let reads = t.disk.stats().reads;
+        let reader = t.store.read(clip.id()).unwrap();
+        let chunks: Vec<_> = reader.chunks(0..2_500_000).unwrap().collect();
+        assert_eq!(t.disk.stats().reads, reads, "all out of a map");
+        assert_eq!(chunks.len(), bytes.chunks(65_536).len());
+        for (number, (chunk, bytes)) in chunks.iter().zip(bytes.chunks(65_536)).enumerate() {
+            match chunk {
+                Ok(chunk) => assert!(*chunk == *bytes, "chunk {number}"),
+                Err(error) => {
+                    assert_eq!((number, error.kind()), (5, ErrorKind::Corrupt));
+                    assert_eq!(error.offset(), Some(damaged - 1000));
+                }
+            }
+        }
+        assert!(chunks[5].is_err());
+    }
+}
+
+#[test]
+fn what_became_damaged_after_one_reader_is_found_by_the_next() {
+    let (t, path, clip, bytes, payload) = long();
+    for _ in 0..2 {
+        assert!(t.store.read(clip.id()).unwrap().to_vec().unwrap() == bytes);
+    }
+    assert_eq!(t.disk.stats().maps, 1, "the next reader has the same map");
+    t.disk.corrupt(&path, payload + 70_000, 1);
+    let reader = t.store.read(clip.id()).unwrap();
+    assert_eq!(kind_of(reader.to_vec()), ErrorKind::Corrupt);
+    let good = reader.chunks(0..2_500_000).unwrap().flatten().count();
+    assert_eq!(good, bytes.chunks(65_536).len() - 1);
+}
+
 #[test]
 fn a_damaged_record_header_in_a_sealed_segment_costs_nothing() {
     let t = TestStore::new();

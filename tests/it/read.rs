@@ -4,6 +4,8 @@ use std::io::{Read, Seek, SeekFrom};
 
 use bytes::Bytes;
 use clipkeep::vfs::Vfs;
+use clipkeep::vfs::sim::SimVfs;
+use clipkeep::workload::Counting;
 use clipkeep::{Clip, ErrorKind, NewClip, WhenFull};
 
 use crate::store_kit::{DAY, SEGMENT_BYTES, TestStore, camera, kind_of, marked, minutes, noise};
@@ -289,6 +291,60 @@ fn above_the_limit_of_mapped_segments_reads_copy() {
     t.pass(11 * DAY);
     t.sweep();
     assert!(readers.iter().all(|reader| reader.to_vec().unwrap() == marked("a", 20_000)));
+}
+
+#[test]
+fn a_few_maps_are_kept_and_give_way_to_readers() {
+    const KEPT_MAX: u64 = 4;
+    for (segments_max, kept_max) in [(64, KEPT_MAX), (2, 2), (1, 1), (0, 0)] {
+        let t = TestStore::with(|options| options.lease_segments_max(segments_max));
+        let clips: Vec<_> = (0..6).map(|n| t.sealed_clip("door", n, "a")).collect();
+        assert!(clips.iter().all(|clip| t.reads_as(clip, "a")));
+        assert_eq!(t.disk.stats().maps, kept_max, "of {segments_max}");
+        let reads = t.disk.stats().reads;
+        let readers: Vec<_> = clips[..segments_max.min(6)]
+            .iter()
+            .map(|clip| t.store.read(clip.id()).unwrap())
+            .collect();
+        assert!(readers.iter().all(|reader| reader.to_vec().unwrap() == marked("a", 20_000)));
+        assert_eq!(t.disk.stats().reads, reads, "all mapped");
+        assert!(t.disk.stats().maps <= u64::try_from(segments_max).unwrap());
+        drop(readers);
+        let disk = t.disk.clone();
+        t.store.close().unwrap();
+        assert_eq!(disk.stats().maps, 0, "closing lets them go");
+    }
+}
+
+#[test]
+fn the_map_that_was_read_in_last_is_kept_longest() {
+    let counting = Counting::over(SimVfs::new(1));
+    let t = TestStore::with(|options| options.vfs(counting.clone()));
+    let clips: Vec<_> = (0..5).map(|n| t.sealed_clip("door", n, "a")).collect();
+    let maps = |read: &[usize]| {
+        let before = counting.counts().maps;
+        assert!(read.iter().all(|clip| t.reads_as(&clips[*clip], "a")));
+        counting.counts().maps - before
+    };
+    assert_eq!(maps(&[0, 1, 2, 3]), 4);
+    assert_eq!(maps(&[1, 0, 3, 2]), 0, "all of them are kept");
+    assert_eq!(maps(&[4]), 1, "and now the second goes");
+    assert_eq!(maps(&[0, 3, 2, 4]), 0);
+    assert_eq!(maps(&[1]), 1);
+}
+
+#[test]
+fn what_is_punched_out_is_in_no_map_that_is_kept() {
+    let t = TestStore::new();
+    let (clip, neighbour) = (t.clip("door", 0, "deleted"), t.clip("yard", 0, "neighbour"));
+    t.store.seal().unwrap();
+    assert!(t.reads_as(&clip, "deleted"));
+    assert_eq!(t.disk.stats().maps, 1);
+    t.store.delete_clip(clip.id(), "owner", "").unwrap();
+    t.sweep();
+    assert_eq!((t.disk.stats().maps, t.files_with("deleted")), (0, Vec::new()));
+    assert!(t.reads_as(&neighbour, "neighbour"));
+    assert_eq!(t.disk.stats().maps, 1, "it is kept as before");
 }
 
 #[test]

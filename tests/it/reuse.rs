@@ -88,6 +88,49 @@ fn a_real_file_system_zeroes_and_uses_files_again() {
 }
 
 #[test]
+fn a_file_that_was_read_a_moment_ago_is_used_again() {
+    let t = due(|options| options);
+    let clip = t.store.clips(&camera("door"), minutes(0, 9)).unwrap().next().unwrap();
+    assert!(t.reads_as(&clip, "gone"));
+    assert_eq!(t.disk.stats().maps, 1, "its map is kept");
+    t.sweep();
+    assert_eq!((t.segment_files(), kept(&t).len()), (Vec::new(), 1));
+    assert_eq!((t.disk.stats().maps, t.store.stats().unwrap().ghost_bytes), (0, 0));
+    assert_eq!(t.files_with("gone"), [""; 0]);
+}
+
+#[test]
+fn a_removed_file_that_was_read_a_moment_ago_takes_no_room() {
+    let free = [false, true].map(|is_read| {
+        let t = due(|options| options.reuse_max(0));
+        let clip = t.store.clips(&camera("door"), minutes(0, 9)).unwrap().next().unwrap();
+        assert!(!is_read || t.reads_as(&clip, "gone"));
+        assert_eq!(t.disk.stats().maps, u64::from(is_read), "its map is kept");
+        sweep_removes(&t);
+        assert_eq!((t.disk.stats().maps, t.store.stats().unwrap().ghost_bytes), (0, 0));
+        t.disk.space().unwrap().free
+    });
+    assert_eq!(free[0], free[1]);
+}
+
+#[test]
+fn no_map_is_kept_of_a_file_without_a_name_whoever_has_the_segment() {
+    for is_late in [false, true] {
+        let t = due(|options| options);
+        let clip = t.store.clips(&camera("door"), minutes(0, 9)).unwrap().next().unwrap();
+        let copied = t.store.read_copied(clip.id()).unwrap();
+        let mapped = t.store.read(clip.id()).unwrap();
+        let late = is_late.then(|| mapped.clone());
+        drop(mapped);
+        sweep_removes(&t);
+        assert_eq!(t.disk.stats().maps, u64::from(is_late), "the reader's own");
+        drop(late);
+        assert_eq!(t.disk.stats().maps, 0);
+        assert_eq!(copied.to_vec().unwrap(), marked("gone", 20_000));
+    }
+}
+
+#[test]
 fn a_file_that_is_mapped_is_removed_and_its_bytes_stay() {
     let t = due(|options| options);
     let clip = t.store.clips(&camera("door"), minutes(0, 9)).unwrap().next().unwrap();

@@ -110,7 +110,6 @@ pub(super) fn run(profile: Profile, plan: &Plan, dir: &Path) -> Outcome<Measured
     let reads = plan.read_clips;
     let grouped =
         stage.ingest("grouped commits", &plan.grouped, CLIP_BYTES, Commit::Together, reads)?;
-    let memory_peak_bytes = counted(dir).memory_peak_bytes;
     let small = stage.ingest("small clips", &plan.small, SMALL_CLIP_BYTES, Commit::Together, 0)?;
     let large = stage.ingest("large clips", &plan.large, LARGE_CLIP_BYTES, Commit::Together, 0)?;
     let direct = is_direct_better(&grouped.tracks);
@@ -134,7 +133,7 @@ pub(super) fn run(profile: Profile, plan: &Plan, dir: &Path) -> Outcome<Measured
         grouped: grouped.tracks,
         small: small.tracks,
         large: large.tracks,
-        memory_peak_bytes,
+        memory_peak_bytes: grouped.memory_peak_bytes,
         cached: grouped.cached,
         budget: stage.budget()?,
         crowd,
@@ -159,6 +158,9 @@ fn is_direct_better(tracks: &[Track]) -> bool {
 /// What recording into the store and both raw limits brought.
 struct Ingested {
     tracks: Vec<Track>,
+    /// While it was recorded, before anything was read: what is read in maps counts as memory,
+    /// although it is the system's cache.
+    memory_peak_bytes: Option<u64>,
     cached: Vec<(String, (u64, u64))>,
     reads: Vec<ReadRow>,
 }
@@ -202,6 +204,7 @@ impl Stages<'_> {
         let bar = Bar::bytes(what, shares * clips * u64::try_from(clip_bytes)?);
         let tracks =
             ingest(self.dir, &mut keepers, &street, plan, &mut |bytes| bar.advance(bytes))?;
+        let memory_peak_bytes = counted(self.dir).memory_peak_bytes;
         let mut kept = Vec::new();
         for (keeper, dir) in keepers.iter().zip(&dirs) {
             kept.extend(cached(dir)?.map(|cached| (keeper.name(), cached)));
@@ -211,7 +214,7 @@ impl Stages<'_> {
             check(keeper.as_mut(), &street, some.iter().copied())?;
         }
         let reads = read_all(folder.path(), &mut keepers, &street, (clips, &some), read_clips)?;
-        Ok(Ingested { tracks, cached: kept, reads })
+        Ok(Ingested { tracks, memory_peak_bytes, cached: kept, reads })
     }
 
     fn together(&self, direct: bool) -> Outcome<Crowd> {
@@ -393,6 +396,7 @@ fn read_all(
         }
     }
     for keeper in keepers.iter_mut() {
+        keeper.let_go()?;
         drop_caches(dir)?;
         let reads = ranges(keeper.as_mut(), street, others.iter().copied(), RANGE_BYTES)?;
         rows.push(ReadRow { name: keeper.name(), cold: true, is_range: true, reads });

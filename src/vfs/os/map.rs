@@ -6,14 +6,12 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use memmap2::{Advice, Mmap, MmapOptions};
 use rustix::io::Errno;
 
 use crate::vfs::Map;
-
-/// What is not longer comes in with the first page of it: the system reads as far ahead by itself.
-const AHEAD_BYTES: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct OsMap {
@@ -39,10 +37,12 @@ impl OsMap {
 
 #[expect(unsafe_code, reason = "a map is the only way to hand out stored bytes without a copy")]
 fn map_file(file: &File, len: usize) -> io::Result<Mmap> {
-    // SAFETY: the trait's contract makes the mapped bytes immutable for as long as the map lives:
-    // only sealed ranges are mapped, no file is truncated, punched or zeroed while mapped
-    // (`Segment::retire` answers the file of an unmapped segment alone), the store's lock keeps
-    // other processes from writing, and removing the name leaves the pages valid.
+    // SAFETY: the trait's contract makes mapped bytes immutable for as long as anybody has some of
+    // them: only sealed ranges are mapped; no file is truncated or zeroed while it is mapped, be it
+    // that its map is only kept (`Segment::retire` lets that go, and answers the file of an
+    // unmapped segment alone); records are punched out only when nobody has a lease on their clip,
+    // and then nobody has a reference to their bytes; the store's lock keeps other processes from
+    // writing, and removing the name leaves the pages valid.
     unsafe { MmapOptions::new().len(len).map(file) }
 }
 
@@ -66,11 +66,6 @@ impl Map for OsMap {
         if len == 0 {
             return Ok(());
         }
-        // Starts the reading of the whole range at once; populating alone goes page by page, each
-        // with what the system reads ahead of it.
-        if len > AHEAD_BYTES {
-            self.map.advise_range(Advice::WillNeed, start, len).ok();
-        }
         loop {
             let Err(error) = self.map.advise_range(Advice::PopulateRead, start, len) else {
                 return Ok(());
@@ -84,5 +79,9 @@ impl Map for OsMap {
                 _ => error,
             });
         }
+    }
+
+    fn kept(self: Arc<Self>) -> Option<Arc<dyn Map>> {
+        Some(self)
     }
 }

@@ -17,6 +17,20 @@ fn populating_a_lost_page_is_an_error_and_not_a_signal() {
 }
 
 #[test]
+fn a_kept_map_shows_what_the_file_has_by_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let vfs = OsVfs::new(folder.path());
+    let file = vfs.create("a", 8192).unwrap();
+    file.write_at(0, &[&[1; 8192]]).unwrap();
+    let map = file.map(8192).unwrap();
+    map.populate(0..8192).unwrap();
+    let kept = map.kept().unwrap();
+    file.punch(0..4096).unwrap();
+    kept.populate(0..8192).unwrap();
+    assert_eq!((kept.bytes()[0], kept.bytes()[4096]), (0, 1));
+}
+
+#[test]
 fn the_fallback_rename_never_replaces() {
     let folder = tempfile::tempdir().unwrap();
     let vfs = OsVfs::new(folder.path());

@@ -1,0 +1,392 @@
+//! Maps of segments: shared by all who read one, and kept a while for those who come next.
+//!
+//! Of a new map the system has entered no page in the tables of this process yet, and to enter them
+//! takes as long as to check what is on them. So when the last reader of a segment is done, its map
+//! is kept. Nothing but the map: what was found good in it is checked again for the next reader,
+//! because a page may have been dropped meanwhile and read anew. A kept map is nobody's. It counts
+//! neither as a reader nor against the number of readers, and whoever wants the file lets it go.
+//!
+//! Locks: a slot's, and then that of the list of slots; never those of two slots. Bytes are
+//! unmapped with the slot's lock in hand, so that a slot which says that there is no map is
+//! right.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+
+use super::fetch::fetch_range;
+use super::segment::chunk_range;
+use super::{Lease, Leases, Segment};
+use crate::format::footer::RecordRef;
+use crate::format::{BLOCK_BYTES, CHUNK_BYTES};
+use crate::sync::Mutex;
+use crate::types::{Error, ErrorKind, Result};
+use crate::vfs::Map;
+
+/// So many maps are kept that nobody reads in. What is watched again is mostly recent, and the
+/// cameras of a class share its newest segments: a few are enough. Each may have all pages of a
+/// segment in the tables of this process, which count as its memory then, although the system takes
+/// them back as it does any cached page.
+const KEPT_MAX: usize = 4;
+
+/// Whether a page was brought in is remembered in units of so many bytes.
+const UNIT_BYTES: u64 = 64 << 10;
+
+/// How many maps one store has.
+#[derive(Debug)]
+pub(super) struct Maps {
+    /// At most so many at a time; those that are kept are let go for those that are read in.
+    max: usize,
+    /// Those that somebody reads in.
+    used: AtomicUsize,
+    /// Whose maps are kept, the oldest first. A slot may stand here without one.
+    kept: Mutex<VecDeque<Weak<MapSlot>>>,
+}
+
+impl Maps {
+    pub(super) fn new(max: usize) -> Self {
+        Self { max, used: AtomicUsize::new(0), kept: Mutex::default() }
+    }
+
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Counts one more that is read in, unless there are as many as allowed.
+    fn take_place(&self) -> bool {
+        let is_free = self.used.fetch_add(1, Ordering::Relaxed) < self.max;
+        if !is_free {
+            self.give_place();
+        }
+        is_free
+    }
+
+    fn give_place(&self) {
+        self.used.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// `slot` keeps its map from now on, or does not any more.
+    fn note(&self, slot: &Arc<MapSlot>, keeps: bool) {
+        let slot = Arc::downgrade(slot);
+        let mut kept = self.kept.lock();
+        kept.retain(|other| other.strong_count() > 0 && !other.ptr_eq(&slot));
+        if keeps {
+            kept.push_back(slot);
+        }
+    }
+
+    /// Lets the oldest go of those that are kept, until no more are left than may be.
+    fn let_some_go(&self) {
+        let places = self.max.saturating_sub(self.used.load(Ordering::Relaxed));
+        self.keep_at_most(KEPT_MAX.min(places));
+    }
+
+    /// Lets the oldest go above `count`. Called with no slot's lock in hand.
+    pub(super) fn keep_at_most(&self, count: usize) {
+        loop {
+            let oldest = {
+                let mut kept = self.kept.lock();
+                if kept.len() <= count {
+                    return;
+                }
+                kept.pop_front()
+            };
+            if let Some(slot) = oldest.and_then(|slot| slot.upgrade()) {
+                slot.let_kept_go();
+            }
+        }
+    }
+}
+
+/// The map of one segment.
+#[derive(Debug, Default)]
+pub(super) struct MapSlot(Mutex<Slot>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// What all share who read now.
+    shared: Weak<Mapping>,
+    /// How many of these are alive: one that is being let go may stand beside a new one.
+    mapped: usize,
+    /// The map that nobody reads in; only while there is no other.
+    kept: Option<Pages>,
+    /// The file is about to go: no map is kept any more.
+    is_closed: bool,
+}
+
+impl MapSlot {
+    /// The map, of `len` bytes, which `map` makes if there is none; `None` where it cannot, or when
+    /// as many are read in as are allowed.
+    pub(super) fn mapping(
+        self: &Arc<Self>,
+        leases: &Arc<Leases>,
+        len: u64,
+        map: impl FnOnce() -> io::Result<Arc<dyn Map>>,
+    ) -> Option<Arc<Mapping>> {
+        let maps = leases.maps();
+        let mut slot = self.0.lock();
+        if let Some(mapping) = slot.shared.upgrade() {
+            return Some(mapping);
+        }
+        if !maps.take_place() {
+            return None;
+        }
+        let pages = if let Some(pages) = slot.kept.take() {
+            maps.note(self, false);
+            pages
+        } else if let Ok(map) = map() {
+            Pages { map, brought_in: Bits::of(len / UNIT_BYTES) }
+        } else {
+            maps.give_place();
+            return None;
+        };
+        slot.mapped += 1;
+        let mapping = Arc::new(Mapping {
+            pages: Some(pages),
+            verified: Bits::of(len / BLOCK_BYTES),
+            slot: Arc::clone(self),
+            leases: Arc::clone(leases),
+        });
+        slot.shared = Arc::downgrade(&mapping);
+        drop(slot);
+        maps.let_some_go();
+        Some(mapping)
+    }
+
+    /// Whether somebody reads in it.
+    pub(super) fn is_mapped(&self) -> bool {
+        self.0.lock().mapped > 0
+    }
+
+    /// Unmaps the file, unless somebody reads in it.
+    pub(super) fn let_kept_go(&self) {
+        self.0.lock().kept = None;
+    }
+
+    /// The same, and with the last reader's map from now on.
+    pub(super) fn close(&self) {
+        let mut slot = self.0.lock();
+        slot.is_closed = true;
+        slot.kept = None;
+    }
+
+    /// A reader's map comes back: kept for the next one, if it is the only one.
+    fn put_back(self: &Arc<Self>, pages: Pages, maps: &Maps) {
+        let mut slot = self.0.lock();
+        if slot.is_closed || slot.mapped > 1 {
+            drop(pages);
+        } else {
+            slot.kept = pages.kept();
+            maps.note(self, slot.kept.is_some());
+        }
+        slot.mapped -= 1;
+    }
+}
+
+/// A map, and what was brought in through it.
+#[derive(Debug)]
+struct Pages {
+    map: Arc<dyn Map>,
+    /// One bit a unit. A hint: the system may have dropped its pages since.
+    brought_in: Bits,
+}
+
+impl Pages {
+    /// What of it is for the next reader.
+    fn kept(self) -> Option<Self> {
+        Some(Self { map: self.map.kept()?, ..self })
+    }
+}
+
+/// Bits that are set one by one, by whom and in which order does not matter.
+#[derive(Debug)]
+struct Bits(Vec<AtomicU64>);
+
+impl Bits {
+    /// Bits `0..=last`.
+    fn of(last: u64) -> Self {
+        Self((0..=last / 64).map(|_| AtomicU64::default()).collect())
+    }
+
+    fn is_set(&self, bit: u64) -> bool {
+        self.word(bit).is_some_and(|word| word.load(Ordering::Relaxed) >> (bit % 64) & 1 == 1)
+    }
+
+    fn set(&self, bit: u64) {
+        if let Some(word) = self.word(bit) {
+            word.fetch_or(1 << (bit % 64), Ordering::Relaxed);
+        }
+    }
+
+    fn word(&self, bit: u64) -> Option<&AtomicU64> {
+        self.0.get(usize::try_from(bit / 64).ok()?)
+    }
+}
+
+/// A mapped segment, shared by all who read it, which remembers the chunks already checked.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    /// `None` only while this is dropped.
+    pages: Option<Pages>,
+    /// One bit a block: the chunk that begins in it is good. Not one a chunk CRC: those have other
+    /// numbers in a draft than in the footer, and a reader may have its records from either.
+    verified: Bits,
+    slot: Arc<MapSlot>,
+    leases: Arc<Leases>,
+}
+
+impl Mapping {
+    /// Brings `range` of the file into memory.
+    fn populate(&self, range: Range<u64>) -> io::Result<()> {
+        let Some(pages) = &self.pages else { return Ok(()) };
+        pages.map.populate(range.clone())?;
+        units(&range).for_each(|unit| pages.brought_in.set(unit));
+        Ok(())
+    }
+
+    /// Bytes of the file; empty for a range outside it. Populate it first.
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        let pages = self.pages.as_ref();
+        pages.and_then(|pages| pages.map.bytes().get(range)).unwrap_or(&[])
+    }
+
+    /// Whether `range` was brought in before, by whomever: then it most likely still is, and the
+    /// disk need not be asked ahead.
+    fn was_brought_in(&self, range: &Range<u64>) -> bool {
+        let pages = self.pages.as_ref();
+        pages.is_some_and(|pages| units(range).all(|unit| pages.brought_in.is_set(unit)))
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let maps = self.leases.maps();
+        maps.give_place();
+        if let Some(pages) = self.pages.take() {
+            self.slot.put_back(pages, maps);
+        }
+        maps.let_some_go();
+    }
+}
+
+/// The units that have bytes of `range`.
+fn units(range: &Range<u64>) -> impl Iterator<Item = u64> {
+    range.start / UNIT_BYTES..range.end.div_ceil(UNIT_BYTES)
+}
+
+impl Segment {
+    /// Its map, if it is sealed and `leases` allow one more.
+    pub(crate) fn mapping(&self, leases: &Arc<Leases>) -> Option<Arc<Mapping>> {
+        let len = self.sealed_bytes()?;
+        self.map_slot.mapping(leases, len, || self.file.map(len))
+    }
+
+    /// Has the system begin to read `part` of a record's payload into its cache, whole chunks of
+    /// it: they come to be checked whole.
+    pub(crate) fn will_need(
+        &self,
+        mapping: Option<&Mapping>,
+        record: &RecordRef,
+        part: &Range<u64>,
+    ) {
+        let range = fetch_range(record, part);
+        if !mapping.is_some_and(|mapping| mapping.was_brought_in(&range)) {
+            self.file.will_need(range);
+        }
+    }
+
+    /// Brings `part` of a record's payload into memory at once, whole chunks of it, which takes
+    /// fewer calls than one by one. Answers whether it came: a sector that cannot be read spoils
+    /// the rest of a range, and what is wrong with which chunk shows when each is read by itself.
+    ///
+    /// The chunks are checked here and now, and not when it is their turn: who takes them one by
+    /// one may pause, and to touch a page which the system dropped meanwhile, and which the disk
+    /// cannot read again, would be a signal.
+    pub(crate) fn bring_in(
+        &self,
+        mapping: &Mapping,
+        record: &RecordRef,
+        crcs: &[u32],
+        part: &Range<u64>,
+    ) -> bool {
+        if mapping.populate(fetch_range(record, part)).is_err() {
+            return false;
+        }
+        let chunk = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX) / CHUNK_BYTES;
+        for index in chunk(part.start)..=chunk(part.end.saturating_sub(1).max(part.start)) {
+            self.check_mapped(mapping, record, crcs, index).ok();
+        }
+        true
+    }
+
+    /// Chunk `index` of a record's payload, checked once a map, without copying; `is_there` if
+    /// [`Segment::bring_in`] has just said so. The bytes keep `mapping` and `lease` alive.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::read_chunk`]; `Unsupported` where a map cannot be populated safely.
+    pub(crate) fn map_chunk(
+        &self,
+        (mapping, lease): (&Arc<Mapping>, &Arc<Lease>),
+        record: &RecordRef,
+        crcs: &[u32],
+        index: usize,
+        is_there: bool,
+    ) -> Result<Bytes> {
+        let range = chunk_range(record, index);
+        if !is_there || !mapping.verified.is_set(range.start / BLOCK_BYTES) {
+            mapping.populate(range.clone()).map_err(|error| {
+                if error.kind() == io::ErrorKind::Unsupported {
+                    Error::new(ErrorKind::Unsupported, "map segment").at(&self.path())
+                } else {
+                    self.unreadable(range.start, error)
+                }
+            })?;
+            self.check_mapped(mapping, record, crcs, index)?;
+        }
+        let Range { start, end } = in_memory(&range);
+        let (mapping, lease) = (Arc::clone(mapping), Arc::clone(lease));
+        Ok(Bytes::from_owner(MappedChunk { mapping, start, end, _lease: lease }))
+    }
+
+    /// Checks chunk `index`, which is in memory, unless it was found good in this map before.
+    fn check_mapped(
+        &self,
+        mapping: &Mapping,
+        record: &RecordRef,
+        crcs: &[u32],
+        index: usize,
+    ) -> Result<()> {
+        let range = chunk_range(record, index);
+        // No two chunks begin in the same block, wherever the record's place was taken from.
+        let block = range.start / BLOCK_BYTES;
+        if !mapping.verified.is_set(block) {
+            self.check_chunk(mapping.bytes(in_memory(&range)), crcs, index, range.start)?;
+            mapping.verified.set(block);
+        }
+        Ok(())
+    }
+}
+
+fn in_memory(range: &Range<u64>) -> Range<usize> {
+    let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+    place(range.start)..place(range.end)
+}
+
+/// Bytes of a map with everything that keeps them valid.
+struct MappedChunk {
+    mapping: Arc<Mapping>,
+    start: usize,
+    end: usize,
+    _lease: Arc<Lease>,
+}
+
+impl AsRef<[u8]> for MappedChunk {
+    fn as_ref(&self) -> &[u8] {
+        self.mapping.bytes(self.start..self.end)
+    }
+}
