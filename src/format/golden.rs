@@ -88,7 +88,7 @@ fn footer_and_trailer_of_v1_are_read() {
 }
 
 #[test]
-fn partition_of_index_version_2_is_read() {
+fn partition_of_index_version_3_is_read() {
     let bytes = golden("partition.idx", &sample_partition_bytes());
     let (rows, parts) = sample_partition();
     let head = PartitionHead::decode(&bytes).unwrap();

@@ -1,5 +1,5 @@
 //! The pages of a partition: its parts with all that a list of clips says of them, and a summary of
-//! each page.
+//! what each camera has on a page.
 //!
 //! ```text
 //! page                                           summaries
@@ -36,7 +36,7 @@
 //!
 //! | offset | size | summary  | meaning                                                       |
 //! |-------:|-----:|----------|---------------------------------------------------------------|
-//! |      0 |    8 | bytes    | of all clips of the page                                      |
+//! |      0 |    8 | bytes    | of all clips of the share                                     |
 //! |      8 |    8 | received | when the first of them came                                   |
 //! |     16 |    8 | from     | together they cover all from here ..                          |
 //! |     24 |    8 | to       | .. to here, as far as their clocks are certain                |
@@ -46,8 +46,10 @@
 //! |     44 |    2 | class    | of all of them                                                |
 //! |     46 |    2 |          | zero                                                          |
 //!
-//! A summary is zero where it could not stand for its page: where the page has parts of more than
-//! one camera or class, a part that is not a whole clip, or a gap between clips.
+//! There is a summary for each share, which is what one camera has on one page, in the order of the
+//! parts: a page on which a camera ends and another one begins has two, or more. A summary is zero
+//! where it could not stand for its share: where that has parts of more than one class, a part that is
+//! not a whole clip, or a gap between clips.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -70,6 +72,12 @@ const SUMMARY_BYTES: usize = 48;
 
 const _: () = assert!(PAGE_BYTES >= HEADER_BYTES + PAGE_PARTS * PART_BYTES);
 const _: () = assert!(PAGE_BYTES == HEADER_BYTES + PAGE_SUMMARIES * SUMMARY_BYTES);
+
+/// How many parts the page still takes on which part `first` of a partition stands, if others begin
+/// it; 0 where that part begins a page.
+pub(crate) const fn left_behind(first: usize) -> usize {
+    (PAGE_PARTS - first % PAGE_PARTS) % PAGE_PARTS
+}
 
 /// A part as a page has it: what a list of clips says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +178,7 @@ impl PagePart {
     }
 }
 
-/// What stands for all clips of a page whose clips follow one another without a gap.
+/// What stands for all clips that a camera has on a page, if they follow one another without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Summary {
     pub(crate) clips: u32,

@@ -14,7 +14,7 @@
 //! |-------:|-----:|---------|----------------------------------------------------------------|
 //! |      0 |    8 | magic   | `CLIPIDX\0`                                                    |
 //! |      8 |    4 | crc     | CRC32 of bytes 12 to the head's end, not salted                |
-//! |     12 |    2 | version | 2                                                              |
+//! |     12 |    2 | version | 3                                                              |
 //! |     14 |    2 |         | zero                                                           |
 //! |     16 |    4 | blocks  | length of the head in blocks of 4 KiB; the pages stand behind  |
 //! |     20 |    4 | rows    | how many rows; a row a segment, by segment                     |
@@ -78,7 +78,7 @@ use crate::types::{CameraId, ClassId, ClipId, SegmentId, Timestamp};
 
 /// The version that this build writes, and the only one that it reads: an older partition is made
 /// again from footers.
-const INDEX_VERSION: u16 = 2;
+const INDEX_VERSION: u16 = 3;
 const MAGIC: Magic = *b"CLIPIDX\0";
 const CRC_OFFSET: usize = 8;
 const BODY_OFFSET: usize = 12;
@@ -138,29 +138,28 @@ pub(crate) fn encode(
     rows: Vec<Row>,
     parts: BTreeMap<CameraId, Vec<PagePart>>,
 ) -> Vec<u8> {
-    let (mut cameras, mut ends, mut end) = (Vec::new(), Vec::new(), 0);
+    let (mut cameras, mut summaries, mut first) = (Vec::new(), Vec::new(), 0);
     for (camera, parts) in &parts {
         let start_of = |part: Option<&PagePart>| part.map_or(0, |part| part.start.as_micros());
         let starts = (start_of(parts.first()), start_of(parts.last()));
         cameras.push(CameraParts { camera: camera.clone(), parts: to_u32(parts.len()), starts });
-        end += parts.len();
-        ends.push(end);
+        // What it has on its first page, behind the camera before it, and on each page then.
+        let (begun, whole) = parts.split_at(parts.len().min(page::left_behind(first)));
+        let shares = (!begun.is_empty()).then_some(begun).into_iter();
+        summaries.extend(shares.chain(whole.chunks(PAGE_PARTS)).map(Summary::of));
+        first += parts.len();
     }
     let all: Vec<PagePart> = parts.into_values().flatten().collect();
     let firsts = all.iter().step_by(PAGE_PARTS).map(|part| part.start.as_micros()).collect();
     let head = PartitionHead { store, salt, rows, cameras, firsts };
     let mut bytes = head.encode();
-    let mut summaries = Vec::new();
+    let mut pages = 0;
     for (number, parts) in all.chunks(PAGE_PARTS).enumerate() {
         bytes.extend(page::encode_parts(&salt, number, parts));
-        let first = number * PAGE_PARTS;
-        let camera_of = |index| ends.partition_point(|end| *end <= index);
-        let is_of_one = camera_of(first) == camera_of(first + parts.len() - 1);
-        summaries.push(if is_of_one { Summary::of(parts) } else { None });
+        pages = number + 1;
     }
-    for (more, summaries_of_page) in summaries.chunks(PAGE_SUMMARIES).enumerate() {
-        let number = summaries.len() + more;
-        bytes.extend(page::encode_summaries(&salt, number, summaries_of_page));
+    for (more, summaries) in summaries.chunks(PAGE_SUMMARIES).enumerate() {
+        bytes.extend(page::encode_summaries(&salt, pages + more, summaries));
     }
     bytes
 }
@@ -417,8 +416,10 @@ mod tests {
         }
         let summaries = page::Summaries::decode(summaries, &head.salt, head.firsts.len()).unwrap();
         let summaries = summaries.all().unwrap();
-        assert_eq!(summaries.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
-        assert_eq!(summaries[0], Summary::of(&found[..PAGE_PARTS]), "the other has two cameras");
+        let (gate, yard) = found.split_at(46);
+        let shares = [&gate[..PAGE_PARTS], &gate[PAGE_PARTS..], yard];
+        assert_eq!(summaries, shares.map(Summary::of), "the second page has two cameras");
+        assert_eq!(summaries.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
     }
 
     #[test]
@@ -442,8 +443,8 @@ mod tests {
 
     #[test]
     fn another_version_is_told_from_damage() {
-        assert_eq!(head_with(12, &[1, 0]), Err(Damage::Version(1)));
-        assert_eq!(head_with(12, &[3, 0]), Err(Damage::Version(3)));
+        assert_eq!(head_with(12, &[2, 0]), Err(Damage::Version(2)));
+        assert_eq!(head_with(12, &[4, 0]), Err(Damage::Version(4)));
         assert_eq!(head_with(14, &[1]), Err(Damage::Field("reserved")));
         assert_eq!(PartitionHead::decode(&[]), Err(Damage::Short));
         assert_eq!(PartitionHead::decode(&[0; 4096]), Err(Damage::Magic));

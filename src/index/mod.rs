@@ -503,14 +503,16 @@ mod tests {
         let parts: Vec<_> = door.chain([("yard", 0, 1)]).collect();
         let served = partition(&disk, 1, &parts);
         timelines.add_partition(served, (1..10).map(SegmentId).collect());
-        assert_eq!(counted(&timelines, 0, 900, 1), (21 * 42, 18), "the last page has two cameras");
-        assert_eq!(counted(&timelines, 0, 900, 5), (11 * 42, 438), "as the caller says");
-        let served = damage_page(&disk, 21);
+        assert_eq!(counted(&timelines, 0, 900, 1), (900, 0), "also where it has two cameras");
+        assert_eq!(counted(&timelines, 0, 900, 5), (11 * 42 + 18, 420), "as the caller says");
+        let served = damage_page(&disk, 3);
         timelines.remove_partition(1);
         timelines.add_partition(Arc::clone(&served), (1..10).map(SegmentId).collect());
-        assert_eq!(counted(&timelines, 0, 900, 1), (0, 0), "some clips cannot be told");
+        assert_eq!(counted(&timelines, 0, 900, 1), (900, 0), "no page of clips is asked");
+        assert!(served.problem().is_none());
+        assert_eq!(counted(&timelines, 0, 900, 5), (0, 0), "some clips cannot be told");
         assert!(served.problem().is_some());
-        assert_eq!(counted(&timelines, 0, 420, 1), (0, 420), "nothing is counted twice");
+        assert_eq!(counted(&timelines, 420, 840, 1), (0, 420), "nothing is counted twice");
     }
 
     #[test]

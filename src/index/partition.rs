@@ -73,12 +73,19 @@ impl Deref for Pages<'_> {
 pub(super) struct Span {
     first: usize,
     parts: usize,
+    /// The number of its first share of a page, of all that cameras have on pages.
+    first_share: usize,
     pub(super) starts: (i64, i64),
 }
 
 impl Span {
     const fn end(&self) -> usize {
         self.first.saturating_add(self.parts)
+    }
+
+    /// The pages on which it has parts.
+    const fn pages(&self) -> Range<usize> {
+        self.first / PAGE_PARTS..self.end().div_ceil(PAGE_PARTS)
     }
 }
 
@@ -112,12 +119,14 @@ impl Partition {
         if head.store != *store {
             return Err(damaged(Damage::Field("store")));
         }
-        let mut first = 0;
+        let (mut first, mut first_share) = (0, 0);
         let mut cameras = BTreeMap::new();
         for of in head.cameras {
             let parts = usize::try_from(of.parts).unwrap_or(usize::MAX);
-            cameras.insert(of.camera, Span { first, parts, starts: of.starts });
-            first = first.saturating_add(parts);
+            let span = Span { first, parts, first_share, starts: of.starts };
+            first = span.end();
+            first_share = first_share.saturating_add(span.pages().len());
+            cameras.insert(of.camera, span);
         }
         let opened = Self {
             number,
@@ -230,13 +239,13 @@ impl Partition {
         let (mut taken, mut summaries) = (Vec::<Range<usize>>::new(), Vec::new());
         let Some(span) = self.cameras.get(camera) else { return Ok((taken, summaries)) };
         let pages = self.pages_of(span, starts);
-        // Those that another camera has parts on have no summary; the last page may be its own.
-        let own = span.first.div_ceil(PAGE_PARTS)..span.end().div_ceil(PAGE_PARTS);
-        let own = pages.start.max(own.start)..pages.end.min(own.end);
-        self.each_summary(own, |page, summary| {
+        let first_page = span.pages().start;
+        let share_on = |page: usize| page.saturating_sub(first_page) + span.first_share;
+        self.each_summary(share_on(pages.start)..share_on(pages.end), |share, summary| {
             if !stands(summary) {
                 return;
             }
+            let page = share - span.first_share + first_page;
             summaries.push(*summary);
             match taken.last_mut() {
                 Some(run) if run.end == page => run.end = page + 1,
@@ -271,34 +280,35 @@ impl Partition {
         if span.parts == 0 || span.starts.1 < from_us || span.starts.0 >= to_us {
             return 0..0;
         }
-        let (low, high) = (span.first / PAGE_PARTS, (span.end() - 1) / PAGE_PARTS);
+        let Range { start: low, end: behind } = span.pages();
         // Every page behind the first one begins with a part of this camera.
-        let later = self.firsts.get(low + 1..=high).unwrap_or_default();
+        let later = self.firsts.get(low + 1..behind).unwrap_or_default();
         let begin = later.partition_point(|first| *first < from_us);
         let end = 1 + later.partition_point(|first| *first < to_us);
         low + begin..low + end
     }
 
-    /// Hands the summary of each of `pages` that has one to `each`.
+    /// Hands the summary of each of `shares` that has one to `each`.
     fn each_summary(
         &self,
-        pages: Range<usize>,
+        shares: Range<usize>,
         mut each: impl FnMut(usize, &Summary),
     ) -> Result<()> {
-        let (mut number, end) = (pages.start / PAGE_SUMMARIES, pages.end.div_ceil(PAGE_SUMMARIES));
+        let (mut number, end) =
+            (shares.start / PAGE_SUMMARIES, shares.end.div_ceil(PAGE_SUMMARIES));
         let behind = self.firsts.len();
-        while number < end && !pages.is_empty() {
+        while number < end && !shares.is_empty() {
             let to = end.min(number + READ_PAGES_MAX);
             let bytes = self.read(behind + number..behind + to)?;
             for (number, bytes) in (number..).zip(bytes.chunks_exact(PAGE_BYTES)) {
                 let decoded = Summaries::decode(bytes, &self.salt, behind + number);
                 let summaries = self.decoded(behind + number, decoded)?;
                 let base = number * PAGE_SUMMARIES;
-                let low = pages.start.saturating_sub(base);
-                let high = pages.end.saturating_sub(base).min(PAGE_SUMMARIES);
-                for (page, summary) in (base + low..).zip(summaries.within(low..high)) {
+                let low = shares.start.saturating_sub(base);
+                let high = shares.end.saturating_sub(base).min(PAGE_SUMMARIES);
+                for (share, summary) in (base + low..).zip(summaries.within(low..high)) {
                     if let Some(summary) = self.decoded(behind + number, summary)? {
-                        each(page, &summary);
+                        each(share, &summary);
                     }
                 }
             }

@@ -73,10 +73,10 @@ pub fn steady(
             let mut scratch = SteadyTrack::default();
             let into = if round == 0 { &mut scratch } else { track };
             if is_store {
-                let mut hold = |keeper: &mut StoreKeeper, take: &Take| {
+                let mut place = |keeper: &mut StoreKeeper, take: &Take| {
                     held.place_some(keeper, street, plan, take)
                 };
-                share.run(store, into, &mut hold, told)?;
+                share.run(store, into, &mut place, told)?;
             } else {
                 share.run(raw, into, &mut |_, _| Ok(()), told)?;
             }
