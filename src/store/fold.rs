@@ -10,11 +10,14 @@
 //! 3. The files that it replaces are removed. A crash may bring them back: opening prefers the
 //!    newest row of a segment, and removes a partition that it takes none of.
 //!
-//! [`FOLD_MIN`] partitions of one size make one of the next, so that their number grows with the
-//! logarithm of the segments', and a part is written once a size.
+//! [`FOLD_MIN`] partitions that are neighbours in time and about as large make one, so that their
+//! number grows with the logarithm of the segments' up to a size, and a part is written once a size.
+//! Neighbours, because a lookup asks each partition that has something of its window, and a receipt
+//! adds up only what follows one another without a gap.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +34,7 @@ use super::catalog::Catalog;
 use super::history::History;
 use super::reuse::Wanted;
 
-/// So many segments, or partitions of one size, are folded into one.
+/// So many segments, or partitions, are folded into one.
 const FOLD_MIN: usize = 4;
 /// At most so many segments at once: of a store that has no index yet.
 const FOLD_MAX: usize = 64;
@@ -317,33 +320,42 @@ fn next_retired(catalog: &Catalog, retired: &BTreeSet<u32>) -> Option<Upkeep> {
     })
 }
 
-/// The partitions that should be one: as many of one size as are folded, or one of which more than
-/// half is gone.
+/// The partitions that should be one: neighbours, or one of which more than half is gone.
 fn next_merge(catalog: &Catalog) -> Option<Vec<Served>> {
-    let mut sizes: BTreeMap<u32, Vec<Served>> = BTreeMap::new();
-    for (partition, segments) in catalog.timelines.partitions() {
-        let served = (Arc::clone(partition), segments.clone());
-        if segments.len() * 2 < partition.segments.len() {
-            return Some(vec![served]);
-        }
-        sizes.entry(size_of_partition(segments.len())).or_default().push(served);
+    let partitions = catalog.timelines.partitions();
+    let mut all: Vec<Served> =
+        partitions.map(|(partition, segments)| (Arc::clone(partition), segments.clone())).collect();
+    let is_hollow = |(partition, segments): &Served| segments.len() * 2 < partition.segments.len();
+    if let Some(hollow) = all.iter().position(is_hollow) {
+        return Some(vec![all.swap_remove(hollow)]);
     }
-    sizes.into_values().find_map(|group| {
-        let parts: Vec<u32> = group.iter().map(|(partition, _)| partition.parts).collect();
-        Some(group.into_iter().skip(neighbours(&parts)?).take(FOLD_MIN).collect())
+    all.sort_by_key(|(_, segments)| segments.first().copied());
+    let parts: Vec<u32> = all.iter().map(|(partition, _)| partition.parts).collect();
+    let Range { start, end } = neighbours(&parts)?;
+    Some(all.drain(start..end).collect())
+}
+
+/// Which of partitions with so many `parts`, in the order of time, should be one: the smallest
+/// [`FOLD_MIN`] neighbours; or fewer that stand before others and leave them no room. None that is
+/// much larger than the others together is written again for them.
+fn neighbours(parts: &[u32]) -> Option<Range<usize>> {
+    let sum_of = |group: &[u32]| group.iter().copied().map(u64::from).sum::<u64>();
+    let fits = |group: &[u32]| {
+        let (sum, largest) = (sum_of(group), group.iter().max().copied().unwrap_or(0));
+        sum <= PARTS_MAX && u64::from(largest) * 3 <= sum * 2
+    };
+    let several = parts.windows(FOLD_MIN).enumerate().filter(|(_, group)| fits(group));
+    let smallest = several.min_by_key(|(_, group)| sum_of(group)).map(|(start, _)| start);
+    if let Some(start) = smallest {
+        return Some(start..start + FOLD_MIN);
+    }
+    (2..FOLD_MIN).rev().find_map(|count| {
+        let with_next = parts.windows(count + 1).position(|group| {
+            let (own, sum) = (group.get(..count).unwrap_or_default(), sum_of(group));
+            fits(own) && sum_of(own) > PARTS_MAX / 2 && sum > PARTS_MAX
+        });
+        with_next.map(|start| start..start + count)
     })
-}
-
-/// Where the oldest [`FOLD_MIN`] neighbours begin that together are not too large to be one, of
-/// partitions of one size with so many `parts`. Large ones must not keep those behind them apart.
-fn neighbours(parts: &[u32]) -> Option<usize> {
-    let sum = |four: &[u32]| four.iter().copied().map(u64::from).sum::<u64>();
-    parts.windows(FOLD_MIN).position(|four| sum(four) <= PARTS_MAX)
-}
-
-/// Partitions of the same size are folded together.
-fn size_of_partition(segments: usize) -> u32 {
-    segments.max(1).ilog(FOLD_MIN)
 }
 
 #[cfg(test)]
@@ -351,12 +363,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_partition_keeps_no_others_apart() {
+    fn neighbours_of_about_one_size_become_one() {
         let (small, large) = (1 << 16, 3 << 16);
-        assert_eq!(neighbours(&[small; 4]), Some(0));
+        assert_eq!(neighbours(&[small; 4]), Some(0..4));
         assert_eq!(neighbours(&[small; 3]), None, "too few");
         assert_eq!(neighbours(&[large, small, small, small]), None, "too many parts");
-        assert_eq!(neighbours(&[large, small, small, small, small, small]), Some(1));
+        assert_eq!(neighbours(&[large, small, small, small, small, small]), Some(1..5));
         assert_eq!(neighbours(&[small, small, large, small, small]), None, "not side by side");
+        assert_eq!(neighbours(&[64, 47, 64, 47]), Some(0..4), "not quite of one size");
+        assert_eq!(neighbours(&[1000, 4, 4, 4]), None, "written again for little");
+        assert_eq!(neighbours(&[1000, 64, 64, 64, 4, 4, 4, 4]), Some(4..8), "the smallest first");
+    }
+
+    #[test]
+    fn fewer_become_one_where_four_are_too_many() {
+        let third = 80_000;
+        assert_eq!(neighbours(&[third; 3]), None, "a smaller one may come");
+        assert_eq!(neighbours(&[third; 4]), Some(0..3));
+        assert_eq!(neighbours(&[3 * third, third, third, third, third]), Some(1..4));
+        assert_eq!(neighbours(&[130_000, 130_000, 130_000]), Some(0..2));
+        assert_eq!(neighbours(&[3 * third, third, 3 * third]), None);
+    }
+
+    #[test]
+    fn partitions_do_not_grow_in_number_as_segments_do() {
+        // Sweeps fold 64 segments and 47, of 986 parts each.
+        let (mut parts, mut written) = (Vec::new(), 0);
+        for turn in 0..200 {
+            parts.push(if turn % 2 == 0 { 63_104_u32 } else { 46_342 });
+            while let Some(one) = neighbours(&parts) {
+                let sum: u32 = parts[one.clone()].iter().sum();
+                written += u64::from(sum);
+                parts.splice(one, [sum]);
+            }
+        }
+        let all: u64 = parts.iter().copied().map(u64::from).sum();
+        assert!(parts.len() <= 60, "{} partitions", parts.len());
+        assert!(written <= 2 * all, "each part is written {} times", written / all);
     }
 }
