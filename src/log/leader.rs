@@ -75,7 +75,7 @@ impl Leftover {
     /// they were, and the next opening scans them.
     fn seal_full(&mut self, host: &dyn Host) {
         for open in std::mem::take(&mut self.full) {
-            self.seal(open, host).ok();
+            self.seal(&open, host).ok();
         }
     }
 
@@ -86,7 +86,7 @@ impl Leftover {
     /// 2. `fdatasync`. The trailer vouches for the footer by its CRC, so one sync is enough.
     /// 3. What lies between footer and trailer was never used and is given back.
     /// 4. The store learns of it and puts the Merkle root into the ledger.
-    fn seal(&mut self, open: OpenSegment, host: &dyn Host) -> Result<()> {
+    fn seal(&mut self, open: &OpenSegment, host: &dyn Host) -> Result<()> {
         match seal_segment(&open.segment, open.next_block, host.now()) {
             Ok(trailer) => {
                 host.sealed(&open.segment, &trailer);
@@ -311,7 +311,7 @@ impl Leader<'_> {
     /// Seals the open segment.
     fn seal(&mut self) -> Result<()> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        self.leftover.seal(open, self.host)
+        self.leftover.seal(&open, self.host)
     }
 }
 

@@ -4,8 +4,6 @@ use std::io::{Read, Seek, SeekFrom};
 
 use bytes::Bytes;
 use clipkeep::vfs::Vfs;
-use clipkeep::vfs::sim::SimVfs;
-use clipkeep::workload::Counting;
 use clipkeep::{Clip, ErrorKind, NewClip, WhenFull};
 
 use crate::store_kit::{DAY, SEGMENT_BYTES, TestStore, camera, kind_of, marked, minutes, noise};
@@ -316,9 +314,11 @@ fn a_few_maps_are_kept_and_give_way_to_readers() {
     }
 }
 
+#[cfg(feature = "bench")]
 #[test]
 fn the_map_that_was_read_in_last_is_kept_longest() {
-    let counting = Counting::over(SimVfs::new(1));
+    let disk = clipkeep::vfs::sim::SimVfs::new(1);
+    let counting = clipkeep::workload::Counting::over(disk);
     let t = TestStore::with(|options| options.vfs(counting.clone()));
     let clips: Vec<_> = (0..5).map(|n| t.sealed_clip("door", n, "a")).collect();
     let maps = |read: &[usize]| {
