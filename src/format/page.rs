@@ -46,10 +46,10 @@
 //! |     44 |    2 | class    | of all of them                                                |
 //! |     46 |    2 |          | zero                                                          |
 //!
-//! There is a summary for each share, which is what one camera has on one page, in the order of the
-//! parts: a page on which a camera ends and another one begins has two, or more. A summary is zero
-//! where it could not stand for its share: where that has parts of more than one class, a part that is
-//! not a whole clip, or a gap between clips.
+//! There is a summary for each share, which is what one camera has on one page, in the order of
+//! the parts: a page on which a camera ends and another one begins has two, or more. A summary is
+//! zero where it could not stand for its share: where that has parts of more than one class, a
+//! part that is not a whole clip, or a gap between clips.
 
 use std::ops::Range;
 use std::time::Duration;

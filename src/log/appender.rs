@@ -98,6 +98,8 @@ pub(crate) struct Appender {
     /// turns: with the end of a group none wakes but those who are in it, and one who leads the
     /// next.
     ended: [Condvar; 2],
+    /// Who waits until nothing is left over.
+    finished: Condvar,
 }
 
 /// Invariant: `settled <= submitted`, and the queue has the submissions between them unless a
@@ -115,6 +117,8 @@ struct State {
     /// A leader is at work and has taken `open`.
     committing: bool,
     open: Option<OpenSegment>,
+    /// How many leaders have left full segments over, which they seal now.
+    unfinished: usize,
     /// Two segments in a row failed: nothing more is written until the store is opened again.
     poisoned: Option<Error>,
 }
@@ -129,7 +133,7 @@ impl State {
 impl Appender {
     pub(crate) fn new(class: ClassId) -> Self {
         let ended = [Condvar::new(), Condvar::new()];
-        Self { class, state: Mutex::new(State::default()), ended }
+        Self { class, state: Mutex::new(State::default()), ended, finished: Condvar::new() }
     }
 
     /// Goes on writing to a segment that recovery found open: records end below `next_block`, and
@@ -185,7 +189,7 @@ impl Appender {
         let ticket = Ticket(state.submitted);
         let (state, leftover) = self.write(state, &mut group, Some(hasher), host, true);
         drop(state);
-        leftover.finish(host);
+        self.finish(leftover, host);
         Some(ticket)
     }
 
@@ -209,15 +213,19 @@ impl Appender {
             } else {
                 let written = self.write(state, &mut group, None, host, sync);
                 state = written.0;
+                if written.1.has_full() && leftover.has_full() {
+                    // They are one now.
+                    state.unfinished -= 1;
+                }
                 leftover.append(written.1);
             }
         }
         drop(state);
-        leftover.finish(host);
+        self.finish(leftover, host);
     }
 
-    /// Writes `group`, all that was submitted and not taken yet, as its leader. Answers what is left
-    /// to be done, too.
+    /// Writes `group`, all that was submitted and not taken yet, as its leader. Answers what is
+    /// left to be done, too.
     fn write<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -237,6 +245,7 @@ impl Appender {
         let (open, leftover) = (leader.open, leader.leftover);
         let mut state = self.state.lock();
         state.open = open;
+        state.unfinished += usize::from(leftover.has_full());
         state.poisoned = outcome.err().filter(|error| error.kind() == ErrorKind::Poisoned);
         state.settle(group);
         self.end(&mut state);
@@ -249,6 +258,16 @@ impl Appender {
         let is_later = ticket.0 > state.taken;
         let is_even = state.groups.is_multiple_of(2) != is_later;
         if is_even { even.wait(state) } else { odd.wait(state) }
+    }
+
+    /// Does what a leader has left over, and wakes who waits for that.
+    fn finish(&self, leftover: Leftover, host: &dyn Host) {
+        let has_full = leftover.has_full();
+        leftover.finish(host);
+        if has_full {
+            self.state.lock().unfinished -= 1;
+            self.finished.notify_all();
+        }
     }
 
     /// Lets go of the lead, and wakes who was in the group and one who can lead the next. Whoever
@@ -281,13 +300,19 @@ impl Appender {
     }
 
     /// Seals the open segment if it has records and is at least as old as `created_before` says.
+    /// Those that are full already are sealed too, when it returns.
     ///
     /// # Errors
     ///
     /// As [`Appender::commit`].
     pub(crate) fn seal(&self, host: &dyn Host, created_before: Timestamp) -> Result<()> {
         self.commit(self.newest(), host, true);
-        self.lead(host, |leader| leader.seal_aged(created_before))
+        let sealed = self.lead(host, |leader| leader.seal_aged(created_before));
+        let mut state = self.state.lock();
+        while state.unfinished > 0 {
+            self.finished.wait(&mut state);
+        }
+        sealed
     }
 
     /// Runs `act` as the leader of an empty group.
@@ -309,9 +334,10 @@ impl Appender {
         let (open, leftover) = (leader.open, leader.leftover);
         let mut state = self.state.lock();
         state.open = open;
+        state.unfinished += usize::from(leftover.has_full());
         self.end(&mut state);
         drop(state);
-        leftover.finish(host);
+        self.finish(leftover, host);
         outcome
     }
 

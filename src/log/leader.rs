@@ -65,6 +65,11 @@ impl Leftover {
         self.sealed.append(&mut other.sealed);
     }
 
+    /// Whether there are full segments to be sealed.
+    pub(super) fn has_full(&self) -> bool {
+        !self.full.is_empty()
+    }
+
     /// Does it. Others may lead meanwhile: they write elsewhere.
     pub(super) fn finish(mut self, host: &dyn Host) {
         self.seal_full(host);

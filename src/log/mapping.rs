@@ -21,8 +21,8 @@ use bytes::Bytes;
 use super::fetch::fetch_range;
 use super::segment::chunk_range;
 use super::{Lease, Leases, Segment};
+use crate::format::BLOCK_BYTES;
 use crate::format::footer::RecordRef;
-use crate::format::{BLOCK_BYTES, CHUNK_BYTES};
 use crate::sync::Mutex;
 use crate::types::{Error, ErrorKind, Result};
 use crate::vfs::Map;
@@ -32,9 +32,6 @@ use crate::vfs::Map;
 /// segment in the tables of this process, which count as its memory then, although the system takes
 /// them back as it does any cached page.
 const KEPT_MAX: usize = 4;
-
-/// Whether a page was brought in is remembered in units of so many bytes.
-const UNIT_BYTES: u64 = 64 << 10;
 
 /// How many maps one store has.
 #[derive(Debug)]
@@ -113,7 +110,7 @@ struct Slot {
     /// How many of these are alive: one that is being let go may stand beside a new one.
     mapped: usize,
     /// The map that nobody reads in; only while there is no other.
-    kept: Option<Pages>,
+    kept: Option<Arc<dyn Map>>,
     /// The file is about to go: no map is kept any more.
     is_closed: bool,
 }
@@ -135,19 +132,19 @@ impl MapSlot {
         if !maps.take_place() {
             return None;
         }
-        let pages = if let Some(pages) = slot.kept.take() {
+        let map = if let Some(kept) = slot.kept.take() {
             maps.note(self, false);
-            pages
+            kept
         } else if let Ok(map) = map() {
-            Pages { map, brought_in: Bits::of(len / UNIT_BYTES) }
+            map
         } else {
             maps.give_place();
             return None;
         };
         slot.mapped += 1;
         let mapping = Arc::new(Mapping {
-            pages: Some(pages),
-            verified: Bits::of(len / BLOCK_BYTES),
+            map: Some(map),
+            verified: (0..=len / BLOCK_BYTES / 64).map(|_| AtomicU64::default()).collect(),
             slot: Arc::clone(self),
             leases: Arc::clone(leases),
         });
@@ -175,55 +172,15 @@ impl MapSlot {
     }
 
     /// A reader's map comes back: kept for the next one, if it is the only one.
-    fn put_back(self: &Arc<Self>, pages: Pages, maps: &Maps) {
+    fn put_back(self: &Arc<Self>, map: Arc<dyn Map>, maps: &Maps) {
         let mut slot = self.0.lock();
         if slot.is_closed || slot.mapped > 1 {
-            drop(pages);
+            drop(map);
         } else {
-            slot.kept = pages.kept();
+            slot.kept = map.kept();
             maps.note(self, slot.kept.is_some());
         }
         slot.mapped -= 1;
-    }
-}
-
-/// A map, and what was brought in through it.
-#[derive(Debug)]
-struct Pages {
-    map: Arc<dyn Map>,
-    /// One bit a unit. A hint: the system may have dropped its pages since.
-    brought_in: Bits,
-}
-
-impl Pages {
-    /// What of it is for the next reader.
-    fn kept(self) -> Option<Self> {
-        Some(Self { map: self.map.kept()?, ..self })
-    }
-}
-
-/// Bits that are set one by one, by whom and in which order does not matter.
-#[derive(Debug)]
-struct Bits(Vec<AtomicU64>);
-
-impl Bits {
-    /// Bits `0..=last`.
-    fn of(last: u64) -> Self {
-        Self((0..=last / 64).map(|_| AtomicU64::default()).collect())
-    }
-
-    fn is_set(&self, bit: u64) -> bool {
-        self.word(bit).is_some_and(|word| word.load(Ordering::Relaxed) >> (bit % 64) & 1 == 1)
-    }
-
-    fn set(&self, bit: u64) {
-        if let Some(word) = self.word(bit) {
-            word.fetch_or(1 << (bit % 64), Ordering::Relaxed);
-        }
-    }
-
-    fn word(&self, bit: u64) -> Option<&AtomicU64> {
-        self.0.get(usize::try_from(bit / 64).ok()?)
     }
 }
 
@@ -231,10 +188,10 @@ impl Bits {
 #[derive(Debug)]
 pub(crate) struct Mapping {
     /// `None` only while this is dropped.
-    pages: Option<Pages>,
+    map: Option<Arc<dyn Map>>,
     /// One bit a block: the chunk that begins in it is good. Not one a chunk CRC: those have other
     /// numbers in a draft than in the footer, and a reader may have its records from either.
-    verified: Bits,
+    verified: Vec<AtomicU64>,
     slot: Arc<MapSlot>,
     leases: Arc<Leases>,
 }
@@ -242,23 +199,29 @@ pub(crate) struct Mapping {
 impl Mapping {
     /// Brings `range` of the file into memory.
     fn populate(&self, range: Range<u64>) -> io::Result<()> {
-        let Some(pages) = &self.pages else { return Ok(()) };
-        pages.map.populate(range.clone())?;
-        units(&range).for_each(|unit| pages.brought_in.set(unit));
-        Ok(())
+        self.map.as_ref().map_or(Ok(()), |map| map.populate(range))
     }
 
     /// Bytes of the file; empty for a range outside it. Populate it first.
     fn bytes(&self, range: Range<usize>) -> &[u8] {
-        let pages = self.pages.as_ref();
-        pages.and_then(|pages| pages.map.bytes().get(range)).unwrap_or(&[])
+        let map = self.map.as_ref();
+        map.and_then(|map| map.bytes().get(range)).unwrap_or(&[])
     }
 
-    /// Whether `range` was brought in before, by whomever: then it most likely still is, and the
-    /// disk need not be asked ahead.
-    fn was_brought_in(&self, range: &Range<u64>) -> bool {
-        let pages = self.pages.as_ref();
-        pages.is_some_and(|pages| units(range).all(|unit| pages.brought_in.is_set(unit)))
+    /// Whether the chunk that begins in `block` was found good in this map before.
+    fn is_verified(&self, block: u64) -> bool {
+        self.word(block).is_some_and(|word| word.load(Ordering::Relaxed) >> (block % 64) & 1 == 1)
+    }
+
+    /// Remembers that the chunk that begins in `block` is good.
+    fn set_verified(&self, block: u64) {
+        if let Some(word) = self.word(block) {
+            word.fetch_or(1 << (block % 64), Ordering::Relaxed);
+        }
+    }
+
+    fn word(&self, block: u64) -> Option<&AtomicU64> {
+        self.verified.get(usize::try_from(block / 64).ok()?)
     }
 }
 
@@ -266,16 +229,11 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         let maps = self.leases.maps();
         maps.give_place();
-        if let Some(pages) = self.pages.take() {
-            self.slot.put_back(pages, maps);
+        if let Some(map) = self.map.take() {
+            self.slot.put_back(map, maps);
         }
         maps.let_some_go();
     }
-}
-
-/// The units that have bytes of `range`.
-fn units(range: &Range<u64>) -> impl Iterator<Item = u64> {
-    range.start / UNIT_BYTES..range.end.div_ceil(UNIT_BYTES)
 }
 
 impl Segment {
@@ -287,94 +245,46 @@ impl Segment {
 
     /// Has the system begin to read `part` of a record's payload into its cache, whole chunks of
     /// it: they come to be checked whole.
-    pub(crate) fn will_need(
-        &self,
-        mapping: Option<&Mapping>,
-        record: &RecordRef,
-        part: &Range<u64>,
-    ) {
-        let range = fetch_range(record, part);
-        if !mapping.is_some_and(|mapping| mapping.was_brought_in(&range)) {
-            self.file.will_need(range);
-        }
+    pub(crate) fn will_need(&self, record: &RecordRef, part: &Range<u64>) {
+        self.file.will_need(fetch_range(record, part));
     }
 
-    /// Brings `part` of a record's payload into memory at once, whole chunks of it, which takes
-    /// fewer calls than one by one. Answers whether it came: a sector that cannot be read spoils
-    /// the rest of a range, and what is wrong with which chunk shows when each is read by itself.
+    /// Chunk `index` of a record's payload, checked once a map, without copying. The bytes keep
+    /// `mapping` and `lease` alive.
     ///
-    /// The chunks are checked here and now, and not when it is their turn: who takes them one by
-    /// one may pause, and to touch a page which the system dropped meanwhile, and which the disk
-    /// cannot read again, would be a signal.
-    pub(crate) fn bring_in(
-        &self,
-        mapping: &Mapping,
-        record: &RecordRef,
-        crcs: &[u32],
-        part: &Range<u64>,
-    ) -> bool {
-        if mapping.populate(fetch_range(record, part)).is_err() {
-            return false;
-        }
-        let chunk = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX) / CHUNK_BYTES;
-        for index in chunk(part.start)..=chunk(part.end.saturating_sub(1).max(part.start)) {
-            self.check_mapped(mapping, record, crcs, index).ok();
-        }
-        true
-    }
-
-    /// Chunk `index` of a record's payload, checked once a map, without copying; `is_there` if
-    /// [`Segment::bring_in`] has just said so. The bytes keep `mapping` and `lease` alive.
+    /// It is brought in each time, also where it was before: a page that the system has dropped
+    /// meanwhile, and that the disk cannot read again, is an error here and a signal when it is
+    /// touched.
     ///
     /// # Errors
     ///
     /// As [`Segment::read_chunk`]; `Unsupported` where a map cannot be populated safely.
     pub(crate) fn map_chunk(
         &self,
-        (mapping, lease): (&Arc<Mapping>, &Arc<Lease>),
+        mapping: &Arc<Mapping>,
+        lease: &Arc<Lease>,
         record: &RecordRef,
         crcs: &[u32],
         index: usize,
-        is_there: bool,
     ) -> Result<Bytes> {
         let range = chunk_range(record, index);
-        if !is_there || !mapping.verified.is_set(range.start / BLOCK_BYTES) {
-            mapping.populate(range.clone()).map_err(|error| {
-                if error.kind() == io::ErrorKind::Unsupported {
-                    Error::new(ErrorKind::Unsupported, "map segment").at(&self.path())
-                } else {
-                    self.unreadable(range.start, error)
-                }
-            })?;
-            self.check_mapped(mapping, record, crcs, index)?;
+        mapping.populate(range.clone()).map_err(|error| {
+            if error.kind() == io::ErrorKind::Unsupported {
+                Error::new(ErrorKind::Unsupported, "map segment").at(&self.path())
+            } else {
+                self.unreadable(range.start, error)
+            }
+        })?;
+        let start = usize::try_from(range.start).unwrap_or(usize::MAX);
+        let end = usize::try_from(range.end).unwrap_or(usize::MAX);
+        // No two chunks begin in the same block, wherever the record's place was taken from.
+        if !mapping.is_verified(range.start / BLOCK_BYTES) {
+            self.check_chunk(mapping.bytes(start..end), crcs, index, range.start)?;
+            mapping.set_verified(range.start / BLOCK_BYTES);
         }
-        let Range { start, end } = in_memory(&range);
         let (mapping, lease) = (Arc::clone(mapping), Arc::clone(lease));
         Ok(Bytes::from_owner(MappedChunk { mapping, start, end, _lease: lease }))
     }
-
-    /// Checks chunk `index`, which is in memory, unless it was found good in this map before.
-    fn check_mapped(
-        &self,
-        mapping: &Mapping,
-        record: &RecordRef,
-        crcs: &[u32],
-        index: usize,
-    ) -> Result<()> {
-        let range = chunk_range(record, index);
-        // No two chunks begin in the same block, wherever the record's place was taken from.
-        let block = range.start / BLOCK_BYTES;
-        if !mapping.verified.is_set(block) {
-            self.check_chunk(mapping.bytes(in_memory(&range)), crcs, index, range.start)?;
-            mapping.verified.set(block);
-        }
-        Ok(())
-    }
-}
-
-fn in_memory(range: &Range<u64>) -> Range<usize> {
-    let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
-    place(range.start)..place(range.end)
 }
 
 /// Bytes of a map with everything that keeps them valid.

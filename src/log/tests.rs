@@ -143,12 +143,11 @@ fn a_chunk_checked_through_the_draft_vouches_for_no_other() {
     let lease = written.leases.lease(after);
     let record = in_draft.records[0];
     let crcs = in_draft.crcs_of(&record);
-    written.segment.map_chunk((&mapping, &lease), &record, crcs, 0, false).unwrap();
+    written.segment.map_chunk(&mapping, &lease, &record, crcs, 0).unwrap();
     let in_footer = written.segment.part_of(&written.footers, before).unwrap().unwrap().1;
     let record = in_footer.records[0];
     let crcs = in_footer.crcs_of(&record);
-    let damaged =
-        written.segment.map_chunk((&mapping, &lease), &record, crcs, 0, false).unwrap_err();
+    let damaged = written.segment.map_chunk(&mapping, &lease, &record, crcs, 0).unwrap_err();
     assert_eq!(damaged.kind(), ErrorKind::Corrupt);
 }
 
@@ -272,23 +271,24 @@ impl Host for Maker {
     }
 }
 
-/// Writes as many clips of a megabyte as need two segments, one commit each; answers whether all
-/// segments before were sealed whenever another one was made.
+/// Writes a clip of a megabyte.
+fn write_clip(appender: &Appender, host: &dyn Host, number: i64, sync: bool) {
+    let slot = Arc::new(ClipSlot::default());
+    let header = RecordHeader { last: true, ..header(number) };
+    let (chunk_crcs, payload) = (Vec::new(), footage(7, 1_000_000).into());
+    let mut record =
+        Submission { slot: Arc::clone(&slot), header, chunk_crcs, payload, is_summed: false };
+    record.take_sums(&mut blake3::Hasher::new());
+    let ticket = appender.submit(vec![record], host, sync).unwrap();
+    appender.commit(ticket, host, sync);
+    slot.check().unwrap();
+}
+
+/// Writes as many clips as need two segments, one commit each; answers whether all segments before
+/// were sealed whenever another one was made.
 fn write_two_segments(host: &Maker, sync: bool) -> Vec<bool> {
     let appender = Appender::new(ClassId(0));
-    let payload = footage(7, 1_000_000);
-    for number in 0..6 {
-        let slot = Arc::new(ClipSlot::default());
-        let header = RecordHeader { last: true, ..header(number) };
-        let (slot, payload) = (Arc::clone(&slot), payload.clone().into());
-        let mut record =
-            Submission { slot, header, chunk_crcs: Vec::new(), payload, is_summed: false };
-        record.take_sums(&mut blake3::Hasher::new());
-        let slot = Arc::clone(&record.slot);
-        let ticket = appender.submit(vec![record], host, sync).unwrap();
-        appender.commit(ticket, host, sync);
-        slot.check().unwrap();
-    }
+    (0..6).for_each(|number| write_clip(&appender, host, number, sync));
     let made = host.made.lock();
     assert_eq!(made.len(), 2);
     assert!(made[0].is_sealed() && !made[1].is_sealed(), "nobody waits for it for long");
@@ -331,4 +331,59 @@ fn what_is_not_durable_in_a_full_segment_is_made_so_before_the_next_one() {
 #[test]
 fn a_full_segment_is_sealed_at_once_where_there_is_no_room_for_another() {
     assert_eq!(write_two_segments(&Maker::new(true), true), [true, false, true]);
+}
+
+/// A store that learns of the first seal late: when it has learned of the second one.
+struct Late {
+    maker: Maker,
+    began: std::sync::mpsc::Sender<()>,
+    second: (Mutex<std::sync::mpsc::Sender<()>>, Mutex<std::sync::mpsc::Receiver<()>>),
+    seals: Mutex<Vec<SegmentId>>,
+}
+
+impl Host for Late {
+    fn new_segment(&self, class: ClassId) -> Result<Arc<Segment>> {
+        self.maker.new_segment(class)
+    }
+
+    fn published(&self, _: &Arc<Segment>, _: &[Published]) {}
+
+    fn sealed(&self, segment: &Arc<Segment>, _: &Trailer) {
+        if segment.id == SegmentId(1) {
+            self.began.send(()).unwrap();
+            self.second.1.lock().recv().unwrap();
+            // Whoever does not wait for it is most likely through by then.
+            (0..10_000).for_each(|_| std::thread::yield_now());
+        } else {
+            self.second.0.lock().send(()).unwrap();
+        }
+        self.seals.lock().push(segment.id);
+    }
+
+    fn suspect(&self, segment: &Arc<Segment>, reached: Reached, cause: &Error) {
+        self.maker.suspect(segment, reached, cause);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.maker.now()
+    }
+
+    fn sealed_before(&self) -> Timestamp {
+        self.maker.sealed_before()
+    }
+}
+
+#[test]
+fn whoever_asks_for_a_seal_has_the_full_segments_sealed_too() {
+    let ((began, waits), (send, receive)) =
+        (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    let second = (Mutex::new(send), Mutex::new(receive));
+    let host = Late { maker: Maker::new(false), began, second, seals: Mutex::default() };
+    let appender = Appender::new(ClassId(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..6).for_each(|number| write_clip(&appender, &host, number, true)));
+        waits.recv().unwrap();
+        appender.seal(&host, Timestamp::MAX).unwrap();
+        assert_eq!(*host.seals.lock(), [SegmentId(2), SegmentId(1)]);
+    });
 }

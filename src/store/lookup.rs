@@ -51,8 +51,8 @@ impl Catalog {
     }
 
     /// Hands the same to `each`, in no order and one at a time, as far as footers can be read;
-    /// `problems` gets why for the others. Where `stands` says that the summary of a page may stand
-    /// for its clips, `each` gets that.
+    /// `problems` gets why for the others. Where `stands` says that the summary of what is on a
+    /// page may stand for its clips, `each` gets that.
     pub(super) fn each_found(
         &self,
         footers: &FooterCache,

@@ -168,16 +168,11 @@ impl Piece {
 enum Way {
     /// Past the page cache, with what was fetched last.
     Past(Option<Fetched>),
-    /// Through it, asked ahead, with what was brought into a map last.
-    Through(Ahead, Brought),
+    /// Through it.
+    Through(Ahead),
 }
 
 impl Way {
-    /// Through the page cache, asked ahead as `ahead` says.
-    fn through(ahead: Ahead) -> Self {
-        Self::Through(ahead, Brought::default())
-    }
-
     /// Lets go of what was fetched: its memory may be lent again.
     fn let_go(&mut self) {
         if let Self::Past(fetched) = self {
@@ -228,19 +223,6 @@ impl Ahead {
     }
 }
 
-/// So much of a record is brought into a map at once, by a reader who goes in order: in fewer
-/// calls, and no more than stays in the processor's own cache until it is handed out.
-const BRING_BYTES: u64 = 256 << 10;
-
-/// What of a clip was brought into a map at once.
-#[derive(Clone, Debug, Default)]
-struct Brought {
-    /// What of it was not handed out yet; whoever reads elsewhere brings in again.
-    range: Range<u64>,
-    /// Whether it came: else it is read chunk by chunk.
-    is_there: bool,
-}
-
 /// What `Read` has in hand of a clip that is read in order.
 #[derive(Clone, Default)]
 struct Course {
@@ -287,15 +269,15 @@ impl ClipReader {
         })
     }
 
-    /// The chunk that has the byte at `offset`, from there on; at most 64 KiB. `is_there` if it
-    /// was just brought into its map.
-    fn chunk_at(&self, offset: u64, is_there: bool) -> Result<Bytes> {
+    /// The chunk that has the byte at `offset`, from there on; at most 64 KiB.
+    fn chunk_at(&self, offset: u64) -> Result<Bytes> {
         let (piece, inside) = self.place_of(offset)?;
         let (index, skip) = chunk_of(inside);
         let crcs = piece.records.crcs_of(&piece.record);
-        let mapped = piece.mapping.as_ref().map(|map| {
-            piece.segment.map_chunk((map, &self.lease), &piece.record, crcs, index, is_there)
-        });
+        let mapped = piece
+            .mapping
+            .as_ref()
+            .map(|map| piece.segment.map_chunk(map, &self.lease, &piece.record, crcs, index));
         let chunk = match mapped {
             Some(Err(error)) if error.kind() == ErrorKind::Unsupported => None,
             Some(chunk) => Some(chunk?),
@@ -318,7 +300,7 @@ impl ClipReader {
         let long = self.parts_in(range).find(|(_, part)| len(part) >= FETCH_BYTES_MIN);
         let telling = long.or_else(|| self.parts_in(range).max_by_key(|(_, part)| len(part)));
         let is_new = telling.is_some_and(|(piece, part)| is_long && !self.knows(piece, &part));
-        if is_new { Way::Past(None) } else { Way::through(Ahead::of(range)) }
+        if is_new { Way::Past(None) } else { Way::Through(Ahead::of(range)) }
     }
 
     /// Whether `part` of a record was read past the page cache lately.
@@ -341,32 +323,12 @@ impl ClipReader {
                 return chunk;
             }
             // Chunk by chunk, what is wrong costs no more than one chunk.
-            *way = Way::through(Ahead::of(&(offset..end)));
+            *way = Way::Through(Ahead::of(&(offset..end)));
         }
-        let mut is_there = false;
-        if let Way::Through(ahead, brought) = way {
+        if let Way::Through(ahead) = way {
             self.will_need(ahead.reading(offset, end).as_ref());
-            is_there = self.bring_in(brought, offset, end.min(ahead.to));
         }
-        self.chunk_at(offset, is_there)
-    }
-
-    /// Brings in what comes from `offset` on, up to `end` or a little behind it, unless the last
-    /// time has brought it. Whether the chunk that has the byte at `offset` came in.
-    fn bring_in(&self, brought: &mut Brought, offset: u64, end: u64) -> bool {
-        let Ok((piece, inside)) = self.place_of(offset) else { return false };
-        let Some(mapping) = &piece.mapping else { return false };
-        let chunk = u64::try_from(CHUNK_BYTES).unwrap_or(u64::MAX);
-        let from = offset - inside % chunk;
-        if !brought.range.contains(&offset) {
-            let part = piece.part(&(from..end.min(from + BRING_BYTES)));
-            let came = fetch_range(&piece.record, &part);
-            let crcs = piece.records.crcs_of(&piece.record);
-            brought.is_there = piece.segment.bring_in(mapping, &piece.record, crcs, &part);
-            brought.range = from..from + (came.end - came.start);
-        }
-        brought.range.start = from + chunk;
-        brought.is_there
+        self.chunk_at(offset)
     }
 
     /// The chunk that has the byte at `offset` of what was fetched, or is fetched now as far as
@@ -406,7 +368,7 @@ impl ClipReader {
             let range = self.course.stretch_at(position, self.clip.len);
             match self.way_to(&range) {
                 // The disk is asked ahead of it to the end of the clip, more and more.
-                Way::Through(..) => (position..self.clip.len, Way::through(Ahead::default())),
+                Way::Through(_) => (position..self.clip.len, Way::Through(Ahead::default())),
                 past @ Way::Past(_) => (range, past),
             }
         });
@@ -415,7 +377,7 @@ impl ClipReader {
         let is_done = position.saturating_add(u64::try_from(behind).unwrap_or(0)) >= range.end;
         if chunk.is_err() {
             // Whoever tries again shall not find the same bytes in memory.
-            way = Way::through(Ahead::default());
+            way = Way::Through(Ahead::default());
         } else if is_done {
             way.let_go();
         }
@@ -473,7 +435,7 @@ impl ClipReader {
     /// Has the disk begin to read `range`.
     fn will_need(&self, range: Option<&Range<u64>>) {
         for (piece, part) in range.into_iter().flat_map(|range| self.parts_in(range)) {
-            piece.segment.will_need(piece.mapping.as_deref(), &piece.record, &part);
+            piece.segment.will_need(&piece.record, &part);
         }
     }
 

@@ -84,7 +84,7 @@ fn long() -> (TestStore, String, Clip, Vec<u8>, u64) {
 }
 
 #[test]
-fn what_is_brought_in_at_once_fails_chunk_by_chunk() {
+fn a_clip_out_of_a_kept_map_fails_chunk_by_chunk() {
     for bad_sector in [false, true] {
         let (t, path, clip, bytes, payload) = long();
         // The first reading goes past the page cache.
