@@ -6,6 +6,9 @@
 //! of them is let go: it is counted, and bounded. There are so many maps and no more, because
 //! bytes that were handed out are in them; removed files that are only open are let go, oldest
 //! first, above the same number.
+//!
+//! Only the store that gave a lease knows of it, so each keeps the store's lock: nobody else opens
+//! the folder, and erases or zeroes there, before the last reader of the store before is gone.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -14,6 +17,7 @@ use super::Segment;
 use super::mapping::{MapSlot, Maps};
 use crate::sync::Mutex;
 use crate::types::ClipId;
+use crate::vfs::Lock;
 
 /// The leases and maps of one store.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub(crate) struct Leases {
     maps: Maps,
     /// Segments whose files were removed while somebody had them.
     ghosts: Mutex<Vec<Ghost>>,
+    /// The store's.
+    _lock: Arc<dyn Lock>,
 }
 
 /// A segment whose file has no name any more.
@@ -52,9 +58,10 @@ impl Ghost {
 }
 
 impl Leases {
-    pub(crate) fn new(mappings_max: usize) -> Arc<Self> {
-        let clips = Mutex::new(BTreeMap::new());
-        Arc::new(Self { clips, maps: Maps::new(mappings_max), ghosts: Mutex::default() })
+    /// For a store that holds `lock`; at most `mappings_max` segments are read in by map at a time.
+    pub(crate) fn new(lock: Arc<dyn Lock>, mappings_max: usize) -> Arc<Self> {
+        let (clips, ghosts) = (Mutex::new(BTreeMap::new()), Mutex::default());
+        Arc::new(Self { clips, maps: Maps::new(mappings_max), ghosts, _lock: lock })
     }
 
     pub(super) fn maps(&self) -> &Maps {

@@ -30,7 +30,7 @@ impl Inner {
     pub(super) fn begin(
         options: StoreOptions,
         vfs: Arc<dyn Vfs>,
-        lock: Box<dyn Lock>,
+        lock: Arc<dyn Lock>,
         report: &mut OpenReport,
     ) -> Result<(Arc<Self>, FoundRows)> {
         let time = Opener { options: &options, vfs: &*vfs }.open_time()?;
@@ -53,7 +53,7 @@ impl Inner {
             catalog: RwLock::new(Catalog::new(options.clip_duration_max)),
             footers: FooterCache::new(FOOTER_CACHE_BYTES),
             handles: Handles::new(Arc::clone(&vfs), open_segments_max(&*vfs)),
-            leases: Leases::new(options.lease_segments_max),
+            leases: Leases::new(Arc::clone(&lock), options.lease_segments_max),
             fetches: Arc::default(),
             appenders: Mutex::default(),
             next_segment: Mutex::new(SegmentId(0)),

@@ -102,8 +102,15 @@ impl Opener<'_> {
 
     fn locked(&self) -> Error {
         let holder = self.vfs.lock_holder(name::LOCK);
-        let who = holder.map_or_else(String::new, |pid| format!(" (process {pid})"));
-        let message = format!("open store: another process has it open{who}");
+        let message = match holder {
+            Some(pid) if pid == std::process::id() => {
+                "open store: this process has it open, with a \
+                 store, recorder or reader that is not dropped yet"
+                    .to_owned()
+            }
+            Some(pid) => format!("open store: another process has it open (process {pid})"),
+            None => "open store: another process has it open".to_owned(),
+        };
         Error::new(ErrorKind::Locked, message).at(&self.vfs.display_path(name::LOCK))
     }
 

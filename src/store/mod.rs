@@ -128,8 +128,8 @@ struct Inner {
     opening: Mutex<OpenReport>,
     /// What went wrong since opening and was survived.
     problems: Mutex<Vec<Error>>,
-    /// Held for as long as the store is open.
-    _lock: Box<dyn Lock>,
+    /// Held for as long as the store is open, and then for as long as somebody reads in it.
+    _lock: Arc<dyn Lock>,
 }
 
 /// The life of the store as its owner sees it: from opening to the drop of the last clone.
@@ -156,7 +156,8 @@ impl Store {
     }
 
     /// Makes everything durable, saves trusted time, and closes the store if this is its last
-    /// clone. Dropping a store does the same without a word about errors.
+    /// clone. Dropping a store does the same without a word about errors. The folder stays locked
+    /// until the last reader and the last chunk of one is dropped: their bytes stay as they are.
     ///
     /// # Errors
     ///

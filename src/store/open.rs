@@ -43,6 +43,7 @@ impl Store {
         let mut report = OpenReport::default();
         let started = options.clock.uptime();
         let lock = Opener { options: &options, vfs: &*vfs }.prepare_folder(&mut report)?;
+        let lock = Arc::from(lock);
         let is_found = !report.created && !options.read_only;
         let (disk, mut parts, mut read) = (Arc::clone(&vfs), Some((options, vfs, lock)), None);
         // Once, in whichever of the two places it is called first.

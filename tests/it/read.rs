@@ -254,6 +254,28 @@ fn a_reader_survives_the_store() {
     assert!(reader.to_vec().unwrap() == bytes);
 }
 
+/// Another opening knows nothing of the reader: what it deletes it would erase in its hands, and
+/// what it drops it would zero.
+#[test]
+fn nobody_opens_a_store_while_a_reader_of_the_one_before_is_left() {
+    let t = TestStore::new();
+    let (clip, bytes) = large(&t);
+    t.store.seal().unwrap();
+    let reader = t.store.read(clip.id()).unwrap();
+    let chunk = reader.chunks(0..1000).unwrap().next().unwrap().unwrap();
+    t.store.clone().close().unwrap();
+    let options = t.options;
+    drop(t.store);
+    let open = || options.clone().open("store");
+    assert_eq!(kind_of(open()), ErrorKind::Locked);
+    drop(reader);
+    assert_eq!(kind_of(open()), ErrorKind::Locked, "a chunk is left");
+    assert!(chunk[..] == bytes[..1000]);
+    drop(chunk);
+    let store = open().unwrap();
+    assert!(store.read(clip.id()).unwrap().to_vec().unwrap() == bytes);
+}
+
 #[test]
 fn a_deleted_clip_is_punched_only_when_its_reader_has_let_go() {
     let t = TestStore::new();

@@ -41,8 +41,8 @@ fn map_file(file: &File, len: usize) -> io::Result<Mmap> {
     // them: only sealed ranges are mapped; no file is truncated or zeroed while it is mapped, be it
     // that its map is only kept (`Segment::retire` lets that go, and answers the file of an
     // unmapped segment alone); records are punched out only when nobody has a lease on their clip,
-    // and then nobody has a reference to their bytes; the store's lock keeps other processes from
-    // writing, and removing the name leaves the pages valid.
+    // and then nobody has a reference to their bytes; the store's lock, which each lease keeps, has
+    // nobody else open the folder and write there; and removing the name leaves the pages valid.
     unsafe { MmapOptions::new().len(len).map(file) }
 }
 
