@@ -33,6 +33,8 @@ pub(crate) enum SpareName {
     Segment(u32),
     /// The file of a dropped segment, kept for another one.
     Reuse(u32),
+    /// A file that was made ahead for the next segment.
+    Next,
 }
 
 /// `segments/CCCC-IIIIIIII.seg`, hexadecimal: class (4 digits), id (8 digits).
@@ -67,13 +69,15 @@ pub(crate) fn parse_partition(name: &str) -> Option<u32> {
     hexadecimal(name.strip_suffix(".idx")?, 8)
 }
 
-/// `spare/evidence-N.seg`, `spare/segment-N.seg`, `spare/reuse-N.seg` or `spare/ballast`.
+/// `spare/evidence-N.seg`, `spare/segment-N.seg`, `spare/reuse-N.seg`, `spare/reuse-next.seg` or
+/// `spare/ballast`.
 pub(crate) fn spare(name: SpareName) -> String {
     match name {
         SpareName::Ballast => BALLAST.to_owned(),
         SpareName::Evidence(number) => format!("{SPARE}/evidence-{number}.seg"),
         SpareName::Segment(number) => format!("{SPARE}/segment-{number}.seg"),
         SpareName::Reuse(number) => format!("{SPARE}/reuse-{number}.seg"),
+        SpareName::Next => format!("{SPARE}/reuse-next.seg"),
     }
 }
 
@@ -85,6 +89,7 @@ pub(crate) fn parse_spare(name: &str) -> Option<SpareName> {
     match name.strip_suffix(".seg")?.split_once('-')? {
         ("evidence", number) => decimal(number).map(SpareName::Evidence),
         ("segment", number) => decimal(number).map(SpareName::Segment),
+        ("reuse", "next") => Some(SpareName::Next),
         ("reuse", number) => decimal(number).map(SpareName::Reuse),
         _ => None,
     }
@@ -122,6 +127,7 @@ mod tests {
         assert_eq!(spare(SpareName::Evidence(3)), "spare/evidence-3.seg");
         assert_eq!(spare(SpareName::Segment(0)), "spare/segment-0.seg");
         assert_eq!(spare(SpareName::Reuse(4_294_967_295)), "spare/reuse-4294967295.seg");
+        assert_eq!(spare(SpareName::Next), "spare/reuse-next.seg");
         assert_eq!(spare(SpareName::Ballast), BALLAST);
     }
 
@@ -189,6 +195,7 @@ mod tests {
                 SpareName::Evidence(id.0),
                 SpareName::Segment(id.0),
                 SpareName::Reuse(id.0),
+                SpareName::Next,
                 SpareName::Ballast,
             ] {
                 prop_assert_eq!(parse_spare(file(&spare(name))), Some(name));

@@ -13,7 +13,8 @@ use bytes::Bytes;
 
 use super::Segment;
 use super::clip_slot::ClipSlot;
-use super::leader::{Leader, Leftover, OpenSegment, break_all};
+use super::leader::{Leader, OpenSegment, break_all};
+use super::leftover::Leftover;
 use crate::format::record::{RecordHeader, chunk_crcs};
 use crate::format::segment::Trailer;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -37,6 +38,13 @@ pub(crate) trait Host: Send + Sync {
     fn now(&self) -> Timestamp;
     /// A segment made at or before this time takes no more records.
     fn sealed_before(&self) -> Timestamp;
+    /// A segment was full: makes ready what the next one needs, if that costs nobody anything.
+    fn make_ahead(&self) {}
+    /// Takes over what a leader of `class` has left to be done, and has [`Appender::finish`] called
+    /// with it soon; or gives it back.
+    fn take_over(&self, _class: ClassId, leftover: Leftover) -> Option<Leftover> {
+        Some(leftover)
+    }
 }
 
 /// How far the writing of a segment got.
@@ -187,9 +195,9 @@ impl Appender {
         let mut group = std::mem::take(records);
         state.submitted += u64::try_from(group.len()).unwrap_or(0);
         let ticket = Ticket(state.submitted);
-        let (state, leftover) = self.write(state, &mut group, Some(hasher), host, true);
-        drop(state);
-        self.finish(leftover, host);
+        let mut leftover = Leftover::default();
+        drop(self.write(state, &mut group, Some(hasher), host, true, &mut leftover));
+        self.leave(leftover, host);
         Some(ticket)
     }
 
@@ -211,21 +219,15 @@ impl Appender {
                 state.settle(&group);
                 self.end(&mut state);
             } else {
-                let written = self.write(state, &mut group, None, host, sync);
-                state = written.0;
-                if written.1.has_full() && leftover.has_full() {
-                    // They are one now.
-                    state.unfinished -= 1;
-                }
-                leftover.append(written.1);
+                state = self.write(state, &mut group, None, host, sync, &mut leftover);
             }
         }
         drop(state);
-        self.finish(leftover, host);
+        self.leave(leftover, host);
     }
 
-    /// Writes `group`, all that was submitted and not taken yet, as its leader. Answers what is
-    /// left to be done, too.
+    /// Writes `group`, all that was submitted and not taken yet, as its leader. What is left to be
+    /// done is in `leftover` then.
     fn write<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -233,23 +235,27 @@ impl Appender {
         hasher: Option<&mut blake3::Hasher>,
         host: &dyn Host,
         sync: bool,
-    ) -> (MutexGuard<'a, State>, Leftover) {
+        leftover: &mut Leftover,
+    ) -> MutexGuard<'a, State> {
         state.committing = true;
         state.taken = state.submitted;
         state.groups = state.groups.wrapping_add(1);
         let open = state.open.take();
         drop(state);
-        let (class, settled, leftover) = (self.class, 0, Leftover::default());
-        let mut leader = Leader { class, host, open, sync, hasher, settled, leftover };
+        let had_full = leftover.has_full();
+        let (appender, settled, before) = (self, 0, std::mem::take(leftover));
+        let mut leader =
+            Leader { appender, host, open, sync, hasher, settled, leftover: before, had_full };
         let outcome = leader.write_group(group);
-        let (open, leftover) = (leader.open, leader.leftover);
+        let open = leader.open;
+        *leftover = leader.leftover;
         let mut state = self.state.lock();
         state.open = open;
-        state.unfinished += usize::from(leftover.has_full());
+        self.count_full(&mut state, had_full, leftover.has_full());
         state.poisoned = outcome.err().filter(|error| error.kind() == ErrorKind::Poisoned);
         state.settle(group);
         self.end(&mut state);
-        (state, leftover)
+        state
     }
 
     /// Waits for the end of the group in which everything up to `ticket` is, or comes to be.
@@ -260,14 +266,49 @@ impl Appender {
         if is_even { even.wait(state) } else { odd.wait(state) }
     }
 
+    /// Has what a leader has left over done: by a thread of the store, or else here.
+    fn leave(&self, leftover: Leftover, host: &dyn Host) {
+        let rest = if leftover.is_empty() { None } else { host.take_over(self.class, leftover) };
+        if let Some(leftover) = rest {
+            self.finish(leftover, host);
+        }
+    }
+
     /// Does what a leader has left over, and wakes who waits for that.
-    fn finish(&self, leftover: Leftover, host: &dyn Host) {
-        let has_full = leftover.has_full();
+    pub(crate) fn finish(&self, leftover: Leftover, host: &dyn Host) {
+        let had_full = leftover.has_full();
         leftover.finish(host);
-        if has_full {
-            self.state.lock().unfinished -= 1;
+        self.count_full(&mut self.state.lock(), had_full, false);
+    }
+
+    /// Somebody had full segments left over or not `before`, and has `now`.
+    fn count_full(&self, state: &mut State, before: bool, now: bool) {
+        state.unfinished += usize::from(now);
+        state.unfinished -= usize::from(before);
+        if before && !now {
             self.finished.notify_all();
         }
+    }
+
+    /// Waits until nobody has full segments left over but the caller, who counts as `own`. Whether
+    /// anybody had.
+    pub(super) fn wait_for_others(&self, own: usize) -> bool {
+        let mut state = self.state.lock();
+        let had_others = state.unfinished > own;
+        while state.unfinished > own {
+            self.finished.wait(&mut state);
+        }
+        had_others
+    }
+
+    /// Waits until no full segment is left over.
+    #[cfg(feature = "bench")]
+    pub(crate) fn settle(&self) {
+        self.wait_for_others(0);
+    }
+
+    pub(super) const fn class(&self) -> ClassId {
+        self.class
     }
 
     /// Lets go of the lead, and wakes who was in the group and one who can lead the next. Whoever
@@ -308,10 +349,7 @@ impl Appender {
     pub(crate) fn seal(&self, host: &dyn Host, created_before: Timestamp) -> Result<()> {
         self.commit(self.newest(), host, true);
         let sealed = self.lead(host, |leader| leader.seal_aged(created_before));
-        let mut state = self.state.lock();
-        while state.unfinished > 0 {
-            self.finished.wait(&mut state);
-        }
+        self.wait_for_others(0);
         sealed
     }
 
@@ -328,16 +366,25 @@ impl Appender {
         state.committing = true;
         let open = state.open.take();
         drop(state);
-        let (class, hasher, settled, leftover) = (self.class, None, 0, Leftover::default());
-        let mut leader = Leader { class, host, open, sync: true, hasher, settled, leftover };
+        let (appender, leftover) = (self, Leftover::default());
+        let mut leader = Leader {
+            appender,
+            host,
+            open,
+            sync: true,
+            hasher: None,
+            settled: 0,
+            leftover,
+            had_full: false,
+        };
         let outcome = act(&mut leader);
         let (open, leftover) = (leader.open, leader.leftover);
         let mut state = self.state.lock();
         state.open = open;
-        state.unfinished += usize::from(leftover.has_full());
+        self.count_full(&mut state, false, leftover.has_full());
         self.end(&mut state);
         drop(state);
-        self.finish(leftover, host);
+        self.leave(leftover, host);
         outcome
     }
 

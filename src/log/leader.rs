@@ -3,25 +3,25 @@
 //! Owns the open segment for as long as the appender has lent it. Never decides what may be
 //! deleted.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::appender::{Host, Published, Reached, Submission};
+use super::Segment;
+use super::appender::{Appender, Host, Published, Reached, Submission};
 use super::clip_slot::Place;
 use super::group::Group;
-use super::seal::leave_cache;
-use super::{Segment, seal_segment};
+use super::leftover::Leftover;
 use crate::barrier::Barrier;
 use crate::format::BLOCK_BYTES;
 use crate::format::footer::Footer;
 use crate::format::record::{RecordHeader, chunk_count};
-use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, Timestamp};
+use crate::types::{ClipId, Error, ErrorKind, Result, Timestamp};
 
 /// The segment that the class writes to.
 #[derive(Debug)]
 pub(super) struct OpenSegment {
     pub(super) segment: Arc<Segment>,
-    next_block: u32,
+    pub(super) next_block: u32,
     /// Everything below is published: written, and durable if its writers asked for that.
     published_block: u32,
     /// Everything below is durable.
@@ -38,7 +38,7 @@ pub(super) struct Placed {
 
 /// The one who writes, while `committing` is set.
 pub(super) struct Leader<'a> {
-    pub(super) class: ClassId,
+    pub(super) appender: &'a Appender,
     pub(super) host: &'a dyn Host,
     pub(super) open: Option<OpenSegment>,
     pub(super) sync: bool,
@@ -46,65 +46,10 @@ pub(super) struct Leader<'a> {
     pub(super) hasher: Option<&'a mut blake3::Hasher>,
     /// How many submissions of the group are written.
     pub(super) settled: usize,
+    /// What is to be done later, of former groups of this leader too.
     pub(super) leftover: Leftover,
-}
-
-/// What a leader leaves to be done when nobody waits for it any more.
-#[derive(Debug, Default)]
-pub(super) struct Leftover {
-    /// Full segments, to be sealed. All that is in them is published.
-    full: Vec<OpenSegment>,
-    /// Sealed ones, to leave the page cache. They are not kept for that: their room may be wanted
-    /// before.
-    sealed: Vec<Weak<Segment>>,
-}
-
-impl Leftover {
-    pub(super) fn append(&mut self, mut other: Self) {
-        self.full.append(&mut other.full);
-        self.sealed.append(&mut other.sealed);
-    }
-
-    /// Whether there are full segments to be sealed.
-    pub(super) fn has_full(&self) -> bool {
-        !self.full.is_empty()
-    }
-
-    /// Does it. Others may lead meanwhile: they write elsewhere.
-    pub(super) fn finish(mut self, host: &dyn Host) {
-        self.seal_full(host);
-        leave_cache(&self.sealed);
-    }
-
-    /// Seals what is full. What cannot be sealed is told to the store: its records are as safe as
-    /// they were, and the next opening scans them.
-    fn seal_full(&mut self, host: &dyn Host) {
-        for open in std::mem::take(&mut self.full) {
-            self.seal(&open, host).ok();
-        }
-    }
-
-    /// Seals a segment.
-    ///
-    /// 1. The footer goes behind the last record, the trailer into the last block, in allocated
-    ///    space. A crash before the sync leaves an open segment, which is scanned.
-    /// 2. `fdatasync`. The trailer vouches for the footer by its CRC, so one sync is enough.
-    /// 3. What lies between footer and trailer was never used and is given back.
-    /// 4. The store learns of it and puts the Merkle root into the ledger.
-    fn seal(&mut self, open: &OpenSegment, host: &dyn Host) -> Result<()> {
-        match seal_segment(&open.segment, open.next_block, host.now()) {
-            Ok(trailer) => {
-                host.sealed(&open.segment, &trailer);
-                self.sealed.push(Arc::downgrade(&open.segment));
-                Ok(())
-            }
-            Err(error) => {
-                // Its records are safe if they were synced: the next opening scans them.
-                host.suspect(&open.segment, open.reached(), &error);
-                if open.is_durable() { Ok(()) } else { Err(error) }
-            }
-        }
-    }
+    /// Whether it had full segments before this group.
+    pub(super) had_full: bool,
 }
 
 impl Leader<'_> {
@@ -189,17 +134,20 @@ impl Leader<'_> {
 
     /// Goes on in a new segment. The full one is sealed when nobody waits for the leader: a new one
     /// takes long enough. What is not durable in it is made so at once, whoever asks for it later;
-    /// and where there is no room for a new one it is sealed before: then it may go.
+    /// and where there is no room for a new one all that are full are sealed before: then they may
+    /// go.
     fn roll(&mut self) -> Result<()> {
         if self.open.as_ref().is_some_and(|open| !open.is_durable()) {
             self.seal()?;
         }
-        self.leftover.full.extend(self.open.take());
-        let mut made = self.host.new_segment(self.class);
-        let is_full = made.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full);
-        if is_full && !self.leftover.full.is_empty() {
-            self.leftover.seal_full(self.host);
-            made = self.host.new_segment(self.class);
+        self.leftover.extend(self.open.take());
+        let mut made = self.host.new_segment(self.appender.class());
+        if made.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full) {
+            let sealed = self.leftover.seal_full(self.host);
+            let waited = self.appender.wait_for_others(usize::from(self.had_full));
+            if sealed || waited {
+                made = self.host.new_segment(self.appender.class());
+            }
         }
         self.open = Some(OpenSegment::new(made?));
         Ok(())
@@ -385,7 +333,7 @@ impl OpenSegment {
     }
 
     /// Whether all that was written to it is durable.
-    const fn is_durable(&self) -> bool {
+    pub(super) const fn is_durable(&self) -> bool {
         self.durable_block == self.next_block
     }
 

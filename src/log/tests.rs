@@ -12,7 +12,7 @@ use crate::vfs::Vfs;
 use crate::vfs::sim::SimVfs;
 
 use super::{
-    Appender, ClipSlot, FooterCache, Handles, Host, Leases, Published, Reached, Segment,
+    Appender, ClipSlot, FooterCache, Handles, Host, Leases, Leftover, Published, Reached, Segment,
     Submission, seal_segment,
 };
 use crate::format::segment::Trailer;
@@ -72,7 +72,7 @@ impl Written {
         file.write_at(SEGMENT_BYTES - BLOCK_BYTES, &[&header.encode()]).unwrap();
         let segment = Segment::fresh(handles, file, header);
         let footers = FooterCache::new(1 << 20);
-        let leases = Leases::new(Arc::from(vfs.lock(name::LOCK, true).unwrap()), 4);
+        let leases = Leases::new(Arc::from(vfs.lock(name::LOCK, false).unwrap()), 4);
         Self { disk: disk.clone(), segment, next_block: 1, durable_block: 1, footers, leases }
     }
 
@@ -386,4 +386,98 @@ fn whoever_asks_for_a_seal_has_the_full_segments_sealed_too() {
         appender.seal(&host, Timestamp::MAX).unwrap();
         assert_eq!(*host.seals.lock(), [SegmentId(2), SegmentId(1)]);
     });
+}
+
+/// A store that takes over what is left, and has no room for a third segment before the first one
+/// is sealed.
+struct Taking {
+    maker: Maker,
+    left: Mutex<Vec<Leftover>>,
+    short: std::sync::mpsc::Sender<()>,
+}
+
+impl Taking {
+    fn new() -> (Self, std::sync::mpsc::Receiver<()>) {
+        let (short, is_short) = std::sync::mpsc::channel();
+        (Self { maker: Maker::new(false), left: Mutex::default(), short }, is_short)
+    }
+
+    fn is_sealed(&self, number: usize) -> bool {
+        self.maker.made.lock()[number].is_sealed()
+    }
+
+    /// Does what was left, late: whoever does not wait for it is most likely through by then.
+    fn finish_late(&self, appender: &Appender) {
+        (0..10_000).for_each(|_| std::thread::yield_now());
+        let left = std::mem::take(&mut *self.left.lock());
+        for leftover in left {
+            appender.finish(leftover, self);
+        }
+    }
+}
+
+impl Host for Taking {
+    fn new_segment(&self, class: ClassId) -> Result<Arc<Segment>> {
+        if self.maker.made.lock().len() == 2 && !self.is_sealed(0) {
+            self.short.send(()).unwrap();
+            return Err(Error::new(ErrorKind::Full, "no room"));
+        }
+        self.maker.new_segment(class)
+    }
+
+    fn published(&self, _: &Arc<Segment>, _: &[Published]) {}
+
+    fn sealed(&self, _: &Arc<Segment>, _: &Trailer) {}
+
+    fn suspect(&self, segment: &Arc<Segment>, reached: Reached, cause: &Error) {
+        self.maker.suspect(segment, reached, cause);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.maker.now()
+    }
+
+    fn sealed_before(&self) -> Timestamp {
+        self.maker.sealed_before()
+    }
+
+    fn take_over(&self, class: ClassId, leftover: Leftover) -> Option<Leftover> {
+        assert_eq!(class, ClassId(0));
+        self.left.lock().push(leftover);
+        None
+    }
+}
+
+#[test]
+fn a_seal_waits_for_what_somebody_took_over() {
+    let (host, _is_short) = Taking::new();
+    let appender = Appender::new(ClassId(0));
+    (0..6).for_each(|number| write_clip(&appender, &host, number, true));
+    assert_eq!((host.left.lock().len(), host.is_sealed(0)), (1, false));
+    std::thread::scope(|scope| {
+        let asks = scope.spawn(|| {
+            appender.seal(&host, Timestamp::MAX).unwrap();
+            host.is_sealed(0)
+        });
+        host.finish_late(&appender);
+        // What the seal itself left over.
+        host.finish_late(&appender);
+        assert!(asks.join().unwrap(), "it was asked for");
+    });
+    assert!(host.is_sealed(1));
+}
+
+#[test]
+fn whoever_has_no_room_waits_for_what_somebody_took_over() {
+    let (host, is_short) = Taking::new();
+    let appender = Appender::new(ClassId(0));
+    std::thread::scope(|scope| {
+        let (host, appender) = (&host, &appender);
+        scope.spawn(move || {
+            is_short.recv().unwrap();
+            host.finish_late(appender);
+        });
+        (0..9).for_each(|number| write_clip(appender, host, number, true));
+    });
+    assert_eq!(host.maker.made.lock().len(), 3);
 }

@@ -56,6 +56,7 @@ impl Inner {
             leases: Leases::new(Arc::clone(&lock), options.lease_segments_max),
             fetches: Arc::default(),
             appenders: Mutex::default(),
+            leftovers: Arc::default(),
             next_segment: Mutex::new(SegmentId(0)),
             reuse: Mutex::default(),
             sweeping: Mutex::new(()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::format::BLOCK_BYTES;
 use crate::format::entry::Decision;
 use crate::format::segment::Trailer;
-use crate::log::{Host, Published, Reached, Segment};
+use crate::log::{Host, Leftover, Published, Reached, Segment};
 use crate::types::{ClassId, Error, Result, Timestamp};
 
 use super::Inner;
@@ -63,6 +63,14 @@ impl Host for Inner {
 
     fn sealed_before(&self) -> Timestamp {
         Self::sealed_before(self)
+    }
+
+    fn make_ahead(&self) {
+        Self::make_ahead(self);
+    }
+
+    fn take_over(&self, class: ClassId, leftover: Leftover) -> Option<Leftover> {
+        self.leftovers.put(class, leftover)
     }
 }
 

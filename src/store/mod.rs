@@ -22,6 +22,7 @@ mod history;
 mod holds;
 mod host;
 mod inspect;
+mod leftovers;
 mod lookup;
 mod missing;
 mod open;
@@ -74,6 +75,7 @@ use crate::vfs::{Lock, Vfs};
 
 use catalog::Catalog;
 use history::History;
+use leftovers::Leftovers;
 use reuse::Reuse;
 use threads::Threads;
 use time::TimeKeeper;
@@ -119,6 +121,7 @@ struct Inner {
     leases: Arc<Leases>,
     fetches: Arc<Fetches>,
     appenders: Mutex<BTreeMap<ClassId, Arc<Appender>>>,
+    leftovers: Arc<Leftovers>,
     next_segment: Mutex<SegmentId>,
     /// The files of dropped segments that are kept for new ones.
     reuse: Mutex<Reuse>,
@@ -164,6 +167,13 @@ impl Store {
     /// Why something could not be made durable.
     pub fn close(self) -> Result<()> {
         self.inner.shut_down()
+    }
+
+    /// Waits until every segment that is full is sealed, also in the background: whoever measures
+    /// recording wants to count that.
+    #[cfg(feature = "bench")]
+    pub(crate) fn settle(&self) {
+        self.inner.settle();
     }
 
     /// What opening the store found and did.
@@ -305,6 +315,12 @@ impl Inner {
     /// The highest segment id ever used.
     fn newest_segment(&self) -> Option<SegmentId> {
         self.next_segment.lock().0.checked_sub(1).map(SegmentId)
+    }
+
+    /// Waits until every segment that is full is sealed.
+    #[cfg(feature = "bench")]
+    fn settle(&self) {
+        self.all_appenders().iter().for_each(|appender| appender.settle());
     }
 
     fn sync(&self) -> Result<()> {

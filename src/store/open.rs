@@ -487,6 +487,7 @@ impl Recovery<'_> {
         for found in inner.vfs.list(name::SPARE).map_err(fail)? {
             match name::parse_spare(&found) {
                 Some(SpareName::Reuse(number)) => inner.keep_found(number),
+                Some(SpareName::Next) => inner.keep_found_next(),
                 Some(spare @ SpareName::Segment(_)) => {
                     let path = name::spare(spare);
                     inner

@@ -181,8 +181,9 @@ impl StoreOptions {
         self
     }
 
-    /// Starts a thread that sweeps at this interval. Default: none; the owner calls
-    /// [`Store::sweep`].
+    /// Starts a thread that sweeps at this interval, and seals meanwhile what is full: where there
+    /// is none, the writer that filled a segment does so before its call returns. Default: none;
+    /// the owner calls [`Store::sweep`].
     #[must_use]
     pub fn sweeper(mut self, interval: Duration) -> Self {
         self.sweeper = Some(interval);
@@ -206,9 +207,9 @@ impl StoreOptions {
         self
     }
 
-    /// The most bytes in files of dropped segments that are kept for new ones; 0 keeps none, and
-    /// every dropped file is removed. Default: 4 GiB. In any case it is at most an eighth of the
-    /// file system, and 64 files.
+    /// The most bytes in files that are kept for new segments, those of dropped ones; 0 keeps none,
+    /// and every dropped file is removed. Default: 4 GiB. In any case it is at most an eighth of
+    /// the file system, and 64 files.
     ///
     /// Such a file is zeroed without writing it, which costs a fraction of what its removal costs
     /// where the file system discards what is removed, and the next segment finds its room
@@ -216,6 +217,9 @@ impl StoreOptions {
     /// the medium itself keeps the old blocks until they are written again, as after a removal
     /// without discard. A file that a reader still has is removed as ever, and so are all where
     /// the file system zeroes no ranges.
+    ///
+    /// Where there is none, one file is made ahead when a segment is full, so that nobody waits for
+    /// that of the next one.
     ///
     /// The price is room: to others the disk looks so much fuller. The store gives these files up
     /// before it expires anything early, before it goes under the free-space floor, and for

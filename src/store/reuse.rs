@@ -5,6 +5,8 @@
 //! segments take them out. What is kept is room, not data: it is given up, file by file, before
 //! anything expires early and whenever something else has no room. None of it is believed: opening
 //! takes over only what the file system says is free of data.
+//!
+//! Where none is kept, one is made ahead when a segment is full, and kept under its own name.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -24,11 +26,29 @@ const FILES_MAX: u64 = 64;
 /// They take at most this part of the file system.
 const PART: u64 = 8;
 
-/// The files, by the segment that each was; all are as long as a new segment is.
+/// A file that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kept {
+    /// Made ahead for the next segment; nothing was ever in it.
+    Next,
+    /// That of a dropped segment.
+    Of(SegmentId),
+}
+
+impl Kept {
+    fn path(self) -> String {
+        match self {
+            Self::Next => name::spare(SpareName::Next),
+            Self::Of(segment) => reuse_path(segment),
+        }
+    }
+}
+
+/// The files; all are as long as a new segment is.
 #[derive(Debug, Default)]
 pub(super) struct Reuse {
-    /// Zeroed for good.
-    kept: BTreeSet<SegmentId>,
+    /// Zeroed for good, or as new.
+    kept: BTreeSet<Kept>,
     /// In `spare/`, not zeroed, to be removed.
     unwanted: BTreeSet<SegmentId>,
     /// The file system zeroes no ranges.
@@ -73,7 +93,7 @@ impl Reuse {
     /// It is all zeros for good.
     pub(super) fn note_zeroed(&mut self, segment: SegmentId) {
         self.unwanted.remove(&segment);
-        self.kept.insert(segment);
+        self.kept.insert(Kept::Of(segment));
     }
 
     /// No other file need be tried.
@@ -153,21 +173,53 @@ impl Inner {
     /// synced it: that is done first, because the drop of that segment goes on record now. What
     /// does not count is removed later in the opening, and stays while nothing is deleted.
     pub(super) fn keep_found(&self, number: u32) {
-        let bytes = self.options.segment_bytes;
-        let kept = u64::try_from(self.reuse.lock().kept.len()).unwrap_or(u64::MAX);
-        let may = self.disk_space().is_ok_and(|space| kept < self.reuse_files_max(space.total));
         let segment = SegmentId(number);
-        let file = if may { self.vfs.open(&reuse_path(segment), false).ok() } else { None };
-        let keeps = file.is_some_and(|file| {
-            let blank =
-                is_blank(&*file, bytes).and_then(|blank| sync_zeros(&*file).map(|()| blank));
-            blank.unwrap_or(false)
-        });
+        let is_zeroed = |file: &dyn VfsFile| sync_zeros(file).is_ok();
+        let keeps = self.find_blank(Kept::Of(segment)).is_some_and(|file| is_zeroed(&*file));
         let mut reuse = self.reuse.lock();
         if keeps {
-            reuse.kept.insert(segment);
+            reuse.kept.insert(Kept::Of(segment));
         } else {
             reuse.unwanted.insert(segment);
+        }
+    }
+
+    /// The same of the file that was made ahead: it was no segment, and has nothing to be synced.
+    pub(super) fn keep_found_next(&self) {
+        if self.find_blank(Kept::Next).is_some() {
+            self.reuse.lock().kept.insert(Kept::Next);
+        } else {
+            // It never had a clip. One that stays is found again.
+            self.vfs.remove(&Kept::Next.path()).ok();
+        }
+    }
+
+    /// The file, if there may be one more and it has nothing that anybody wrote.
+    fn find_blank(&self, kept: Kept) -> Option<Arc<dyn VfsFile>> {
+        let bytes = self.options.segment_bytes;
+        let count = u64::try_from(self.reuse.lock().kept.len()).unwrap_or(u64::MAX);
+        let may = self.disk_space().is_ok_and(|space| count < self.reuse_files_max(space.total));
+        let file = if may { self.vfs.open(&kept.path(), false).ok() } else { None };
+        file.filter(|file| is_blank(&**file, bytes).unwrap_or(false))
+    }
+
+    /// Makes a file for the next segment, if none is kept and there is room that nobody else wants:
+    /// when the open segment is full, everybody waits for the new one. Nothing is promised of it,
+    /// so nothing is synced, and it gives way as all that are kept do.
+    pub(super) fn make_ahead(&self) {
+        let bytes = self.options.segment_bytes;
+        let room = self.reuse_room();
+        let fits = room.files > 0
+            && room.quota_bytes.is_none_or(|left| left >= bytes)
+            && room.free_bytes >= bytes.saturating_mul(2);
+        if !fits || !self.reuse.lock().kept.is_empty() {
+            return;
+        }
+        match self.vfs.create(&Kept::Next.path(), bytes) {
+            Ok(_) => drop(self.reuse.lock().kept.insert(Kept::Next)),
+            // Somebody was faster to take the room, or whatever it was: whoever needs the next
+            // segment is told.
+            Err(_) => drop(self.vfs.remove(&Kept::Next.path())),
         }
     }
 
@@ -177,13 +229,19 @@ impl Inner {
             return None;
         }
         loop {
-            let segment = self.reuse.lock().kept.pop_first()?;
-            let path = reuse_path(segment);
+            let kept = self.reuse.lock().kept.pop_first()?;
+            let path = kept.path();
             match self.vfs.open(&path, true) {
                 Ok(file) if file.len().is_ok_and(|len| len == bytes) => return Some((path, file)),
-                // Removed with the next drop, and counted by nobody until then.
-                _ => self.reuse.lock().note_renamed(segment),
+                _ => self.let_go(kept),
             }
+        }
+    }
+
+    /// A file that is no use is removed with the next drop, and counted by nobody until then.
+    fn let_go(&self, kept: Kept) {
+        if let Kept::Of(segment) = kept {
+            self.reuse.lock().note_renamed(segment);
         }
     }
 
@@ -229,10 +287,10 @@ impl Inner {
 
     /// Gives up one file; whether there was one.
     pub(super) fn give_up_one(&self) -> bool {
-        let Some(segment) = self.reuse.lock().kept.pop_first() else { return false };
-        let path = reuse_path(segment);
+        let Some(kept) = self.reuse.lock().kept.pop_first() else { return false };
+        let path = kept.path();
         if let Err(error) = self.vfs.remove(&path) {
-            self.reuse.lock().note_renamed(segment);
+            self.let_go(kept);
             self.survived(self.io("remove spare", &path, error));
         }
         true

@@ -1,4 +1,5 @@
-//! The two optional threads: the sweeper, and the committer of `Durability::Grouped`.
+//! The two optional threads: the sweeper, which also seals what is full, and the committer of
+//! `Durability::Grouped`.
 //!
 //! Everything they do can be done without them, one call at a time.
 
@@ -8,29 +9,37 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::types::{Error, ErrorKind, Result};
+use crate::types::{Error, ErrorKind, Result, monotonic};
 
+use super::leftovers::{Leftovers, Turn};
 use super::{Durability, Inner};
+
+/// Ends the taking of what leaders leave, also when a bug of ours ends the thread.
+struct Taking(Arc<Leftovers>);
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
 
 /// The threads of a store, stopped together.
 #[derive(Debug, Default)]
 pub(super) struct Threads {
     stop: Arc<(Mutex<bool>, Condvar)>,
+    leftovers: Arc<Leftovers>,
     handles: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Threads {
     /// Starts what the options ask for.
     pub(super) fn start(inner: &Arc<Inner>) -> Result<Self> {
-        let threads = Self::default();
+        let threads = Self { leftovers: Arc::clone(&inner.leftovers), ..Self::default() };
         if inner.options.read_only {
             return Ok(threads);
         }
         if let Some(interval) = inner.options.sweeper {
-            threads.every("clipkeep-sweeper", interval, inner, |inner| match inner.sweep() {
-                Ok(report) => report.problems.into_iter().for_each(|error| inner.survived(error)),
-                Err(error) => inner.survived(error),
-            })?;
+            threads.sweep_every(interval, inner)?;
         }
         if let Durability::Grouped(interval) = inner.options.durability {
             threads.every("clipkeep-committer", interval, inner, |inner| {
@@ -40,6 +49,33 @@ impl Threads {
             })?;
         }
         Ok(threads)
+    }
+
+    /// Sweeps once an interval until the store is closed, and does meanwhile what leaders leave.
+    fn sweep_every(&self, interval: Duration, inner: &Arc<Inner>) -> Result<()> {
+        let (inner, leftovers) = (Arc::downgrade(inner), Arc::clone(&self.leftovers));
+        let run = move || {
+            let leftovers = Taking(leftovers);
+            let mut slept = monotonic();
+            loop {
+                let turn = leftovers.0.next(slept, interval);
+                let Some(inner) = inner.upgrade() else { return };
+                match turn {
+                    Turn::Stop => return,
+                    Turn::Finish(class, left) => inner.appender(class).finish(left, &*inner),
+                    Turn::Sweep => {
+                        match inner.sweep() {
+                            Ok(report) => {
+                                report.problems.into_iter().for_each(|error| inner.survived(error));
+                            }
+                            Err(error) => inner.survived(error),
+                        }
+                        slept = monotonic();
+                    }
+                }
+            }
+        };
+        self.start_thread("clipkeep-sweeper", run)
     }
 
     /// Runs `act` once an interval until the store is closed.
@@ -66,6 +102,10 @@ impl Threads {
                 act(&inner);
             }
         };
+        self.start_thread(name, run)
+    }
+
+    fn start_thread(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
         let handle = thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| {
             Error::new(ErrorKind::Io, format!("start thread {name}")).caused_by(error)
         })?;
@@ -77,6 +117,7 @@ impl Threads {
     pub(super) fn stop(&self) {
         *self.stop.0.lock() = true;
         self.stop.1.notify_all();
+        self.leftovers.stop();
         for handle in self.handles.lock().drain(..) {
             if handle.thread().id() == thread::current().id() {
                 // The last clone was dropped by a sweep's own thread: it ends by itself.

@@ -44,6 +44,11 @@ impl Clock for SystemClock {
     }
 }
 
+/// A time that never goes back and says nothing of the date: for differences.
+pub(crate) fn monotonic() -> Duration {
+    span_of(rustix::time::ClockId::Monotonic)
+}
+
 /// Measures how long something takes: it never goes back and says nothing of the date.
 #[cfg(feature = "bench")]
 #[derive(Clone, Copy, Debug)]
@@ -54,13 +59,13 @@ impl Stopwatch {
     /// Starts one.
     #[must_use]
     pub fn start() -> Self {
-        Self(span_of(rustix::time::ClockId::Monotonic))
+        Self(monotonic())
     }
 
     /// The time since then.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        span_of(rustix::time::ClockId::Monotonic).saturating_sub(self.0)
+        monotonic().saturating_sub(self.0)
     }
 }
 
@@ -71,7 +76,6 @@ pub(crate) fn cpu_time() -> Duration {
     span_of(rustix::time::ClockId::ProcessCPUTime)
 }
 
-#[cfg(feature = "bench")]
 fn span_of(clock: rustix::time::ClockId) -> Duration {
     let now = rustix::time::clock_gettime(clock);
     let nanos = u32::try_from(now.tv_nsec).unwrap_or(0);

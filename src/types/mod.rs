@@ -13,6 +13,7 @@ pub(crate) use catch_up::CatchUps;
 pub use clip::{Clip, ClipState, Media, NewClip, UNCERTAINTY_MAX};
 #[cfg(feature = "bench")]
 pub use clock::Stopwatch;
+pub(crate) use clock::monotonic;
 pub use clock::{Clock, ManualClock, SystemClock, Uptime};
 pub use error::{Error, ErrorKind, Result};
 pub use id::{CAMERA_ID_BYTES_MAX, CameraId, ClassId, ClipId, HoldId, SegmentId};

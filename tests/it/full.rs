@@ -71,7 +71,8 @@ fn a_full_disk_takes_thousands_of_holds_between_two_sweeps() {
 
 #[test]
 fn room_that_is_counted_as_free_but_refused_is_made() {
-    let t = TestStore::new();
+    // No file for the next segment is made ahead.
+    let t = TestStore::with(|options| options.reuse_max(0));
     let clips: Vec<Clip> = (0..4).map(|n| t.sized_clip("door", n, "old", 3_900_000)).collect();
     t.disk.fail_after(SimOp::Create, 1, IoKind::StorageFull);
     let new = t.sized_clip("door", 5, "new", 3_900_000);
@@ -83,7 +84,8 @@ fn room_that_is_counted_as_free_but_refused_is_made() {
 
 #[test]
 fn room_that_is_counted_late_costs_no_more_clips() {
-    let t = TestStore::new();
+    // No file for the next segment is made ahead.
+    let t = TestStore::with(|options| options.reuse_max(0));
     let clips: Vec<Clip> = (0..6).map(|n| t.sized_clip("door", n, "old", 3_900_000)).collect();
     t.disk.set_capacity(used(&t));
     t.disk.set_counted_room(Some(0));

@@ -417,3 +417,106 @@ fn a_segment_that_the_disk_once_failed_to_write_lends_its_file_to_nobody() {
     assert_eq!((t.segment_files(), kept(&t).len()), (Vec::new(), 1));
     assert_ne!(kept(&t), ["spare/reuse-1.seg"], "the first segment was the one that failed");
 }
+
+const NEXT: &str = "spare/reuse-next.seg";
+
+/// Records as many clips as fill one segment, and begin the next one.
+fn fill_one(t: &TestStore, first: u32) -> Vec<clipkeep::Clip> {
+    (first..first + 2).map(|n| t.sized_clip("door", n, "full", 3_900_000)).collect()
+}
+
+#[test]
+fn when_a_segment_is_full_the_file_of_the_next_one_is_made_ahead() {
+    let t = TestStore::new();
+    let mut clips = fill_one(&t, 0);
+    assert_eq!((t.segment_files().len(), kept(&t)), (2, vec![NEXT.to_owned()]));
+    assert_eq!(t.store.stats().unwrap().reusable_bytes, SEGMENT_BYTES);
+    // Opening takes it over.
+    let t = t.reopen();
+    assert_eq!(kept(&t), [NEXT]);
+    assert_eq!(t.store.stats().unwrap().reusable_bytes, SEGMENT_BYTES);
+    // The first file that is made now is the one for the segment after the next.
+    t.disk.fail_from(SimOp::Create, 1, io::ErrorKind::Other);
+    clips.push(t.sized_clip("door", 2, "full", 3_900_000));
+    t.disk.clear_faults();
+    assert_eq!(
+        (t.segment_files().len(), kept(&t)),
+        (3, Vec::new()),
+        "that failed, and cost nothing"
+    );
+    assert!(t.store.problems().is_empty(), "{:?}", t.store.problems());
+    let t = t.reopen();
+    assert!(clips.iter().all(|clip| t.reads_as(clip, "full")));
+}
+
+#[test]
+fn no_file_is_made_ahead_where_one_is_kept_or_none_may_be() {
+    let t = TestStore::new();
+    (0..4).for_each(|minute| drop(t.sealed_clip("door", minute, "gone")));
+    t.pass(11 * DAY);
+    t.sweep();
+    assert_eq!(kept(&t).len(), 4);
+    fill_one(&t, 20_000);
+    assert_eq!(kept(&t), ["spare/reuse-3.seg", "spare/reuse-4.seg"], "two were taken");
+    fill_one(&t, 20_002);
+    assert_eq!(kept(&t), [NEXT]);
+    let t = TestStore::with(|options| options.reuse_max(0));
+    fill_one(&t, 0);
+    assert_eq!(kept(&t), [""; 0]);
+}
+
+/// Room that a file made ahead would take is footage that goes early, or a full disk.
+#[test]
+fn a_file_made_ahead_takes_no_room_that_anybody_needs() {
+    let record = |quota: u64, reuse_max: u64| {
+        let t = TestStore::with(|options| options.quota(quota).reuse_max(reuse_max));
+        for n in 0..3 {
+            t.sized_clip("door", n, "full", 3_900_000);
+            let room = |path: &String| t.disk.open(path, false).unwrap().allocated().unwrap();
+            let taken: u64 = t.segment_files().iter().chain(&kept(&t)).map(room).sum();
+            assert!(taken <= quota, "{taken} of {quota}");
+        }
+        t
+    };
+    for quota in [2 * SEGMENT_BYTES, 3 * SEGMENT_BYTES, 4 * SEGMENT_BYTES] {
+        for quota in [quota, quota + SEGMENT_BYTES - (300 << 10)] {
+            let (with, without) = (record(quota, 1 << 30), record(quota, 0));
+            assert_eq!(with.segment_files(), without.segment_files(), "with a quota of {quota}");
+        }
+    }
+    let t = TestStore::new();
+    t.sized_clip("door", 0, "full", 3_900_000);
+    // Something else on a disk of which a part may be kept.
+    t.disk.create("others", 32 * SEGMENT_BYTES).unwrap();
+    let space = t.disk.space().unwrap();
+    t.disk.set_capacity(space.total - space.free + 3 * SEGMENT_BYTES - (600 << 10));
+    t.sized_clip("door", 1, "full", 3_900_000);
+    assert_eq!(kept(&t), [""; 0], "somebody else may need the rest");
+}
+
+#[test]
+fn a_file_that_was_made_ahead_gives_way() {
+    let floor = 8 * SEGMENT_BYTES;
+    let t = TestStore::with(|options| options.free_space_floor(floor));
+    let clips = fill_one(&t, 0);
+    assert_eq!(kept(&t), [NEXT]);
+    let space = t.disk.space().unwrap();
+    t.disk.set_capacity(space.total - space.free + floor - 1);
+    t.sweep();
+    assert_eq!(kept(&t), [""; 0]);
+    assert!(clips.iter().all(|clip| t.reads_as(clip, "full")), "a clip went in its place");
+}
+
+#[test]
+fn of_a_file_made_ahead_opening_takes_over_only_a_blank_one() {
+    let t = TestStore::new();
+    let made = t.disk.create(NEXT, SEGMENT_BYTES).unwrap();
+    made.write_at(4096, &[b"a header that was cut off"]).unwrap();
+    drop(made);
+    let t = t.reopen();
+    assert_eq!(kept(&t), [""; 0]);
+    t.disk.create(NEXT, 2 * SEGMENT_BYTES).unwrap();
+    let t = t.reopen();
+    assert_eq!(kept(&t), [""; 0], "of another length");
+    assert!(t.store.opening().problems.is_empty());
+}

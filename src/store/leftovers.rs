@@ -1,0 +1,141 @@
+//! What leaders have left over for the sweeper's thread: the seals of full segments.
+//!
+//! That thread takes them while it waits for its next sweep. While it sweeps it takes none, and
+//! leaders do it themselves, as they do where there is no such thread: a sweep waits for the seals
+//! of what was full, and would wait for itself.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::log::Leftover;
+use crate::types::{ClassId, monotonic};
+
+/// Whoever fills segments faster than they are sealed seals them.
+const WAITING_MAX: usize = 2;
+
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<(ClassId, Leftover)>,
+    /// The thread is there, and does not sweep.
+    is_taken: bool,
+    stops: bool,
+}
+
+/// What the thread is to do next.
+pub(super) enum Turn {
+    Finish(ClassId, Leftover),
+    Sweep,
+    Stop,
+}
+
+impl Leftovers {
+    /// Leaves `leftover` of a leader of `class` to the thread, or gives it back.
+    pub(super) fn put(&self, class: ClassId, leftover: Leftover) -> Option<Leftover> {
+        let mut state = self.state.lock();
+        if !state.is_taken || state.waiting.len() >= WAITING_MAX {
+            return Some(leftover);
+        }
+        state.waiting.push_back((class, leftover));
+        self.changed.notify_all();
+        None
+    }
+
+    /// Waits until something was left, or it is time for a sweep, `interval` after `slept`.
+    pub(super) fn next(&self, slept: Duration, interval: Duration) -> Turn {
+        let mut state = self.state.lock();
+        loop {
+            if let Some((class, leftover)) = state.waiting.pop_front() {
+                return Turn::Finish(class, leftover);
+            }
+            let left = slept.saturating_add(interval).saturating_sub(monotonic());
+            state.is_taken = !state.stops && !left.is_zero();
+            if state.stops {
+                return Turn::Stop;
+            }
+            if left.is_zero() {
+                return Turn::Sweep;
+            }
+            self.changed.wait_for(&mut state, left);
+        }
+    }
+
+    /// The thread ends: it takes nothing more.
+    pub(super) fn end(&self) {
+        self.state.lock().is_taken = false;
+    }
+
+    /// Has the thread do what was left, and stop.
+    pub(super) fn stop(&self) {
+        self.state.lock().stops = true;
+        self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn put(leftovers: &Leftovers, class: u16) -> bool {
+        leftovers.put(ClassId(class), Leftover::default()).is_none()
+    }
+
+    fn class_of(turn: &Turn) -> Option<u16> {
+        if let Turn::Finish(class, _) = turn { Some(class.0) } else { None }
+    }
+
+    /// Those of a thread that waits for its next sweep.
+    fn waited_for(leftovers: &Leftovers) {
+        leftovers.state.lock().is_taken = true;
+    }
+
+    #[test]
+    fn nobody_takes_what_is_left_but_a_thread_that_waits() {
+        let leftovers = Leftovers::default();
+        assert!(!put(&leftovers, 1), "there is no thread");
+        waited_for(&leftovers);
+        assert!(put(&leftovers, 2));
+        assert_eq!(class_of(&leftovers.next(monotonic(), HOUR)), Some(2));
+        assert!(put(&leftovers, 3), "it comes back for more");
+        assert_eq!(class_of(&leftovers.next(monotonic(), Duration::ZERO)), Some(3));
+        assert!(matches!(leftovers.next(monotonic(), Duration::ZERO), Turn::Sweep));
+        assert!(!put(&leftovers, 4), "it sweeps, and would wait for itself");
+    }
+
+    #[test]
+    fn what_is_left_before_the_end_is_done_and_nothing_is_taken_after_it() {
+        let leftovers = Leftovers::default();
+        waited_for(&leftovers);
+        assert!(put(&leftovers, 1) && put(&leftovers, 2));
+        assert!(!put(&leftovers, 3), "too much for one thread");
+        leftovers.stop();
+        assert_eq!(class_of(&leftovers.next(monotonic(), HOUR)), Some(1));
+        assert_eq!(class_of(&leftovers.next(monotonic(), HOUR)), Some(2));
+        assert!(matches!(leftovers.next(monotonic(), HOUR), Turn::Stop));
+        assert!(!put(&leftovers, 4));
+        waited_for(&leftovers);
+        leftovers.end();
+        assert!(!put(&leftovers, 5), "it ended otherwise");
+    }
+
+    #[test]
+    fn a_thread_that_waits_is_woken_by_what_is_left() {
+        let leftovers = Leftovers::default();
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| class_of(&leftovers.next(monotonic(), HOUR)));
+            while !put(&leftovers, 7) {
+                std::thread::yield_now();
+            }
+            assert_eq!(thread.join().unwrap(), Some(7));
+        });
+    }
+}
