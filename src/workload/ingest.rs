@@ -96,6 +96,7 @@ fn turn(
         round.bytes += bytes;
         told(bytes);
     }
+    keeper.settle()?;
     round.wall = watch.elapsed().saturating_sub(began);
     round.cpu = cpu_time().saturating_sub(cpu);
     track.rounds.push(round);

@@ -78,6 +78,16 @@ pub trait Keeper {
     /// Its own.
     fn expire(&mut self, before: Timestamp) -> Outcome<()>;
 
+    /// Waits until it has done what it does in the background for what it was given, as far as it
+    /// can tell: a round counts what it has brought about.
+    ///
+    /// # Errors
+    ///
+    /// Its own.
+    fn settle(&mut self) -> Outcome<()> {
+        Ok(())
+    }
+
     /// Lets go of what it keeps of its files for the next who read, so that
     /// [`super::drop_caches`] can forget that.
     ///

@@ -123,6 +123,7 @@ impl Turn<'_> {
                 self.sweep(keeper, last, steady)?;
             }
         }
+        keeper.settle()?;
         round.wall = self.watch.elapsed().saturating_sub(began);
         round.cpu = cpu_time().saturating_sub(cpu);
         steady.track.rounds.push(round);

@@ -77,6 +77,9 @@ const INDEX: &str = "index";
 /// Unless a scenario wants other ones: the default of the store.
 const SEGMENT_BYTES: u64 = 128 << 20;
 
+/// No scenario takes as long.
+const NO_SWEEP: Duration = Duration::from_hours(24 * 365);
+
 impl StoreKeeper {
     /// A store in the new folder `dir` that keeps everything.
     ///
@@ -170,6 +173,11 @@ impl StoreKeeper {
         };
         let options = Store::options();
         let options = if self.reuses { options } else { options.reuse_max(0) };
+        // Its thread seals what is full; sweeps are the scenarios' own.
+        let options = match &self.disk {
+            Disk::Folder(_) => options.sweeper(NO_SWEEP),
+            Disk::Simulated(_) => options,
+        };
         Ok(options
             .retention(Retention::new(self.retention, self.retention)?)
             .durability(durability)
@@ -376,6 +384,11 @@ impl Keeper for StoreKeeper {
     fn expire(&mut self, before: Timestamp) -> Outcome<()> {
         self.turn_to(before.saturating_add(self.retention));
         self.sweep()?;
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Outcome<()> {
+        self.store()?.settle();
         Ok(())
     }
 

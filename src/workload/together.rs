@@ -16,12 +16,24 @@ use super::{
 pub struct Together {
     /// Cameras that record at the same time; the street has at least as many.
     pub writers: u32,
-    /// Clips that each records in a round, one after the other.
+    /// Clips that each records in a round, one after the other, behind one that is not counted.
     pub clips: u32,
     /// The size of a fragment.
     pub fragment_bytes: usize,
     /// In how many rounds, the store and the bare disk in turns.
     pub rounds: u32,
+}
+
+impl Together {
+    /// Clips of each writer in a round, with the one that is not counted.
+    fn clips_in_all(&self) -> u32 {
+        self.clips.saturating_add(1)
+    }
+
+    /// Fragments of a clip.
+    fn fragments(&self, clip_bytes: usize) -> usize {
+        clip_bytes.div_ceil(self.fragment_bytes.max(1))
+    }
 }
 
 /// What it was like, and what of it is the disk's.
@@ -56,9 +68,7 @@ pub fn crowd(
     let mut next = 0;
     for round in 0..plan.rounds.max(1) {
         let syncs = store.counts().syncs;
-        let before = crowd.own.latencies.count();
-        together(store, street, plan, round, &mut crowd.own)?;
-        let written = crowd.own.latencies.count() - before;
+        let written = together(store, street, plan, round, &mut crowd.own)?;
         let syncs = (store.counts().syncs - syncs).max(1);
         let group = written.div_ceil(syncs).max(1);
         crowd.own.syncs = Some(crowd.own.syncs.unwrap_or(0) + syncs);
@@ -88,14 +98,16 @@ fn track_of(plan: &Together) -> Track {
     Track { name, settings, ..Track::default() }
 }
 
-/// Records by fragment from many threads; each `write` is one latency.
+/// Records by fragment from many threads; each `write` is one latency, but for those of the first
+/// clip of each writer: a machine on which one thread alone was at work takes some time until all
+/// its processors are awake. Answers how many fragments there were, with those.
 fn together(
     store: &StoreKeeper,
     street: &Street,
     plan: &Together,
     round: u32,
     track: &mut Track,
-) -> Outcome<()> {
+) -> Outcome<u64> {
     let all = Mutex::new((Latencies::default(), Vec::new()));
     let failed = Mutex::new(None);
     let (watch, cpu) = (Stopwatch::start(), cpu_time());
@@ -119,14 +131,14 @@ fn together(
     let all = lock(&all);
     track.latencies.add(&all.0);
     track.laps.extend(all.1.iter().map(|lap| Lap { at: since + lap.at, ..*lap }));
-    let clips = u64::from(plan.writers) * u64::from(plan.clips);
+    let clips = u64::from(plan.writers) * u64::from(plan.clips_in_all());
     track.rounds.push(Round {
         bytes: clips * u64::try_from(street.clip_bytes())?,
         wall: watch.elapsed(),
         cpu: cpu_time().saturating_sub(cpu),
         ..Round::default()
     });
-    Ok(())
+    Ok(clips * u64::try_from(plan.fragments(street.clip_bytes()))?)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -144,12 +156,13 @@ fn record(
 ) -> Outcome<(Latencies, Vec<Lap>)> {
     let (mut latencies, mut laps) = (Latencies::default(), Vec::new());
     let cameras = u64::try_from(street.cameras().len())?;
-    let clips = u64::from(plan.clips);
-    for turn in (0..clips).map(|turn| u64::from(round) * clips + turn) {
-        let take = street.take(turn * cameras + u64::from(writer))?;
+    let clips = u64::from(plan.clips_in_all());
+    for turn in 0..clips {
+        let number = u64::from(round) * clips + turn;
+        let take = street.take(number * cameras + u64::from(writer))?;
         let new = crate::NewClip::starting(&take.camera, take.window.start());
         let mut recorder = store.store()?.record(new)?;
-        let pieces = take.bytes.len().div_ceil(plan.fragment_bytes.max(1));
+        let pieces = plan.fragments(take.bytes.len());
         let duration = street.clip_duration() / u32::try_from(pieces)?.max(1);
         for piece in 0..pieces {
             let from = piece * plan.fragment_bytes;
@@ -157,8 +170,10 @@ fn record(
             let at = watch.elapsed();
             recorder.write(take.bytes.slice(from..to), duration)?;
             let took = watch.elapsed().saturating_sub(at);
-            latencies.record(took);
-            laps.push(Lap { at, took });
+            if turn > 0 {
+                latencies.record(took);
+                laps.push(Lap { at, took });
+            }
         }
         recorder.finish()?;
     }
@@ -166,7 +181,7 @@ fn record(
 }
 
 /// Writes `commits` groups of `group` fragments from number `first` on, with a sync each, and
-/// nothing else; answers the number after the last one.
+/// nothing else; answers the number after the last one. Some more come first and do not count.
 fn bare_syncs(
     raw: &mut RawKeeper,
     fragments: &Street,
@@ -175,13 +190,16 @@ fn bare_syncs(
     group: u64,
     latencies: &mut Latencies,
 ) -> Outcome<u64> {
+    const UNCOUNTED: u64 = 16;
     let mut next = first;
-    for _ in 0..commits {
+    for commit in 0..UNCOUNTED + commits {
         let takes = fragments.takes(next, group)?;
         next += group;
         let watch = Stopwatch::start();
         raw.keep(&takes)?;
-        latencies.record(watch.elapsed());
+        if commit >= UNCOUNTED {
+            latencies.record(watch.elapsed());
+        }
     }
     Ok(next)
 }
