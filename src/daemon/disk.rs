@@ -136,6 +136,10 @@ impl Vfs for WatchedDisk {
         self.inner.space()
     }
 
+    fn memory_bytes(&self) -> Option<u64> {
+        self.inner.memory_bytes()
+    }
+
     fn open_files_max(&self) -> Option<u64> {
         self.inner.open_files_max()
     }

@@ -58,10 +58,11 @@ impl Ghost {
 }
 
 impl Leases {
-    /// For a store that holds `lock`; at most `mappings_max` segments are read in by map at a time.
-    pub(crate) fn new(lock: Arc<dyn Lock>, mappings_max: usize) -> Arc<Self> {
+    /// For a store that holds `lock`; at most `maps_max` segments are read in by map at a time, and
+    /// the maps of at most `kept_max` are kept for the next who read.
+    pub(crate) fn new(lock: Arc<dyn Lock>, maps_max: usize, kept_max: usize) -> Arc<Self> {
         let (clips, ghosts) = (Mutex::new(BTreeMap::new()), Mutex::default());
-        Arc::new(Self { clips, maps: Maps::new(mappings_max), ghosts, _lock: lock })
+        Arc::new(Self { clips, maps: Maps::new(maps_max, kept_max), ghosts, _lock: lock })
     }
 
     pub(super) fn maps(&self) -> &Maps {

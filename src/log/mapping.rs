@@ -27,17 +27,13 @@ use crate::sync::Mutex;
 use crate::types::{Error, ErrorKind, Result};
 use crate::vfs::Map;
 
-/// So many maps are kept that nobody reads in. What is watched again is mostly recent, and the
-/// cameras of a class share its newest segments: a few are enough. Each may have all pages of a
-/// segment in the tables of this process, which count as its memory then, although the system takes
-/// them back as it does any cached page.
-const KEPT_MAX: usize = 4;
-
 /// How many maps one store has.
 #[derive(Debug)]
 pub(super) struct Maps {
     /// At most so many at a time; those that are kept are let go for those that are read in.
     max: usize,
+    /// At most so many are kept.
+    kept_max: usize,
     /// Those that somebody reads in.
     used: AtomicUsize,
     /// Whose maps are kept, the oldest first. A slot may stand here without one.
@@ -45,8 +41,8 @@ pub(super) struct Maps {
 }
 
 impl Maps {
-    pub(super) fn new(max: usize) -> Self {
-        Self { max, used: AtomicUsize::new(0), kept: Mutex::default() }
+    pub(super) fn new(max: usize, kept_max: usize) -> Self {
+        Self { max, kept_max, used: AtomicUsize::new(0), kept: Mutex::default() }
     }
 
     pub(super) fn max(&self) -> usize {
@@ -79,7 +75,7 @@ impl Maps {
     /// Lets the oldest go of those that are kept, until no more are left than may be.
     fn let_some_go(&self) {
         let places = self.max.saturating_sub(self.used.load(Ordering::Relaxed));
-        self.keep_at_most(KEPT_MAX.min(places));
+        self.keep_at_most(self.kept_max.min(places));
     }
 
     /// Lets the oldest go above `count`. Called with no slot's lock in hand.

@@ -72,7 +72,7 @@ impl Written {
         file.write_at(SEGMENT_BYTES - BLOCK_BYTES, &[&header.encode()]).unwrap();
         let segment = Segment::fresh(handles, file, header);
         let footers = FooterCache::new(1 << 20);
-        let leases = Leases::new(Arc::from(vfs.lock(name::LOCK, false).unwrap()), 4);
+        let leases = Leases::new(Arc::from(vfs.lock(name::LOCK, false).unwrap()), 4, 4);
         Self { disk: disk.clone(), segment, next_block: 1, durable_block: 1, footers, leases }
     }
 

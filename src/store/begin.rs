@@ -46,6 +46,7 @@ impl Inner {
                 history.apply(entry);
             })?;
         report.take_replay(replay);
+        let kept_maps = kept_maps_max(vfs.memory_bytes(), options.segment_bytes);
         let inner = Arc::new(Self {
             time: Mutex::new(time),
             ledger: Mutex::new(ledger),
@@ -53,7 +54,7 @@ impl Inner {
             catalog: RwLock::new(Catalog::new(options.clip_duration_max)),
             footers: FooterCache::new(FOOTER_CACHE_BYTES),
             handles: Handles::new(Arc::clone(&vfs), open_segments_max(&*vfs)),
-            leases: Leases::new(Arc::clone(&lock), options.lease_segments_max),
+            leases: Leases::new(Arc::clone(&lock), options.lease_segments_max, kept_maps),
             fetches: Arc::default(),
             appenders: Mutex::default(),
             leftovers: Arc::default(),
@@ -78,4 +79,32 @@ impl Inner {
 fn open_segments_max(vfs: &dyn Vfs) -> usize {
     let half = vfs.open_files_max().map(|files| usize::try_from(files / 2).unwrap_or(usize::MAX));
     half.unwrap_or(usize::MAX).min(OPEN_SEGMENTS_MAX)
+}
+
+/// How many maps are kept that nobody reads in, of segments of `segment_bytes` on a machine with so
+/// much memory. Each may have all pages of a segment in the tables of this process, which count as
+/// its memory then, although the system takes them back as it does any cached page: an eighth of
+/// the machine's, and a few where nobody knows how much that is.
+fn kept_maps_max(memory_bytes: Option<u64>, segment_bytes: u64) -> usize {
+    const PART: u64 = 8;
+    const MOST: u64 = 16;
+    const UNKNOWN: u64 = 4;
+    let maps = memory_bytes.map(|bytes| bytes / PART / segment_bytes.max(1));
+    usize::try_from(maps.map_or(UNKNOWN, |maps| maps.clamp(1, MOST))).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_with_little_memory_keeps_few_maps() {
+        let segment = 128 << 20;
+        assert_eq!(kept_maps_max(Some(256 << 20), segment), 1);
+        assert_eq!(kept_maps_max(Some(4 << 30), segment), 4);
+        assert_eq!(kept_maps_max(Some(64 << 30), segment), 16);
+        assert_eq!(kept_maps_max(None, segment), 4);
+        let real = crate::vfs::os::OsVfs::new("").memory_bytes();
+        assert!(real.is_some_and(|bytes| bytes > 16 << 20), "{real:?}");
+    }
 }

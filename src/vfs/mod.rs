@@ -136,6 +136,11 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// What the system says.
     fn space(&self) -> io::Result<Space>;
 
+    /// How much memory the machine has, in bytes, where that is known.
+    fn memory_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// How many files this process may have open, when there is a limit.
     fn open_files_max(&self) -> Option<u64> {
         None

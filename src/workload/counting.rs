@@ -193,6 +193,10 @@ impl Vfs for Counting {
         self.below.space()
     }
 
+    fn memory_bytes(&self) -> Option<u64> {
+        self.below.memory_bytes()
+    }
+
     fn open_files_max(&self) -> Option<u64> {
         self.below.open_files_max()
     }

@@ -103,6 +103,11 @@ impl OsVfs {
     }
 }
 
+/// A number that is as wide as the machine's words are.
+fn word(number: impl TryInto<u64>) -> u64 {
+    number.try_into().unwrap_or(u64::MAX)
+}
+
 impl Vfs for OsVfs {
     fn open(&self, path: &str, write: bool) -> io::Result<Arc<dyn VfsFile>> {
         let file = OpenOptions::new().read(true).write(write).open(self.file_path(path)?)?;
@@ -227,6 +232,11 @@ impl Vfs for OsVfs {
             free: stat.f_frsize.saturating_mul(stat.f_bavail),
             total: stat.f_frsize.saturating_mul(stat.f_blocks),
         })
+    }
+
+    fn memory_bytes(&self) -> Option<u64> {
+        let info = rustix::system::sysinfo();
+        Some(word(info.totalram).saturating_mul(u64::from(info.mem_unit)))
     }
 
     fn open_files_max(&self) -> Option<u64> {
