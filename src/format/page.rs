@@ -73,12 +73,6 @@ const SUMMARY_BYTES: usize = 48;
 const _: () = assert!(PAGE_BYTES >= HEADER_BYTES + PAGE_PARTS * PART_BYTES);
 const _: () = assert!(PAGE_BYTES == HEADER_BYTES + PAGE_SUMMARIES * SUMMARY_BYTES);
 
-/// How many parts the page still takes on which part `first` of a partition stands, if others begin
-/// it; 0 where that part begins a page.
-pub(crate) const fn left_behind(first: usize) -> usize {
-    (PAGE_PARTS - first % PAGE_PARTS) % PAGE_PARTS
-}
-
 /// A part as a page has it: what a list of clips says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PagePart {
@@ -369,6 +363,11 @@ impl Run<'_> {
     /// The segment.
     pub(crate) fn segment(&self) -> SegmentId {
         self.0.first().map_or(SegmentId(0), segment_of)
+    }
+
+    /// How many they are.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Puts them behind `parts`.
