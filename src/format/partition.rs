@@ -71,9 +71,9 @@ use std::collections::BTreeMap;
 
 use super::block::Magic;
 use super::bytes::{Reader, Writer, to_u32, to_usize};
-use super::page::{PAGE_BYTES, PAGE_PARTS};
 #[cfg(test)]
 use super::page::{self, PAGE_SUMMARIES, PagePart, Summary};
+use super::page::{PAGE_BYTES, PAGE_PARTS};
 use super::segment::{SegmentHeader, Trailer};
 use super::{BLOCK_BYTES, Damage, SegmentKey};
 use crate::barrier::Barrier;

@@ -10,8 +10,9 @@ use super::page::{self, PAGE_BYTES, PAGE_PARTS, PAGE_SUMMARIES, PagePart, Summar
 use super::partition::{CameraParts, PartitionHead, Row, page_bytes};
 use crate::types::CameraId;
 
-/// So many bytes are written at once, at most, but for the head.
-pub(crate) const PIECE_BYTES: usize = 1 << 20;
+/// So many bytes are written at once, at most, but for the head; each piece ends at a multiple of
+/// that. It is a huge page: what is written so the system may keep, and map, as one.
+const PIECE_BYTES: u64 = 2 << 20;
 
 /// Where bytes of the file go, and what they are.
 pub(crate) type Sink<'a, E> = dyn FnMut(u64, &[u8]) -> Result<(), E> + 'a;
@@ -169,7 +170,7 @@ impl Piece {
     fn put<E>(&mut self, page: &[u8], sink: &mut Sink<'_, E>) -> Result<(), E> {
         self.bytes.extend_from_slice(page);
         self.next += 1;
-        if self.bytes.len() < PIECE_BYTES { Ok(()) } else { self.write(sink) }
+        if self.end().is_multiple_of(PIECE_BYTES) { self.write(sink) } else { Ok(()) }
     }
 
     fn write<E>(&mut self, sink: &mut Sink<'_, E>) -> Result<(), E> {
@@ -177,9 +178,14 @@ impl Piece {
             return Ok(());
         }
         sink(self.offset, &self.bytes)?;
-        self.offset += page_bytes(self.bytes.len() / PAGE_BYTES);
+        self.offset = self.end();
         self.bytes.clear();
         Ok(())
+    }
+
+    /// Where its bytes end in the file.
+    fn end(&self) -> u64 {
+        self.offset + page_bytes(self.bytes.len() / PAGE_BYTES)
     }
 }
 
@@ -199,12 +205,14 @@ mod tests {
     fn parts(counts: &[usize]) -> BTreeMap<CameraId, Vec<PagePart>> {
         let part = |n: usize| {
             let n = u32::try_from(n).unwrap();
-            let gap = if n % 50 == 49 { 1 } else { 0 };
+            let gap = i64::from(n % 50 == 49);
             let start = Timestamp::from_micros(2_000_000 * i64::from(n) + gap);
             PagePart { start, end: start.saturating_add(Duration::from_secs(2)), ..sample_part(n) }
         };
         let cameras = counts.iter().enumerate();
-        cameras.map(|(id, count)| (camera(&format!("c{id}")), (0..*count).map(part).collect())).collect()
+        cameras
+            .map(|(id, count)| (camera(&format!("c{id}")), (0..*count).map(part).collect()))
+            .collect()
     }
 
     /// What is written, checked to be in pieces that nowhere overlap.
@@ -215,7 +223,9 @@ mod tests {
         let mut file = vec![0xee; usize::try_from(writer.file_bytes()).unwrap()];
         let mut left = file.len();
         let mut sink = |offset: u64, bytes: &[u8]| {
-            assert!(offset == 0 || bytes.len() <= PIECE_BYTES, "{} bytes", bytes.len());
+            let len = u64::try_from(bytes.len()).unwrap();
+            let of_one_piece = offset / PIECE_BYTES == (offset + len - 1) / PIECE_BYTES;
+            assert!(offset == 0 || of_one_piece, "{len} bytes at {offset}");
             let offset = usize::try_from(offset).unwrap();
             let place = &mut file[offset..offset + bytes.len()];
             assert!(place.iter().all(|byte| *byte == 0xee), "written once");
@@ -240,7 +250,7 @@ mod tests {
             &[10, 32, 42, 84, 3, 39, 1],
             &[PAGE_PARTS * PAGE_SUMMARIES, 1],
             &[1; 200],
-            &[7000, 5000, 9000, 200],
+            &[17_000, 25_000, 9000, 200],
             &[5, 42 * 85 * 3 - 5, 77],
         ];
         for shape in shapes {

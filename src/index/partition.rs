@@ -103,15 +103,14 @@ impl Partition {
         };
         let file = vfs.open(&name, false).map_err(fail)?;
         let file_bytes = file.len().map_err(fail)?;
-        let mut head = vec![0; PAGE_BYTES];
-        file.read_at(0, &mut head).map_err(fail)?;
+        let mut head = file.read_vec(0, PAGE_BYTES).map_err(fail)?;
         let head_bytes = PartitionHead::bytes_of(&head).map_err(damaged)?;
         if head_bytes > file_bytes {
             return Err(damaged(Damage::Short));
         }
         if head_bytes > BLOCK_BYTES {
-            head = vec![0; usize::try_from(head_bytes).unwrap_or(PAGE_BYTES)];
-            file.read_at(0, &mut head).map_err(fail)?;
+            let len = usize::try_from(head_bytes).unwrap_or(PAGE_BYTES);
+            head = file.read_vec(0, len).map_err(fail)?;
         }
         let head = PartitionHead::decode(&head).map_err(damaged)?;
         if head.store != *store {
@@ -310,9 +309,11 @@ impl Partition {
                 let base = number * PAGE_SUMMARIES;
                 let low = shares.start.saturating_sub(base);
                 let high = shares.end.saturating_sub(base).min(PAGE_SUMMARIES);
-                for (share, summary) in (base + low..).zip(summaries.within(low..high)) {
-                    if let Some(summary) = self.decoded(behind + number, summary)? {
-                        each(share, &summary);
+                for (at, summary) in summaries.within(low..high).enumerate() {
+                    match summary {
+                        Ok(Some(summary)) => each(base + low + at, &summary),
+                        Ok(None) => {}
+                        Err(damage) => return Err(self.damaged(behind + number, damage)),
                     }
                 }
             }
@@ -363,7 +364,11 @@ impl Partition {
     }
 
     /// What was decoded of page `number`.
-    pub(super) fn decoded<T>(&self, number: usize, decoded: std::result::Result<T, Damage>) -> Result<T> {
+    pub(super) fn decoded<T>(
+        &self,
+        number: usize,
+        decoded: std::result::Result<T, Damage>,
+    ) -> Result<T> {
         decoded.map_err(|damage| self.damaged(number, damage))
     }
 

@@ -126,7 +126,9 @@ impl Inner {
             }
         }
         rows.sort_unstable_by_key(Row::segment);
-        folded.values_mut().for_each(|parts| parts.sort_unstable_by_key(PagePart::key));
+        for parts in folded.values_mut() {
+            parts.sort_unstable_by_key(PagePart::key);
+        }
         let count = |parts: &Vec<PagePart>| u32::try_from(parts.len()).unwrap_or(u32::MAX);
         let cameras = folded.iter().map(|(camera, parts)| (camera.clone(), count(parts)));
         let written = self.write_partition(rows, cameras.collect(), |put| {
@@ -427,7 +429,7 @@ mod tests {
         assert!(is_hollow(1000, 10, 0));
     }
 
-    /// A store in whose index are two partitions of 6,000 parts each: more than one piece.
+    /// A store in whose index are two partitions of 12,000 parts each: more than one piece.
     fn two_partitions() -> (SimVfs, Store, Vec<Served>) {
         let disk = SimVfs::new(1);
         let options = Store::options().vfs(disk.clone()).evidence_reserve(0).free_space_floor(0);
@@ -438,7 +440,7 @@ mod tests {
             let (segment, mut row) = (SegmentId(number), sample_partition().0.remove(0));
             row.trailer.header.key.segment = segment;
             let part = |n| PagePart { segment, clip: ClipId::new(segment, n), ..sample_part(n) };
-            let parts = BTreeMap::from([(camera("door"), (0..6000).map(part).collect())]);
+            let parts = BTreeMap::from([(camera("door"), (0..12_000).map(part).collect())]);
             let bytes = partition::encode(inner.uuid, [9; 16], vec![row], parts);
             let len = u64::try_from(bytes.len()).unwrap();
             let file = disk.create(&name::partition(number), len).unwrap();

@@ -70,8 +70,8 @@ impl Inner {
         let mut sink = |offset: u64, bytes: &[u8]| -> std::result::Result<(), Stop> {
             Ok(file.write_at(offset, &[bytes]).map_err(fail)?)
         };
-        let fed = feed(&mut |part| writer.put(part, &mut sink));
-        let written = fed.and_then(|()| writer.finish(&mut sink));
+        let all_put = feed(&mut |part| writer.put(part, &mut sink));
+        let written = all_put.and_then(|()| writer.finish(&mut sink));
         let opened = written.and_then(|()| Ok(Partition::open(&*self.vfs, number, &self.uuid)?));
         if opened.is_err() {
             self.remove_partition_file(number);
