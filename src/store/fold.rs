@@ -192,6 +192,10 @@ impl Inner {
 
     /// Makes one partition of several; false if there is no room for it, or somebody waits.
     fn merge(&self, group: &[Served]) -> Result<bool> {
+        // Before anything is read: where there is no room, this is tried at each sweep.
+        if !self.has_index_room(group.iter().map(bytes_left).sum())? {
+            return Ok(false);
+        }
         let mut rows = Vec::new();
         for (partition, segments) in group {
             let own = partition.rows(&*self.vfs, &self.uuid)?.into_iter();
@@ -328,11 +332,21 @@ fn next_merge(catalog: &Catalog) -> Option<Vec<Served>> {
 /// Whether a partition of so many parts, made for so many segments, should be written again without
 /// those that are gone.
 fn is_hollow(parts: u32, made_for: usize, left: usize) -> bool {
-    let count = |segments: usize| u64::try_from(segments).unwrap_or(u64::MAX);
     let gone = made_for.saturating_sub(left);
     // As if all segments had as many.
-    let gone_parts = u64::from(parts).saturating_mul(count(gone)) / count(made_for).max(1);
+    let gone_parts = share(parts.into(), gone, made_for);
     gone > left || gone_parts > GONE_PARTS_MAX
+}
+
+/// About how many bytes of a partition's file are for what it answers for.
+fn bytes_left((partition, segments): &Served) -> u64 {
+    share(partition.file_bytes, segments.len(), partition.segments.len())
+}
+
+/// What `some` of `all` segments have of something.
+fn share(of: u64, some: usize, all: usize) -> u64 {
+    let count = |segments: usize| u64::try_from(segments).unwrap_or(u64::MAX);
+    of.saturating_mul(count(some)) / count(all).max(1)
 }
 
 /// How many parts a partition counts for.
@@ -501,7 +515,9 @@ mod tests {
         let inner = &store.inner;
         let space = disk.space().unwrap();
         disk.set_capacity(space.total - space.free + (1 << 20));
+        disk.slow_down(SimOp::Read, Duration::from_secs(1));
         assert!(!inner.merge(&all).unwrap(), "no room");
+        assert_eq!(disk.waited(), Duration::ZERO, "nothing was read for it");
         disk.set_capacity(1 << 40);
         for nth in 1..4 {
             disk.fail_after(SimOp::Write, nth, io::ErrorKind::Other);

@@ -51,9 +51,7 @@ impl Inner {
         self.vfs.random(&mut salt).map_err(fail)?;
         let mut writer = PartitionWriter::new((self.uuid, salt), rows, cameras);
         let len = writer.file_bytes();
-        let space = self.space_view(len)?;
-        let wanted = space.floor_bytes.saturating_add(len).saturating_add(LEFT_BYTES);
-        if space.short_bytes() > 0 || space.free_bytes < wanted {
+        if !self.has_index_room(len)? {
             return Ok(None);
         }
         self.vfs.create_dir(name::INDEX).map_err(fail)?;
@@ -81,6 +79,13 @@ impl Inner {
             Err(Stop::GiveWay) => Ok(None),
             Err(Stop::Failed(error)) => Err(error),
         }
+    }
+
+    /// Whether there is room for a partition of `len` bytes.
+    pub(super) fn has_index_room(&self, len: u64) -> Result<bool> {
+        let space = self.space_view(len)?;
+        let wanted = space.floor_bytes.saturating_add(len).saturating_add(LEFT_BYTES);
+        Ok(space.short_bytes() == 0 && space.free_bytes >= wanted)
     }
 
     /// Removes a partition's file; one that cannot be removed is removed by a later opening.
