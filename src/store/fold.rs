@@ -443,18 +443,18 @@ mod tests {
         assert!(is_hollow(1000, 10, 0));
     }
 
-    /// A store in whose index are two partitions of 12,000 parts each: more than one piece.
-    fn two_partitions() -> (SimVfs, Store, Vec<Served>) {
+    /// A store in whose index are four partitions of 6,000 parts each: more than one piece.
+    fn four_partitions() -> (SimVfs, Store, Vec<Served>) {
         let disk = SimVfs::new(1);
         let options = Store::options().vfs(disk.clone()).evidence_reserve(0).free_space_floor(0);
         let store = options.open("store").unwrap();
         let inner = &store.inner;
         disk.create_dir(name::INDEX).unwrap();
-        for number in [1, 2] {
+        for number in 1..5 {
             let (segment, mut row) = (SegmentId(number), sample_partition().0.remove(0));
             row.trailer.header.key.segment = segment;
             let part = |n| PagePart { segment, clip: ClipId::new(segment, n), ..sample_part(n) };
-            let parts = BTreeMap::from([(camera("door"), (0..12_000).map(part).collect())]);
+            let parts = BTreeMap::from([(camera("door"), (0..6000).map(part).collect())]);
             let bytes = partition::encode(inner.uuid, [9; 16], vec![row], parts);
             let len = u64::try_from(bytes.len()).unwrap();
             let file = disk.create(&name::partition(number), len).unwrap();
@@ -471,20 +471,22 @@ mod tests {
         (disk, store, all)
     }
 
+    const FOUR: [&str; 4] = ["00000001.idx", "00000002.idx", "00000003.idx", "00000004.idx"];
+
     fn index_of(disk: &SimVfs) -> Vec<String> {
         disk.list(name::INDEX).unwrap()
     }
 
     #[test]
     fn a_merge_gives_way_to_who_waits_and_leaves_nothing() {
-        let (disk, store, all) = two_partitions();
+        let (disk, store, all) = four_partitions();
         let inner = &store.inner;
         for op in [SimOp::Read, SimOp::Write] {
             let turn = inner.sweeping.lock();
             let (calls, waits) = (AtomicUsize::new(0), Arc::clone(inner));
-            // In the middle of the third read, or of the first write: a thread comes and waits.
+            // In the middle of a read of pages, or of the first write: a thread comes and waits.
             disk.slow_down(op, Duration::from_micros(1));
-            let nth = if op == SimOp::Read { 3 } else { 1 };
+            let nth = if op == SimOp::Read { 6 } else { 1 };
             disk.on_wait(move |_| {
                 if calls.fetch_add(1, Ordering::Relaxed) + 1 == nth {
                     let waiting = Arc::clone(&waits);
@@ -495,8 +497,9 @@ mod tests {
                 }
             });
             assert!(!inner.merge(&all).unwrap(), "{op:?}");
-            assert_eq!(index_of(&disk), ["00000001.idx", "00000002.idx"], "{op:?}");
+            assert_eq!(index_of(&disk), FOUR, "{op:?}");
             inner.keep_partitions();
+            assert_eq!(index_of(&disk), FOUR, "{op:?}: nothing is begun either");
             drop(turn);
             while inner.sweeping.is_wanted() {
                 std::thread::yield_now();
@@ -504,14 +507,14 @@ mod tests {
             disk.slow_down(op, Duration::ZERO);
             disk.on_wait(|_| ());
         }
-        assert!(inner.merge(&all).unwrap());
-        assert_eq!(index_of(&disk), ["00000003.idx"]);
+        inner.keep_partitions();
+        assert_eq!(index_of(&disk), ["00000005.idx"]);
         assert!(store.problems().is_empty(), "{:?}", store.problems());
     }
 
     #[test]
     fn a_merge_that_finds_no_room_or_fails_leaves_nothing() {
-        let (disk, store, all) = two_partitions();
+        let (disk, store, all) = four_partitions();
         let inner = &store.inner;
         let space = disk.space().unwrap();
         disk.set_capacity(space.total - space.free + (1 << 20));
@@ -523,9 +526,9 @@ mod tests {
             disk.fail_after(SimOp::Write, nth, io::ErrorKind::Other);
             assert!(inner.merge(&all).is_err(), "write {nth}");
             disk.clear_faults();
-            assert_eq!(index_of(&disk), ["00000001.idx", "00000002.idx"]);
+            assert_eq!(index_of(&disk), FOUR);
         }
         assert!(inner.merge(&all).unwrap());
-        assert_eq!(index_of(&disk), ["00000003.idx"]);
+        assert_eq!(index_of(&disk), ["00000005.idx"]);
     }
 }
