@@ -172,9 +172,10 @@ impl Partition {
         &self.salt
     }
 
-    /// Puts the parts of the camera at `place` that start in `starts` behind `parts`, in order, without those on
-    /// the pages `taken` and those in segments that are not to be kept. On the page after the one
-    /// with the `parts_max`th of them, kept or not, it ends at the next start, and answers that.
+    /// Puts the parts of the camera at `place` that start in `starts` behind `parts`, in order,
+    /// without those on the pages `taken` and those in segments that are not to be kept. On the
+    /// page after the one with the `parts_max`th of them, kept or not, it ends at the next start,
+    /// and answers that.
     ///
     /// # Errors
     ///
@@ -227,8 +228,9 @@ impl Partition {
         Ok(None)
     }
 
-    /// The pages of the camera at `place` for which their summaries may stand, as `stands` says, of those that
-    /// have parts that start in `starts`; with the summaries. The other ones of them can be read.
+    /// The pages of the camera at `place` for which their summaries may stand, as `stands` says, of
+    /// those that have parts that start in `starts`; with the summaries. The other ones of them can
+    /// be read.
     ///
     /// # Errors
     ///
