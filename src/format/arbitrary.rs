@@ -31,7 +31,7 @@ pub(crate) const fn time(seconds: i64) -> Timestamp {
     Timestamp::from_micros((1_795_456_800 + seconds) * 1_000_000)
 }
 
-fn camera(text: &str) -> CameraId {
+pub(crate) fn camera(text: &str) -> CameraId {
     CameraId::new(text).unwrap()
 }
 

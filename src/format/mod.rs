@@ -18,6 +18,7 @@ pub(crate) mod merkle;
 pub(crate) mod name;
 pub(crate) mod page;
 pub(crate) mod partition;
+pub(crate) mod partition_writer;
 mod payload;
 mod piece;
 #[cfg(test)]

@@ -73,12 +73,6 @@ const SUMMARY_BYTES: usize = 48;
 const _: () = assert!(PAGE_BYTES >= HEADER_BYTES + PAGE_PARTS * PART_BYTES);
 const _: () = assert!(PAGE_BYTES == HEADER_BYTES + PAGE_SUMMARIES * SUMMARY_BYTES);
 
-/// How many parts the page still takes on which part `first` of a partition stands, if others begin
-/// it; 0 where that part begins a page.
-pub(crate) const fn left_behind(first: usize) -> usize {
-    (PAGE_PARTS - first % PAGE_PARTS) % PAGE_PARTS
-}
-
 /// A part as a page has it: what a list of clips says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PagePart {
@@ -127,7 +121,7 @@ impl PagePart {
                 return Err(Damage::Field(name));
             }
         }
-        record::take_flags(&mut Reader::new(&field::<1>(bytes, 14))).map(drop)
+        record::take_flags(&mut Reader::new(&field::<1, _>(bytes, 14))).map(drop)
     }
 
     /// The part that checked bytes are. Nothing can fail here, so that many are decoded where they
@@ -225,17 +219,30 @@ impl Summary {
 
     #[inline]
     fn take(bytes: &[u8; SUMMARY_BYTES]) -> Result<Option<Self>, Damage> {
-        if bytes.iter().all(|byte| *byte == 0) {
+        if bytes == &[0; SUMMARY_BYTES] {
             return Ok(None);
         }
-        let mut fields = Reader::new(bytes);
-        let (bytes, received) = (fields.take_u64()?, fields.take_timestamp("received")?);
-        let (from, to) = (fields.take_timestamp("from")?, fields.take_timestamp("to")?);
-        let window = Window::new(from, to).ok().ok_or(Damage::Field("to"))?;
-        let segments = (SegmentId(fields.take_u32()?), SegmentId(fields.take_u32()?));
-        let (clips, class) = (fields.take_u32()?, ClassId(fields.take_u16()?));
-        fields.take_zeros(2, "reserved")?;
-        Ok(Some(Self { clips, bytes, received, window, segments, class }))
+        let time = |offset, name| {
+            let us = i64::from_le_bytes(field(bytes, offset));
+            let at = Timestamp::from_micros(us);
+            if at.as_micros() == us { Ok(at) } else { Err(Damage::Field(name)) }
+        };
+        let number = |offset| u32::from_le_bytes(field(bytes, offset));
+        let (received, from, to) = (time(8, "received")?, time(16, "from")?, time(24, "to")?);
+        if from >= to {
+            return Err(Damage::Field("to"));
+        }
+        if field(bytes, 46) != [0; 2] {
+            return Err(Damage::Field("reserved"));
+        }
+        Ok(Some(Self {
+            clips: number(40),
+            bytes: u64::from_le_bytes(field(bytes, 0)),
+            received,
+            window: Window::at_least_an_instant(from, to),
+            segments: (SegmentId(number(32)), SegmentId(number(36))),
+            class: ClassId(u16::from_le_bytes(field(bytes, 44))),
+        }))
     }
 
     fn put(summary: Option<&Self>, out: &mut Writer) {
@@ -371,6 +378,11 @@ impl Run<'_> {
         self.0.first().map_or(SegmentId(0), segment_of)
     }
 
+    /// How many they are.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Puts them behind `parts`.
     #[inline]
     pub(crate) fn decode_into(&self, parts: &mut Vec<PagePart>) -> Result<(), Damage> {
@@ -380,9 +392,9 @@ impl Run<'_> {
     }
 }
 
-/// The bytes of a part from `offset` on.
+/// The bytes of a part, or of a summary, from `offset` on.
 #[inline]
-fn field<const N: usize>(bytes: &[u8; PART_BYTES], offset: usize) -> [u8; N] {
+fn field<const N: usize, const OF: usize>(bytes: &[u8; OF], offset: usize) -> [u8; N] {
     let found = bytes.get(offset..).and_then(<[u8]>::first_chunk);
     found.copied().unwrap_or([0; N])
 }

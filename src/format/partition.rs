@@ -66,11 +66,14 @@
 //! in order or do not fit their counts, and a row that no sealed segment can have. A partition is
 //! derived: whoever finds one damaged reads the footers instead. [`super::page`] has the pages.
 
+#[cfg(test)]
 use std::collections::BTreeMap;
 
 use super::block::Magic;
 use super::bytes::{Reader, Writer, to_u32, to_usize};
-use super::page::{self, PAGE_BYTES, PAGE_PARTS, PAGE_SUMMARIES, PagePart, Summary};
+#[cfg(test)]
+use super::page::{self, PAGE_SUMMARIES, PagePart, Summary};
+use super::page::{PAGE_BYTES, PAGE_PARTS};
 use super::segment::{SegmentHeader, Trailer};
 use super::{BLOCK_BYTES, Damage, SegmentKey};
 use crate::barrier::Barrier;
@@ -84,6 +87,10 @@ const CRC_OFFSET: usize = 8;
 const BODY_OFFSET: usize = 12;
 const ROW_BYTES: usize = 176;
 const LINK_BYTES: usize = 20;
+/// What stands before the tables.
+const HEAD_BYTES: usize = 72;
+/// What the table of cameras has of each, beside its id.
+const CAMERA_BYTES: usize = 21;
 /// The most that a table can have, whatever a damaged count says.
 const HEAD_BLOCKS_MAX: u32 = 1 << 16;
 
@@ -131,7 +138,9 @@ pub(crate) struct Link {
     pub(crate) continued: bool,
 }
 
-/// The bytes of a whole partition; `parts` of each camera rise, and none has none.
+/// The bytes of a whole partition; `parts` of each camera rise, and none has none. All of it in
+/// memory, from the tables above: what [`super::partition_writer`] must write.
+#[cfg(test)]
 pub(crate) fn encode(
     store: [u8; 16],
     salt: [u8; 16],
@@ -144,7 +153,8 @@ pub(crate) fn encode(
         let starts = (start_of(parts.first()), start_of(parts.last()));
         cameras.push(CameraParts { camera: camera.clone(), parts: to_u32(parts.len()), starts });
         // What it has on its first page, behind the camera before it, and on each page then.
-        let (begun, whole) = parts.split_at(parts.len().min(page::left_behind(first)));
+        let left_behind = (PAGE_PARTS - first % PAGE_PARTS) % PAGE_PARTS;
+        let (begun, whole) = parts.split_at(parts.len().min(left_behind));
         let shares = (!begun.is_empty()).then_some(begun).into_iter();
         summaries.extend(shares.chain(whole.chunks(PAGE_PARTS)).map(Summary::of));
         first += parts.len();
@@ -165,6 +175,18 @@ pub(crate) fn encode(
 }
 
 impl PartitionHead {
+    /// How many bytes the head has when it has the starts of so many pages.
+    pub(super) fn encoded_bytes(&self, pages: usize) -> u64 {
+        let links: usize = self.rows.iter().map(|row| row.links.len()).sum();
+        let names: usize = self.cameras.iter().map(|of| of.camera.as_str().len()).sum();
+        let tables = self.rows.len() * ROW_BYTES
+            + links * LINK_BYTES
+            + names
+            + self.cameras.len() * CAMERA_BYTES
+            + pages * size_of::<i64>();
+        page_bytes((HEAD_BYTES + tables).div_ceil(PAGE_BYTES))
+    }
+
     /// The head's whole blocks.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let links = self.rows.iter().map(|row| row.links.len()).sum();
@@ -280,6 +302,11 @@ impl PartitionHead {
         let sum = listed.fold(0_usize, usize::saturating_add);
         if sum == parts { Ok(()) } else { Err(Damage::Field("parts")) }
     }
+}
+
+/// How many bytes `pages` take.
+pub(super) fn page_bytes(pages: usize) -> u64 {
+    u64::try_from(pages).unwrap_or(u64::MAX).saturating_mul(BLOCK_BYTES)
 }
 
 impl CameraParts {

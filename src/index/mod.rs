@@ -9,6 +9,7 @@
 //! a list of clips says of a part; of it only the start of each page and the camera directory are
 //! in memory. Callers see cameras, times and parts, never runs, slots or pages.
 
+mod merge;
 mod partition;
 mod timeline;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use crate::format::page::{PagePart, Summary};
 use crate::types::{CameraId, Error, SegmentId, Timestamp};
+pub(crate) use merge::Merge;
 pub(crate) use partition::Partition;
 use timeline::Timeline;
 
@@ -48,6 +50,8 @@ pub(crate) struct Timelines {
 struct Stretch {
     starts: (i64, i64),
     partition: u32,
+    /// Which of the partition's cameras it is: found once, and not by its name at each lookup.
+    place: u32,
 }
 
 /// A partition, and which of its segments it answers for: the others are gone.
@@ -146,7 +150,8 @@ impl Timelines {
             let within = starts.start..end;
             let has = |segment: SegmentId| segments.contains(&segment);
             let told = &mut slice.told;
-            let more = partition.range(camera, within, SLICE_PAGE_PARTS, taken, told, has);
+            let place = stretch.place();
+            let more = partition.range(place, within, SLICE_PAGE_PARTS, taken, told, has);
             if let Ok(more) = more {
                 slice.next = more.or(slice.next);
             } else {
@@ -179,7 +184,7 @@ impl Timelines {
             if served.partition.problem().is_some() {
                 continue;
             }
-            let found = served.partition.summarised(camera, starts, |summary| {
+            let found = served.partition.summarised(stretch.place(), starts, |summary| {
                 served.has_all(summary.segments) && stands(summary)
             });
             let Ok((pages, summaries)) = found else { continue };
@@ -204,14 +209,12 @@ impl Timelines {
 
     /// Whether `camera` has a part, or had one in a partition that is still there.
     pub(crate) fn knows(&self, camera: &CameraId) -> bool {
-        self.cameras.contains_key(camera)
-            || self.partitions.values().any(|served| served.partition.knows(camera))
+        self.cameras.contains_key(camera) || self.stretches.contains_key(camera)
     }
 
     /// The cameras of which it knows, in order.
     pub(crate) fn cameras(&self) -> BTreeSet<&CameraId> {
-        let served = self.partitions.values().flat_map(|served| served.partition.cameras());
-        self.cameras.keys().chain(served).collect()
+        self.cameras.keys().chain(self.stretches.keys()).collect()
     }
 
     /// Takes in a partition that answers for `segments` from now on.
@@ -220,11 +223,20 @@ impl Timelines {
         partition: Arc<Partition>,
         segments: BTreeSet<SegmentId>,
     ) {
-        for (camera, span) in partition.spans() {
-            let stretches = self.stretches.entry(camera.clone()).or_default();
-            stretches.push(Stretch { starts: span.starts, partition: partition.number });
-            stretches.sort_unstable_by_key(|stretch| stretch.starts);
+        // Both are in order, so that no camera has to be searched for.
+        let mut known = self.stretches.iter_mut().peekable();
+        let mut new = Vec::new();
+        for ((camera, span), place) in partition.spans().zip(0..) {
+            let stretch = Stretch { starts: span.starts, partition: partition.number, place };
+            while known.next_if(|(other, _)| *other < camera).is_some() {}
+            if let Some((_, stretches)) = known.next_if(|(other, _)| *other == camera) {
+                let behind = stretches.partition_point(|other| other.starts <= stretch.starts);
+                stretches.insert(behind, stretch);
+            } else {
+                new.push((camera.clone(), vec![stretch]));
+            }
         }
+        self.stretches.extend(new);
         self.partitions.insert(partition.number, Served { partition, segments });
     }
 
@@ -296,6 +308,10 @@ impl Timelines {
 }
 
 impl Stretch {
+    fn place(&self) -> usize {
+        usize::try_from(self.place).unwrap_or(usize::MAX)
+    }
+
     /// Whether its first part starts before `end`.
     const fn begins(&self, end: Timestamp) -> bool {
         self.starts.0 < end.as_micros()

@@ -5,7 +5,6 @@
 //! checked each time that a lookup needs them: a map shows what the disk has now. Immutable: which
 //! of its segments still count is what [`super::Timelines`] knows.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::ops::{Deref, Range};
 use std::path::PathBuf;
@@ -21,10 +20,8 @@ use crate::sync::Mutex;
 use crate::types::{CameraId, Error, Result, SegmentId, Timestamp};
 use crate::vfs::{Map, Vfs, VfsFile};
 
-use super::CAMERA_BYTES;
-
 /// So many pages are read at once, at most.
-const READ_PAGES_MAX: usize = 25;
+pub(super) const READ_PAGES_MAX: usize = 25;
 /// Longer stretches are copied: to map a page for the first time costs more than to copy it, and
 /// whoever reads many reads them once.
 const MAPPED_PAGES_MAX: usize = 8;
@@ -45,7 +42,8 @@ pub(crate) struct Partition {
     map: Option<Arc<dyn Map>>,
     head_bytes: u64,
     salt: [u8; 16],
-    cameras: BTreeMap<CameraId, Span>,
+    /// By id.
+    cameras: Vec<(CameraId, Span)>,
     firsts: Vec<i64>,
     problem: Mutex<Option<Error>>,
 }
@@ -72,14 +70,14 @@ impl Deref for Pages<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     first: usize,
-    parts: usize,
+    pub(super) parts: usize,
     /// The number of its first share of a page, of all that cameras have on pages.
     first_share: usize,
     pub(super) starts: (i64, i64),
 }
 
 impl Span {
-    const fn end(&self) -> usize {
+    pub(super) const fn end(&self) -> usize {
         self.first.saturating_add(self.parts)
     }
 
@@ -105,28 +103,27 @@ impl Partition {
         };
         let file = vfs.open(&name, false).map_err(fail)?;
         let file_bytes = file.len().map_err(fail)?;
-        let mut head = vec![0; PAGE_BYTES];
-        file.read_at(0, &mut head).map_err(fail)?;
+        let mut head = file.read_vec(0, PAGE_BYTES).map_err(fail)?;
         let head_bytes = PartitionHead::bytes_of(&head).map_err(damaged)?;
         if head_bytes > file_bytes {
             return Err(damaged(Damage::Short));
         }
         if head_bytes > BLOCK_BYTES {
-            head = vec![0; usize::try_from(head_bytes).unwrap_or(PAGE_BYTES)];
-            file.read_at(0, &mut head).map_err(fail)?;
+            let len = usize::try_from(head_bytes).unwrap_or(PAGE_BYTES);
+            head = file.read_vec(0, len).map_err(fail)?;
         }
         let head = PartitionHead::decode(&head).map_err(damaged)?;
         if head.store != *store {
             return Err(damaged(Damage::Field("store")));
         }
         let (mut first, mut first_share) = (0, 0);
-        let mut cameras = BTreeMap::new();
+        let mut cameras = Vec::with_capacity(head.cameras.len());
         for of in head.cameras {
             let parts = usize::try_from(of.parts).unwrap_or(usize::MAX);
             let span = Span { first, parts, first_share, starts: of.starts };
             first = span.end();
             first_share = first_share.saturating_add(span.pages().len());
-            cameras.insert(of.camera, span);
+            cameras.push((of.camera, span));
         }
         let opened = Self {
             number,
@@ -155,41 +152,46 @@ impl Partition {
         again.map(|(_, rows)| rows).inspect_err(|error| self.note_problem(error))
     }
 
-    /// The cameras that have parts here, in order.
-    pub(crate) fn cameras(&self) -> impl Iterator<Item = &CameraId> {
-        self.cameras.keys()
-    }
-
-    /// The same, with where their parts are.
-    pub(super) fn spans(&self) -> impl Iterator<Item = (&CameraId, &Span)> {
+    /// The cameras that have parts here, in order, with where those are.
+    pub(super) fn spans(&self) -> impl Iterator<Item = &(CameraId, Span)> {
         self.cameras.iter()
     }
 
-    /// Whether `camera` has parts here.
-    pub(super) fn knows(&self, camera: &CameraId) -> bool {
-        self.cameras.contains_key(camera)
+    /// The camera at this place among them.
+    pub(super) fn span_at(&self, place: usize) -> Option<&(CameraId, Span)> {
+        self.cameras.get(place)
     }
 
-    /// Puts the parts of `camera` that start in `starts` behind `parts`, in order, without those on
-    /// the pages `taken` and those in segments that are not to be kept. On the page after the one
-    /// with the `parts_max`th of them, kept or not, it ends at the next start, and answers that.
+    /// How many pages have parts.
+    pub(super) const fn pages(&self) -> usize {
+        self.firsts.len()
+    }
+
+    /// What the sums of its pages are salted with.
+    pub(super) const fn salt(&self) -> &[u8; 16] {
+        &self.salt
+    }
+
+    /// Puts the parts of the camera at `place` that start in `starts` behind `parts`, in order,
+    /// without those on the pages `taken` and those in segments that are not to be kept. On the
+    /// page after the one with the `parts_max`th of them, kept or not, it ends at the next start,
+    /// and answers that.
     ///
     /// # Errors
     ///
     /// When a page cannot be read or is damaged; what was put there before is not all there is.
     pub(crate) fn range(
         &self,
-        camera: &CameraId,
+        place: usize,
         starts: Range<Timestamp>,
         parts_max: usize,
         taken: &[Range<usize>],
         parts: &mut Vec<PagePart>,
         keep: impl Fn(SegmentId) -> bool,
     ) -> Result<Option<Timestamp>> {
-        let Some(span) = self.cameras.get(camera) else { return Ok(None) };
+        let Some((_, span)) = self.span_at(place) else { return Ok(None) };
         let Range { start: mut number, end } = self.pages_of(span, &starts);
         let (mut found, mut newest) = (0, Timestamp::MIN);
-        parts.reserve((end - number).min(READ_PAGES_MAX) * PAGE_PARTS);
         while number < end {
             if let Some(run) = taken.iter().find(|run| run.contains(&number)) {
                 number = run.end;
@@ -198,6 +200,8 @@ impl Partition {
             let next_taken = taken.iter().map(|run| run.start).find(|start| *start > number);
             let to = end.min(number + READ_PAGES_MAX).min(next_taken.unwrap_or(end));
             let bytes = self.read(number..to)?;
+            // Not for the pages that are taken, which are all of them for most cameras of a hold.
+            parts.reserve((to - number) * PAGE_PARTS);
             for (number, bytes) in (number..).zip(bytes.chunks_exact(PAGE_BYTES)) {
                 let page = self.decoded(number, Page::decode(bytes, &self.salt, number))?;
                 let base = number * PAGE_PARTS;
@@ -224,20 +228,21 @@ impl Partition {
         Ok(None)
     }
 
-    /// The pages of `camera` for which their summaries may stand, as `stands` says, of those that
-    /// have parts that start in `starts`; with the summaries. The other ones of them can be read.
+    /// The pages of the camera at `place` for which their summaries may stand, as `stands` says, of
+    /// those that have parts that start in `starts`; with the summaries. The other ones of them can
+    /// be read.
     ///
     /// # Errors
     ///
     /// When a page, or one of summaries, cannot be read or is damaged.
     pub(super) fn summarised(
         &self,
-        camera: &CameraId,
+        place: usize,
         starts: &Range<Timestamp>,
         mut stands: impl FnMut(&Summary) -> bool,
     ) -> Result<(Vec<Range<usize>>, Vec<Summary>)> {
         let (mut taken, mut summaries) = (Vec::<Range<usize>>::new(), Vec::new());
-        let Some(span) = self.cameras.get(camera) else { return Ok((taken, summaries)) };
+        let Some((_, span)) = self.span_at(place) else { return Ok((taken, summaries)) };
         let pages = self.pages_of(span, starts);
         let first_page = span.pages().start;
         let share_on = |page: usize| page.saturating_sub(first_page) + span.first_share;
@@ -271,7 +276,7 @@ impl Partition {
     pub(super) fn bytes(&self) -> usize {
         self.firsts.capacity() * size_of::<i64>()
             + self.segments.capacity() * size_of::<SegmentId>()
-            + self.cameras.len() * CAMERA_BYTES
+            + self.cameras.capacity() * size_of::<(CameraId, Span)>()
     }
 
     /// The pages on which parts of a camera stand that start in `starts`, and at most one more.
@@ -306,9 +311,11 @@ impl Partition {
                 let base = number * PAGE_SUMMARIES;
                 let low = shares.start.saturating_sub(base);
                 let high = shares.end.saturating_sub(base).min(PAGE_SUMMARIES);
-                for (share, summary) in (base + low..).zip(summaries.within(low..high)) {
-                    if let Some(summary) = self.decoded(behind + number, summary)? {
-                        each(share, &summary);
+                for (at, summary) in summaries.within(low..high).enumerate() {
+                    match summary {
+                        Ok(Some(summary)) => each(base + low + at, &summary),
+                        Ok(None) => {}
+                        Err(damage) => return Err(self.damaged(behind + number, damage)),
                     }
                 }
             }
@@ -330,27 +337,45 @@ impl Partition {
 
     fn read(&self, pages: Range<usize>) -> Result<Pages<'_>> {
         let map = self.map.as_ref().filter(|_| pages.len() <= MAPPED_PAGES_MAX);
-        let mapped = map.map(|map| mapped(&**map, self.bytes_of(&pages)));
-        let read = match mapped {
+        match map.map(|map| mapped(&**map, self.bytes_of(&pages))) {
             Some(Ok(bytes)) => Ok(Pages::Mapped(bytes)),
-            Some(Err(error)) if error.kind() != io::ErrorKind::Unsupported => Err(error),
-            Some(Err(_)) | None => {
-                let mut bytes = vec![0; pages.len() * PAGE_BYTES];
-                let read = self.file.read_at(self.offset_of(pages.start), &mut bytes);
-                read.map(|()| Pages::Read(bytes))
+            Some(Err(error)) if error.kind() != io::ErrorKind::Unsupported => {
+                Err(self.unread(pages.start, error))
             }
-        };
-        let read = read.map_err(|error| self.fail(pages.start).caused_by(error));
-        read.inspect_err(|error| self.note_problem(error))
+            Some(Err(_)) | None => {
+                let mut bytes = Vec::new();
+                self.copy(pages, &mut bytes).map(|()| Pages::Read(bytes))
+            }
+        }
+    }
+
+    /// Puts these pages into `bytes`, in place of what is there, to be looked at later: a map's
+    /// would have to be asked for again then.
+    pub(super) fn copy(&self, pages: Range<usize>, bytes: &mut Vec<u8>) -> Result<()> {
+        bytes.clear();
+        bytes.resize(pages.len() * PAGE_BYTES, 0);
+        let read = self.file.read_at(self.offset_of(pages.start), bytes);
+        read.map_err(|error| self.unread(pages.start, error))
+    }
+
+    #[cold]
+    fn unread(&self, number: usize, error: io::Error) -> Error {
+        let error = self.fail(number).caused_by(error);
+        self.note_problem(&error);
+        error
     }
 
     /// What was decoded of page `number`.
-    fn decoded<T>(&self, number: usize, decoded: std::result::Result<T, Damage>) -> Result<T> {
+    pub(super) fn decoded<T>(
+        &self,
+        number: usize,
+        decoded: std::result::Result<T, Damage>,
+    ) -> Result<T> {
         decoded.map_err(|damage| self.damaged(number, damage))
     }
 
     #[cold]
-    fn damaged(&self, number: usize, damage: Damage) -> Error {
+    pub(super) fn damaged(&self, number: usize, damage: Damage) -> Error {
         let error = self.fail(number).caused_by(damage);
         self.note_problem(&error);
         error

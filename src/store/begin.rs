@@ -17,6 +17,7 @@ use super::catalog::Catalog;
 use super::folder::Opener;
 use super::history::History;
 use super::partitions::FoundRows;
+use super::turn::Turn;
 use super::{Inner, OpenReport, StoreOptions};
 
 /// Footers of sealed segments that stay in memory: what a lookup over some hours needs.
@@ -60,7 +61,7 @@ impl Inner {
             leftovers: Arc::default(),
             next_segment: Mutex::new(SegmentId(0)),
             reuse: Mutex::default(),
-            sweeping: Mutex::new(()),
+            sweeping: Turn::new(),
             swept: AtomicBool::new(false),
             opening: Mutex::default(),
             problems: Mutex::default(),

@@ -271,8 +271,9 @@ impl Inner {
     ) {
         let Some((camera, window)) = scope.get(index) else { return };
         let around = window.widened(catalog.uncertainty);
-        // Two windows of one camera may both meet a clip.
-        let before = scope.iter().take(index).filter(|(other, _)| other == camera);
+        // Two windows of one camera, which stand together in a scope, may both meet a clip.
+        let before = scope.get(..index).unwrap_or_default().iter().rev();
+        let before = before.take_while(|(other, _)| other == camera);
         let before: Vec<&Window> = before.map(|(_, other)| other).collect();
         let is_new = |possible: &Window| before.iter().all(|other| !possible.meets(other));
         let is_whole =

@@ -25,6 +25,7 @@ mod inspect;
 mod leftovers;
 mod lookup;
 mod missing;
+mod new_partition;
 mod open;
 mod options;
 mod partitions;
@@ -43,6 +44,7 @@ mod sweep;
 mod threads;
 mod time;
 mod transaction;
+mod turn;
 mod unfinished;
 mod verify;
 #[cfg(all(test, loom))]
@@ -79,6 +81,7 @@ use leftovers::Leftovers;
 use reuse::Reuse;
 use threads::Threads;
 use time::TimeKeeper;
+use turn::Turn;
 
 /// A store of clips: an open folder. Clones share it; it closes when the last one is dropped.
 ///
@@ -125,7 +128,7 @@ struct Inner {
     next_segment: Mutex<SegmentId>,
     /// The files of dropped segments that are kept for new ones.
     reuse: Mutex<Reuse>,
-    sweeping: Mutex<()>,
+    sweeping: Turn,
     /// Whether what was overdue at opening has been expired.
     swept: AtomicBool,
     opening: Mutex<OpenReport>,
