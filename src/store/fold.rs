@@ -75,19 +75,26 @@ impl Inner {
     /// and time at the next opening, and is tried again. The caller has `sweeping`, and a ledger
     /// that can be read.
     pub(super) fn keep_partitions(&self) {
-        let mut retired = BTreeSet::new();
+        // Those with which nothing can be done at this sweep.
+        let mut passed = BTreeSet::new();
         for _ in 0..FOLDS_PER_SWEEP_MAX {
             if self.sweeping.is_wanted() {
                 return;
             }
-            let done = match self.next_upkeep(&retired) {
+            let done = match self.next_upkeep(&passed) {
                 None => return,
                 Some(Upkeep::Retire(number, problem, segments)) => {
-                    retired.insert(number);
+                    passed.insert(number);
                     Ok(self.retire(number, problem, &segments))
                 }
                 Some(Upkeep::Fold(fresh)) => self.fold(&fresh),
-                Some(Upkeep::Merge(group)) => self.merge(&group),
+                Some(Upkeep::Merge(group)) => self.merge(&group).map(|merged| {
+                    if !merged {
+                        // There may be room for smaller ones.
+                        passed.extend(group.iter().map(|(partition, _)| partition.number));
+                    }
+                    true
+                }),
             };
             match done {
                 Ok(true) => {}
@@ -97,13 +104,13 @@ impl Inner {
         }
     }
 
-    /// What is to be done next, after the partitions `retired`.
-    fn next_upkeep(&self, retired: &BTreeSet<u32>) -> Option<Upkeep> {
+    /// What is to be done next, of all but the partitions `passed`.
+    fn next_upkeep(&self, passed: &BTreeSet<u32>) -> Option<Upkeep> {
         let (history, catalog) = (self.history.read(), self.catalog.read());
         let fresh = unfolded(&history, &catalog);
-        next_retired(&catalog, retired)
+        next_retired(&catalog, passed)
             .or_else(|| (fresh.len() >= FOLD_MIN).then_some(Upkeep::Fold(fresh)))
-            .or_else(|| next_merge(&catalog).map(Upkeep::Merge))
+            .or_else(|| next_merge(&catalog, passed).map(Upkeep::Merge))
     }
 
     fn fold(&self, fresh: &[(Arc<Segment>, u64)]) -> Result<bool> {
@@ -309,20 +316,24 @@ fn next_retired(catalog: &Catalog, retired: &BTreeSet<u32>) -> Option<Upkeep> {
     })
 }
 
-/// The partitions that should be one: neighbours, or one of which more than half is gone.
-fn next_merge(catalog: &Catalog) -> Option<Vec<Served>> {
+/// The partitions that should be one, of all but those `passed`: neighbours, or one of which more
+/// than half is gone.
+fn next_merge(catalog: &Catalog, passed: &BTreeSet<u32>) -> Option<Vec<Served>> {
     let partitions = catalog.timelines.partitions();
     let mut all: Vec<Served> =
         partitions.map(|(partition, segments)| (Arc::clone(partition), segments.clone())).collect();
     let hollow = |(partition, segments): &Served| {
-        is_hollow(partition.parts, partition.segments.len(), segments.len())
+        !passed.contains(&partition.number)
+            && is_hollow(partition.parts, partition.segments.len(), segments.len())
     };
     if let Some(hollow) = all.iter().position(hollow) {
         return Some(vec![all.swap_remove(hollow)]);
     }
     all.sort_by_key(|(_, segments)| segments.first().copied());
-    // One that is damaged and could not be retired keeps the others from nothing.
-    let whole = all.split(|(partition, _)| partition.problem().is_some());
+    // One that is damaged and could not be retired, or has no room, keeps the others from nothing.
+    let stays =
+        |partition: &Partition| partition.problem().is_some() || passed.contains(&partition.number);
+    let whole = all.split(|(partition, _)| stays(partition));
     whole.into_iter().find_map(|all| {
         let sizes: Vec<u64> = all.iter().map(|(partition, _)| size_of(partition)).collect();
         neighbours(&sizes).and_then(|these| all.get(these)).map(<[Served]>::to_vec)
@@ -432,6 +443,15 @@ mod tests {
             assert!(parts.len() <= few, "{} partitions of {series:?}", parts.len());
             assert!(written <= 8 * all, "each part is written {} times", written / all);
         }
+    }
+
+    #[test]
+    fn what_has_no_room_is_passed_over() {
+        let (_disk, store, all) = four_partitions();
+        let catalog = store.inner.catalog.read();
+        assert_eq!(next_merge(&catalog, &BTreeSet::new()).map(|group| group.len()), Some(4));
+        let passed = BTreeSet::from([all[0].0.number]);
+        assert!(next_merge(&catalog, &passed).is_none(), "too few are left");
     }
 
     #[test]
