@@ -138,6 +138,19 @@ impl State {
     }
 }
 
+/// Counts off what is done, also when a bug of ours ends the thread that does it: others would wait
+/// for it.
+struct Done<'a> {
+    appender: &'a Appender,
+    had_full: bool,
+}
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.appender.count_full(&mut self.appender.state.lock(), self.had_full, false);
+    }
+}
+
 impl Appender {
     pub(crate) fn new(class: ClassId) -> Self {
         let ended = [Condvar::new(), Condvar::new()];
@@ -276,9 +289,13 @@ impl Appender {
 
     /// Does what a leader has left over, and wakes who waits for that.
     pub(crate) fn finish(&self, leftover: Leftover, host: &dyn Host) {
-        let had_full = leftover.has_full();
+        let _done = Done { appender: self, had_full: leftover.has_full() };
         leftover.finish(host);
-        self.count_full(&mut self.state.lock(), had_full, false);
+    }
+
+    /// Counts off what is not to be done: nobody waits for it any more. The next opening seals it.
+    pub(crate) fn give_up(&self, leftover: &Leftover) {
+        self.count_full(&mut self.state.lock(), leftover.has_full(), false);
     }
 
     /// Somebody had full segments left over or not `before`, and has `now`.

@@ -52,11 +52,12 @@ impl Leftovers {
     pub(super) fn next(&self, slept: Duration, interval: Duration) -> Turn {
         let mut state = self.state.lock();
         loop {
+            let left = slept.saturating_add(interval).saturating_sub(monotonic());
+            // When it is time for a sweep nothing more is taken: there is an end to what waits.
+            state.is_taken = !state.stops && !left.is_zero();
             if let Some((class, leftover)) = state.waiting.pop_front() {
                 return Turn::Finish(class, leftover);
             }
-            let left = slept.saturating_add(interval).saturating_sub(monotonic());
-            state.is_taken = !state.stops && !left.is_zero();
             if state.stops {
                 return Turn::Stop;
             }
@@ -67,9 +68,12 @@ impl Leftovers {
         }
     }
 
-    /// The thread ends: it takes nothing more.
-    pub(super) fn end(&self) {
-        self.state.lock().is_taken = false;
+    /// The thread ends, and takes nothing more. Answers what it has not done: nothing, unless a bug
+    /// of ours ended it.
+    pub(super) fn end(&self) -> VecDeque<(ClassId, Leftover)> {
+        let mut state = self.state.lock();
+        state.is_taken = false;
+        std::mem::take(&mut state.waiting)
     }
 
     /// Has the thread do what was left, and stop.
@@ -107,6 +111,7 @@ mod tests {
         assert_eq!(class_of(&leftovers.next(monotonic(), HOUR)), Some(2));
         assert!(put(&leftovers, 3), "it comes back for more");
         assert_eq!(class_of(&leftovers.next(monotonic(), Duration::ZERO)), Some(3));
+        assert!(!put(&leftovers, 4), "or sweeps would be put off");
         assert!(matches!(leftovers.next(monotonic(), Duration::ZERO), Turn::Sweep));
         assert!(!put(&leftovers, 4), "it sweeps, and would wait for itself");
     }
@@ -123,8 +128,9 @@ mod tests {
         assert!(matches!(leftovers.next(monotonic(), HOUR), Turn::Stop));
         assert!(!put(&leftovers, 4));
         waited_for(&leftovers);
-        leftovers.end();
-        assert!(!put(&leftovers, 5), "it ended otherwise");
+        assert!(put(&leftovers, 5));
+        assert_eq!(leftovers.end().len(), 1, "it ended otherwise");
+        assert!(!put(&leftovers, 6));
     }
 
     #[test]

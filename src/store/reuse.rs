@@ -206,20 +206,24 @@ impl Inner {
     /// Makes a file for the next segment, if none is kept and there is room that nobody else wants:
     /// when the open segment is full, everybody waits for the new one. Nothing is promised of it,
     /// so nothing is synced, and it gives way as all that are kept do.
+    ///
+    /// Its name belongs to whoever made it, then to the list of those that are kept, then to
+    /// whoever took it from there, until it is renamed or removed: nobody else may remove it, or
+    /// the next who makes one would have another file renamed in its place.
     pub(super) fn make_ahead(&self) {
         let bytes = self.options.segment_bytes;
         let room = self.reuse_room();
         let fits = room.files > 0
-            && room.quota_bytes.is_none_or(|left| left >= bytes)
+            // One more may be on its way to be a segment, and count as neither.
+            && room.quota_bytes.is_none_or(|left| left >= bytes.saturating_mul(2))
             && room.free_bytes >= bytes.saturating_mul(2);
         if !fits || !self.reuse.lock().kept.is_empty() {
             return;
         }
-        match self.vfs.create(&Kept::Next.path(), bytes) {
-            Ok(_) => drop(self.reuse.lock().kept.insert(Kept::Next)),
-            // Somebody was faster to take the room, or whatever it was: whoever needs the next
-            // segment is told.
-            Err(_) => drop(self.vfs.remove(&Kept::Next.path())),
+        // What fails leaves nothing behind: somebody else makes one, or its room is gone, or
+        // whatever it was; whoever needs the next segment is told.
+        if self.vfs.create(&Kept::Next.path(), bytes).is_ok() {
+            self.reuse.lock().kept.insert(Kept::Next);
         }
     }
 
@@ -238,10 +242,12 @@ impl Inner {
         }
     }
 
-    /// A file that is no use is removed with the next drop, and counted by nobody until then.
+    /// A file that is no use, and was taken from the list, is removed: that of a segment with the
+    /// next drop, and counted by nobody until then.
     fn let_go(&self, kept: Kept) {
-        if let Kept::Of(segment) = kept {
-            self.reuse.lock().note_renamed(segment);
+        match kept {
+            Kept::Of(segment) => self.reuse.lock().note_renamed(segment),
+            Kept::Next => drop(self.vfs.remove(&kept.path())),
         }
     }
 
@@ -323,4 +329,31 @@ impl Inner {
 /// Whether a file is of `bytes`, all allocated, and has nothing that anybody wrote.
 pub(super) fn is_blank(file: &dyn VfsFile, bytes: u64) -> io::Result<bool> {
     Ok(file.len()? == bytes && file.allocated()? >= bytes && file.written_from(0)?.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::Store;
+    use crate::vfs::Vfs as _;
+    use crate::vfs::sim::SimVfs;
+
+    const SEGMENT_BYTES: u64 = 4 << 20;
+
+    /// Two classes may be full at the same time: while one has taken the file and writes its
+    /// header, the other one makes the next file ahead.
+    #[test]
+    fn a_file_that_was_taken_keeps_its_name_until_it_is_a_segment() {
+        let disk = SimVfs::new(1);
+        let options = Store::options().vfs(disk.clone()).segment_bytes(SEGMENT_BYTES);
+        let store = options.evidence_reserve(0).free_space_floor(0).open("store").unwrap();
+        store.inner.make_ahead();
+        let (path, file) = store.inner.take_reusable(SEGMENT_BYTES).unwrap();
+        (0..2).for_each(|_| store.inner.make_ahead());
+        file.write_at(0, &[b"a header"]).unwrap();
+        assert_eq!(disk.contents(&path).unwrap()[..8], *b"a header", "another file has its name");
+        assert!(store.inner.take_reusable(SEGMENT_BYTES).is_none(), "there is one file");
+        disk.rename(&path, "segments/0000-00000007.seg").unwrap();
+        store.inner.make_ahead();
+        assert!(store.inner.take_reusable(SEGMENT_BYTES).is_some());
+    }
 }

@@ -15,11 +15,15 @@ use super::leftovers::{Leftovers, Turn};
 use super::{Durability, Inner};
 
 /// Ends the taking of what leaders leave, also when a bug of ours ends the thread.
-struct Taking(Arc<Leftovers>);
+struct Taking(Arc<Leftovers>, Weak<Inner>);
 
 impl Drop for Taking {
     fn drop(&mut self) {
-        self.0.end();
+        for (class, leftover) in self.0.end() {
+            if let Some(inner) = self.1.upgrade() {
+                inner.appender(class).give_up(&leftover);
+            }
+        }
     }
 }
 
@@ -55,7 +59,7 @@ impl Threads {
     fn sweep_every(&self, interval: Duration, inner: &Arc<Inner>) -> Result<()> {
         let (inner, leftovers) = (Arc::downgrade(inner), Arc::clone(&self.leftovers));
         let run = move || {
-            let leftovers = Taking(leftovers);
+            let leftovers = Taking(leftovers, Weak::clone(&inner));
             let mut slept = monotonic();
             loop {
                 let turn = leftovers.0.next(slept, interval);

@@ -93,8 +93,8 @@ pub fn drop_caches(dir: &Path) -> io::Result<()> {
     raw_file::drop_caches(dir)
 }
 
-/// How much of what was written to the files below `dir` is cached, as `(cached, looked at)` places a
-/// MiB apart; `None` where the kernel does not tell.
+/// How much of what was written to the files below `dir` is cached, as `(cached, looked at)` places
+/// a MiB apart; `None` where the kernel does not tell.
 ///
 /// # Errors
 ///

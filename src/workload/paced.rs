@@ -98,6 +98,7 @@ pub fn paced(
     for round in 0..plan.rounds {
         let turn = Turn { store, street, fragments: &fragments, plan, kept, round };
         turn.own(&mut tracks)?;
+        store.store()?.settle();
         turn.bare(raw, &mut tracks.bare)?;
     }
     if plan.sweeps > 0 && tracks.segments_dropped == 0 {

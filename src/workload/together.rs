@@ -128,6 +128,8 @@ fn together(
     if let Some(error) = lock(&failed).take() {
         return Err(error.into());
     }
+    // What is done in the background belongs to the round, and not to the bare disk's turn.
+    store.store()?.settle();
     let all = lock(&all);
     track.latencies.add(&all.0);
     track.laps.extend(all.1.iter().map(|lap| Lap { at: since + lap.at, ..*lap }));
