@@ -30,7 +30,7 @@ struct State {
 }
 
 /// What the thread is to do next.
-pub(super) enum Turn {
+pub(super) enum Next {
     Finish(ClassId, Leftover),
     Sweep,
     Stop,
@@ -49,20 +49,20 @@ impl Leftovers {
     }
 
     /// Waits until something was left, or it is time for a sweep, `interval` after `slept`.
-    pub(super) fn next(&self, slept: Duration, interval: Duration) -> Turn {
+    pub(super) fn next(&self, slept: Duration, interval: Duration) -> Next {
         let mut state = self.state.lock();
         loop {
             let left = slept.saturating_add(interval).saturating_sub(monotonic());
             // When it is time for a sweep nothing more is taken: there is an end to what waits.
             state.is_taken = !state.stops && !left.is_zero();
             if let Some((class, leftover)) = state.waiting.pop_front() {
-                return Turn::Finish(class, leftover);
+                return Next::Finish(class, leftover);
             }
             if state.stops {
-                return Turn::Stop;
+                return Next::Stop;
             }
             if left.is_zero() {
-                return Turn::Sweep;
+                return Next::Sweep;
             }
             self.changed.wait_for(&mut state, left);
         }
@@ -93,8 +93,8 @@ mod tests {
         leftovers.put(ClassId(class), Leftover::default()).is_none()
     }
 
-    fn class_of(turn: &Turn) -> Option<u16> {
-        if let Turn::Finish(class, _) = turn { Some(class.0) } else { None }
+    fn class_of(next: &Next) -> Option<u16> {
+        if let Next::Finish(class, _) = next { Some(class.0) } else { None }
     }
 
     /// Those of a thread that waits for its next sweep.
@@ -112,7 +112,7 @@ mod tests {
         assert!(put(&leftovers, 3), "it comes back for more");
         assert_eq!(class_of(&leftovers.next(monotonic(), Duration::ZERO)), Some(3));
         assert!(!put(&leftovers, 4), "or sweeps would be put off");
-        assert!(matches!(leftovers.next(monotonic(), Duration::ZERO), Turn::Sweep));
+        assert!(matches!(leftovers.next(monotonic(), Duration::ZERO), Next::Sweep));
         assert!(!put(&leftovers, 4), "it sweeps, and would wait for itself");
     }
 
@@ -125,7 +125,7 @@ mod tests {
         leftovers.stop();
         assert_eq!(class_of(&leftovers.next(monotonic(), HOUR)), Some(1));
         assert_eq!(class_of(&leftovers.next(monotonic(), HOUR)), Some(2));
-        assert!(matches!(leftovers.next(monotonic(), HOUR), Turn::Stop));
+        assert!(matches!(leftovers.next(monotonic(), HOUR), Next::Stop));
         assert!(!put(&leftovers, 4));
         waited_for(&leftovers);
         assert!(put(&leftovers, 5));

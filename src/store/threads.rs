@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::types::{Error, ErrorKind, Result, monotonic};
 
-use super::leftovers::{Leftovers, Turn};
+use super::leftovers::{Leftovers, Next};
 use super::{Durability, Inner};
 
 /// Ends the taking of what leaders leave, also when a bug of ours ends the thread.
@@ -62,12 +62,12 @@ impl Threads {
             let leftovers = Taking(leftovers, Weak::clone(&inner));
             let mut slept = monotonic();
             loop {
-                let turn = leftovers.0.next(slept, interval);
+                let next = leftovers.0.next(slept, interval);
                 let Some(inner) = inner.upgrade() else { return };
-                match turn {
-                    Turn::Stop => return,
-                    Turn::Finish(class, left) => inner.appender(class).finish(left, &*inner),
-                    Turn::Sweep => {
+                match next {
+                    Next::Stop => return,
+                    Next::Finish(class, left) => inner.appender(class).finish(left, &*inner),
+                    Next::Sweep => {
                         match inner.sweep() {
                             Ok(report) => {
                                 report.problems.into_iter().for_each(|error| inner.survived(error));
