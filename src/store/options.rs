@@ -282,10 +282,11 @@ impl StoreOptions {
     ///
     /// # Errors
     ///
-    /// `Locked` when another process has it; `NotFound` when there is no store and
-    /// [`StoreOptions::create`] is false; `Unsupported` for a store of a later version; `Corrupt`
-    /// when neither slot of its `STORE` file can be read; `InvalidInput` for options out of range;
-    /// `ReadOnly` when the folder cannot be written; `Io`, `Full`.
+    /// `Locked` when another process has it, or this one by a store, recorder or reader that is
+    /// left; `NotFound` when there is no store and [`StoreOptions::create`] is false; `Unsupported`
+    /// for a store of a later version; `Corrupt` when neither slot of its `STORE` file can be read;
+    /// `InvalidInput` for options out of range; `ReadOnly` when the folder cannot be written; `Io`,
+    /// `Full`.
     ///
     /// A damaged segment or ledger is not an error here: [`Store::opening`] reports it.
     pub fn open(mut self, dir: impl Into<PathBuf>) -> Result<Store> {

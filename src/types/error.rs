@@ -23,7 +23,8 @@ pub enum ErrorKind {
     Conflict,
     /// The store was opened read-only, or became so after a failed write.
     ReadOnly,
-    /// Another process has the store open.
+    /// Another process has the store open, or this one has: a store, recorder or reader of it is
+    /// left.
     Locked,
     /// There is no room, and nothing that may be dropped to make some.
     Full,
