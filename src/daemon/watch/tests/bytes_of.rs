@@ -138,6 +138,15 @@ fn large(kit: &Kit) -> (Clip, Vec<u8>) {
     (recorder.finish().unwrap(), bytes)
 }
 
+/// Whoever sends an answer lets go of its clip behind the last byte, or learns by itself that nobody
+/// takes it any more: everything of it runs on this runtime.
+fn wait_for_senders(kit: &Kit) {
+    let metrics = kit.runtime.metrics();
+    while metrics.num_alive_tasks() > 0 {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_clip_that_expires_while_it_is_read_is_read_to_its_end() {
     let kit = Kit::new();
@@ -151,6 +160,7 @@ fn a_clip_that_expires_while_it_is_read_is_read_to_its_end() {
     assert_eq!(kit.problem(&path), (410, "expired".to_owned()), "nobody else can read it");
     let rest = kit.runtime.block_on(body.collect()).unwrap().to_bytes();
     assert!([first, rest].concat() == bytes);
+    wait_for_senders(&kit);
     assert_eq!(kit.store.stats().unwrap().ghost_bytes, 0, "and then it is let go");
 }
 
@@ -204,10 +214,6 @@ fn an_answer_that_nobody_takes_lets_go_of_its_clip() {
     kit.sweep_after_days(20);
     assert!(kit.store.stats().unwrap().ghost_bytes > 0, "while the answer is under way");
     drop(answer);
-    // Whoever sends it learns of that by itself: everything of it runs on this runtime.
-    let metrics = kit.runtime.metrics();
-    while metrics.num_alive_tasks() > 0 {
-        std::thread::yield_now();
-    }
+    wait_for_senders(&kit);
     assert_eq!(kit.store.stats().unwrap().ghost_bytes, 0);
 }
