@@ -290,25 +290,30 @@ fn read_what_can_be(file: &dyn VfsFile, offset: u64, bytes: &mut [u8]) -> Vec<us
     unreadable
 }
 
-/// Reads headers through a large buffer, because records of small clips stand close together, and
-/// passes over space that was never written.
+/// Reads headers through a buffer, which grows while they stand close together, as those of small
+/// clips do, and passes over space that was never written.
 struct Ahead<'a> {
     file: &'a dyn VfsFile,
     end: u64,
     buf: Vec<u8>,
     start: u64,
+    /// How much is read at a time, the rest of a header not counted.
+    step: usize,
     /// A stretch that was written.
     written: Range<u64>,
 }
 
-/// How much the scan reads at a time.
-const AHEAD_BYTES: usize = 256 * 1024;
-/// Gaps between what was written are read along with it up to this length.
+/// How much the scan reads at a time at first, and where the last header is far away.
+const STEP_BYTES_MIN: usize = 8 * 1024;
+/// And at most.
+const STEP_BYTES_MAX: usize = 256 * 1024;
+/// Gaps between what was written are read along with it up to this length; a header that stands no
+/// further behind what was read is close to it.
 const GAP_BYTES: u64 = 64 * 1024;
 
 impl<'a> Ahead<'a> {
     fn new(file: &'a dyn VfsFile, end: u64) -> Self {
-        Self { file, end, buf: Vec::new(), start: 0, written: 0..0 }
+        Self { file, end, buf: Vec::new(), start: 0, step: STEP_BYTES_MIN, written: 0..0 }
     }
 
     /// The first block from the one at `offset` on that was written, as far as that is known.
@@ -337,7 +342,7 @@ impl<'a> Ahead<'a> {
     /// between them.
     fn ahead_from(&mut self, offset: u64) -> usize {
         let ahead = |written: &Range<u64>| narrow(written.end.saturating_sub(offset));
-        while ahead(&self.written) < AHEAD_BYTES {
+        while ahead(&self.written) < self.step {
             match self.file.written_from(self.written.end) {
                 Ok(Some(next)) if next.start - self.written.end <= GAP_BYTES => {
                     self.written.end = next.end;
@@ -346,11 +351,14 @@ impl<'a> Ahead<'a> {
             }
         }
         // A header that begins there may go on behind.
-        ahead(&self.written).min(AHEAD_BYTES) + HEADER_BYTES_MAX
+        ahead(&self.written).min(self.step) + HEADER_BYTES_MAX
     }
 
     fn fill(&mut self, offset: u64) -> io::Result<()> {
         let left = narrow(self.end - offset);
+        let behind = self.start.saturating_add(u64::try_from(self.buf.len()).unwrap_or(0));
+        let is_close = !self.buf.is_empty() && offset <= behind.saturating_add(GAP_BYTES);
+        self.step = if is_close { (self.step * 4).min(STEP_BYTES_MAX) } else { STEP_BYTES_MIN };
         self.start = offset;
         let ahead = self.ahead_from(offset);
         if self.read(offset, left.min(ahead)).is_ok() {

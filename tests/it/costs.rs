@@ -401,6 +401,22 @@ fn opening_writes_the_time_unless_the_close_has_just_said_it() {
 }
 
 #[test]
+fn a_scan_reads_the_headers_of_long_records_and_not_the_records() {
+    let bytes_read = |clips| {
+        let bench = Bench::new(1_000_000, Durability::Buffered);
+        bench.record(8, clips);
+        let Bench { clock, disk, store, .. } = bench;
+        store.close().unwrap();
+        let counting = Counting::over(disk);
+        let store = options(&clock, &counting).open("sim").unwrap();
+        assert_eq!(store.opening().segments_scanned, 1);
+        counting.counts().bytes_read
+    };
+    let (few, many) = (bytes_read(1), bytes_read(7));
+    assert!(many <= few + 6 * 3 * 4096, "{few} {many}");
+}
+
+#[test]
 fn a_read_brings_in_the_clip_and_little_else() {
     let bench = Bench::new(1_000_000, Durability::Buffered);
     bench.record(8, 28);
