@@ -84,8 +84,8 @@ fn places(maps: &[Arc<dyn Map>], count: usize) -> Vec<(usize, usize)> {
     (0..count).filter_map(|n| all.get(n * 7 % all.len().max(1)).copied()).collect()
 }
 
-/// Copies what stands there, and answers at what rate. Before each copy a clip of the street is made,
-/// as it is before the store reads one: what is in the processor's caches is then no advantage.
+/// Copies what stands there, and answers at what rate. Before each copy a clip of the street is
+/// made, as it is before the store reads one: what is in the processor's caches is no advantage.
 fn copy(
     maps: &[Arc<dyn Map>],
     places: &[(usize, usize)],

@@ -138,8 +138,8 @@ fn large(kit: &Kit) -> (Clip, Vec<u8>) {
     (recorder.finish().unwrap(), bytes)
 }
 
-/// Whoever sends an answer lets go of its clip behind the last byte, or learns by itself that nobody
-/// takes it any more: everything of it runs on this runtime.
+/// Whoever sends an answer lets go of its clip behind the last byte, or learns by itself that
+/// nobody takes it any more: everything of it runs on this runtime.
 fn wait_for_senders(kit: &Kit) {
     let metrics = kit.runtime.metrics();
     while metrics.num_alive_tasks() > 0 {
