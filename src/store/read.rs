@@ -432,15 +432,10 @@ impl ClipReader {
         }))
     }
 
-    /// Has the disk begin to read `range`. Of a long part of a mapped record that is left to the
-    /// system, which reads ahead of whoever goes through a map, and into large pages: what it is
-    /// asked for comes in small ones, of which each costs a look whenever it is read again.
+    /// Has the disk begin to read `range`.
     fn will_need(&self, range: Option<&Range<u64>>) {
         for (piece, part) in range.into_iter().flat_map(|range| self.parts_in(range)) {
-            let is_short = part.end - part.start < FETCH_BYTES_MIN;
-            if is_short || piece.mapping.is_none() {
-                piece.segment.will_need(&piece.record, &part);
-            }
+            piece.segment.will_need(&piece.record, &part);
         }
     }
 
