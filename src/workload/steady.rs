@@ -283,6 +283,8 @@ fn record_bulk(
         keeper.keep(&takes)?;
         told(takes.iter().map(|take| take.bytes.len()).sum::<usize>().try_into()?);
     }
+    // What recording has left to be done is no part of the expiry.
+    keeper.settle()?;
     Ok(street.end_of(clips.end).saturating_add(Duration::from_hours(2)))
 }
 
