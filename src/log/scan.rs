@@ -303,7 +303,7 @@ struct Ahead<'a> {
     written: Range<u64>,
 }
 
-/// How much the scan reads at a time at first, and where the last header is far away.
+/// How much the scan reads at a time at first, and where a header is far behind what was read.
 const STEP_BYTES_MIN: usize = 8 * 1024;
 /// And at most.
 const STEP_BYTES_MAX: usize = 256 * 1024;
@@ -342,7 +342,8 @@ impl<'a> Ahead<'a> {
     /// between them.
     fn ahead_from(&mut self, offset: u64) -> usize {
         let ahead = |written: &Range<u64>| narrow(written.end.saturating_sub(offset));
-        while ahead(&self.written) < self.step {
+        // Behind the end of what is known to be written the buffer has zeros: to its own end.
+        while ahead(&self.written) < self.step + HEADER_BYTES_MAX {
             match self.file.written_from(self.written.end) {
                 Ok(Some(next)) if next.start - self.written.end <= GAP_BYTES => {
                     self.written.end = next.end;
@@ -364,7 +365,9 @@ impl<'a> Ahead<'a> {
         if self.read(offset, left.min(ahead)).is_ok() {
             return Ok(());
         }
-        // A bad sector somewhere in the stretch: go block by block, so that it hides only itself.
+        // A bad sector somewhere in the stretch: go block by block, so that it hides only itself. The
+        // next stretch is a short one: a disk may take seconds to say that it cannot read.
+        self.step = STEP_BYTES_MIN;
         match self.read(offset, left.min(HEADER_BYTES_MAX)) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error),
             Err(_) => {
