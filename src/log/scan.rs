@@ -365,8 +365,8 @@ impl<'a> Ahead<'a> {
         if self.read(offset, left.min(ahead)).is_ok() {
             return Ok(());
         }
-        // A bad sector somewhere in the stretch: go block by block, so that it hides only itself. The
-        // next stretch is a short one: a disk may take seconds to say that it cannot read.
+        // A bad sector somewhere in the stretch: go block by block, so that it hides only itself.
+        // The next stretch is short: a disk may take seconds to say that it cannot read.
         self.step = STEP_BYTES_MIN;
         match self.read(offset, left.min(HEADER_BYTES_MAX)) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error),
