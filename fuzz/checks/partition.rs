@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use super::choices::Choices;
 use super::{BLOCK_LEN, KEY, STORE, index, memory, put};
 use crate::format::SegmentKey;
-use crate::format::page::{PAGE_PARTS, PAGE_SUMMARIES, Page, PagePart, Summaries, Summary};
+use crate::format::page::{PAGE_PARTS, PAGE_SUMMARIES, Page, Summaries, Summary};
+use crate::format::page_part::{PagePart, PartBytes};
 use crate::format::partition::{self, Link, PartitionHead, Row};
 use crate::format::segment::{SegmentHeader, Trailer};
 use crate::types::{CameraId, ClassId, ClipId, SegmentId, Timestamp};
@@ -92,8 +93,9 @@ fn forged_page(fields: &[u8]) -> Vec<u8> {
 fn read_page(bytes: &[u8]) {
     if let Ok(page) = Page::decode(bytes, &KEY.salt, 0) {
         let mut parts = Vec::new();
-        let read = page.runs(0..page.len()).map(|run| run.decode_into(&mut parts));
+        let read = page.runs(0..page.len()).map(|run| run.copy_into(&mut parts));
         assert!(read.flatten().count() <= page.len());
+        let parts: Vec<PagePart> = parts.iter().map(PartBytes::part).collect();
         let summary = Summary::of(&parts);
         assert!(summary.is_none_or(|sum| usize::try_from(sum.clips).unwrap() == parts.len()));
     }
@@ -115,8 +117,8 @@ fn pages(bytes: &[u8], head: &PartitionHead) -> Vec<Vec<PagePart>> {
 /// Its parts, if all can be read.
 fn parts_of(page: Page<'_>) -> Option<Vec<PagePart>> {
     let mut parts = Vec::new();
-    page.runs(0..page.len()).try_for_each(|run| run.decode_into(&mut parts)).ok()?;
-    Some(parts)
+    page.runs(0..page.len()).try_for_each(|run| run.copy_into(&mut parts)).ok()?;
+    Some(parts.iter().map(PartBytes::part).collect())
 }
 
 /// The summaries behind the pages, as far as they can be read.

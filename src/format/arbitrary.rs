@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::SegmentKey;
 use super::entry::{Decision, Entry, ExpiryReason, HoldPlaced, LedgerHeader};
 use super::footer::{Footer, Part, RecordRef};
-use super::page::PagePart;
+use super::page_part::PagePart;
 use super::partition::{self, Link, Row};
 use super::record::{RECORD_PAYLOAD_BYTES_MAX, RecordHeader, blocks, chunk_count};
 use super::segment::{SegmentHeader, Trailer};

@@ -153,8 +153,19 @@ fn document_has_every_table_of_the_modules() {
     }
     let document = std::fs::read_to_string(path("docs/FORMAT.md")).unwrap();
     let rows: std::collections::HashSet<&str> = document.lines().collect();
-    for module in ["slot", "segment", "record", "footer", "partition", "entry", "payload", "piece"]
-    {
+    let modules = [
+        "slot",
+        "segment",
+        "record",
+        "footer",
+        "partition",
+        "page",
+        "page_part",
+        "entry",
+        "payload",
+        "piece",
+    ];
+    for module in modules {
         let source = std::fs::read_to_string(path(&format!("src/format/{module}.rs"))).unwrap();
         for row in source.lines().filter_map(|line| line.strip_prefix("//! ")) {
             let drawn = row.starts_with(['|', '+']);

@@ -17,6 +17,7 @@ pub(crate) mod leaf;
 pub(crate) mod merkle;
 pub(crate) mod name;
 pub(crate) mod page;
+pub(crate) mod page_part;
 pub(crate) mod partition;
 pub(crate) mod partition_writer;
 mod payload;

@@ -1,5 +1,4 @@
-//! The pages of a partition: its parts with all that a list of clips says of them, and a summary of
-//! what each camera has on a page.
+//! The pages of a partition: its parts, and a summary of what each camera has on a page.
 //!
 //! ```text
 //! page                                           summaries
@@ -17,22 +16,6 @@
 //! |     12 |    4 |         | zero                                                           |
 //! |     16 |   96 | part    | each; or each summary, 48                                      |
 //! |     .. |      |         | zero                                                           |
-//!
-//! | offset | size | part             | meaning                                               |
-//! |-------:|-----:|------------------|-------------------------------------------------------|
-//! |      0 |    8 | start            | µs since 1970; it and what follows are of the footer  |
-//! |      8 |    4 | segment          | the id of the segment in which it stands              |
-//! |     12 |    2 | class            | retention class                                       |
-//! |     14 |    1 | flags            | 1 first, 2 last, 4 continued                          |
-//! |     15 |    1 | media            |                                                       |
-//! |     16 |    8 | clip             | home, ordinal                                         |
-//! |     24 |    8 | end              |                                                       |
-//! |     32 |    8 | received         | trusted time when its newest record came              |
-//! |     40 |    8 | `end_offset`     | where its last byte ends in the clip                  |
-//! |     48 |    8 | `uncertainty_us` |                                                       |
-//! |     56 |    4 | sequence         | of its first record                                   |
-//! |     60 |    4 | fragments        | how many of its records have bytes of the clip        |
-//! |     64 |   32 | digest           | of the clip's bytes up to the end of this part        |
 //!
 //! | offset | size | summary  | meaning                                                       |
 //! |-------:|-----:|----------|---------------------------------------------------------------|
@@ -54,10 +37,11 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::Damage;
 use super::bytes::{Reader, Writer, to_u32, to_usize};
-use super::{Damage, record};
+use super::page_part::{self, PART_BYTES, PagePart, PartBytes, segment_of, start_of};
 use crate::barrier::Barrier;
-use crate::types::{ClassId, ClipId, SegmentId, Timestamp, Window};
+use crate::types::{ClassId, SegmentId, Timestamp, Window};
 
 /// The length of a page.
 pub(crate) const PAGE_BYTES: usize = 4096;
@@ -67,110 +51,10 @@ pub(crate) const PAGE_PARTS: usize = 42;
 pub(crate) const PAGE_SUMMARIES: usize = 85;
 
 const HEADER_BYTES: usize = 16;
-const PART_BYTES: usize = 96;
 const SUMMARY_BYTES: usize = 48;
 
 const _: () = assert!(PAGE_BYTES >= HEADER_BYTES + PAGE_PARTS * PART_BYTES);
 const _: () = assert!(PAGE_BYTES == HEADER_BYTES + PAGE_SUMMARIES * SUMMARY_BYTES);
-
-/// A part as a page has it: what a list of clips says of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PagePart {
-    pub(crate) start: Timestamp,
-    /// The segment that it stands in.
-    pub(crate) segment: SegmentId,
-    pub(crate) class: ClassId,
-    pub(crate) first: bool,
-    pub(crate) last: bool,
-    pub(crate) continued: bool,
-    pub(crate) media: u8,
-    pub(crate) clip: ClipId,
-    pub(crate) end: Timestamp,
-    pub(crate) received: Timestamp,
-    pub(crate) end_offset: u64,
-    pub(crate) uncertainty_us: u64,
-    /// Sequence number of its first record.
-    pub(crate) sequence: u32,
-    pub(crate) fragments: u32,
-    pub(crate) digest: [u8; 32],
-}
-
-impl PagePart {
-    /// What the parts of one camera are sorted by.
-    pub(crate) const fn key(&self) -> (Timestamp, SegmentId, ClipId) {
-        (self.start, self.segment, self.clip)
-    }
-
-    /// Whether it is a clip from its first record to its last, where that began.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.first && self.last && self.clip.home == self.segment
-    }
-
-    /// The time it covers, if it is all there is of its clip. One that was cut off inside its first
-    /// fragment covers at least an instant.
-    #[inline]
-    pub(crate) const fn window(&self) -> Window {
-        Window::at_least_an_instant(self.start, self.end)
-    }
-
-    /// Whether `bytes` are a part, as far as that can be seen.
-    fn check(bytes: &[u8; PART_BYTES]) -> Result<(), Damage> {
-        for (offset, name) in [(0, "start"), (24, "end"), (32, "received")] {
-            let us = i64::from_le_bytes(field(bytes, offset));
-            if Timestamp::from_micros(us).as_micros() != us {
-                return Err(Damage::Field(name));
-            }
-        }
-        record::take_flags(&mut Reader::new(&field::<1, _>(bytes, 14))).map(drop)
-    }
-
-    /// The part that checked bytes are. Nothing can fail here, so that many are decoded where they
-    /// are to stand.
-    #[inline]
-    fn of(bytes: &[u8; PART_BYTES]) -> Self {
-        let time = |offset| Timestamp::from_micros(i64::from_le_bytes(field(bytes, offset)));
-        let [class_low, class_high, flags, media] = field(bytes, 12);
-        let (first, last, continued) = record::flags_of(flags);
-        Self {
-            start: time(0),
-            segment: segment_of(bytes),
-            class: ClassId(u16::from_le_bytes([class_low, class_high])),
-            first,
-            last,
-            continued,
-            media,
-            clip: ClipId::new(
-                SegmentId(u32::from_le_bytes(field(bytes, 16))),
-                u32::from_le_bytes(field(bytes, 20)),
-            ),
-            end: time(24),
-            received: time(32),
-            end_offset: u64::from_le_bytes(field(bytes, 40)),
-            uncertainty_us: u64::from_le_bytes(field(bytes, 48)),
-            sequence: u32::from_le_bytes(field(bytes, 56)),
-            fragments: u32::from_le_bytes(field(bytes, 60)),
-            digest: field(bytes, 64),
-        }
-    }
-
-    fn put(&self, out: &mut Writer) {
-        let before = out.len();
-        out.put_timestamp(self.start);
-        out.put_u32(self.segment.0);
-        out.put_u16(self.class.0);
-        out.put_u8(record::flags(self.first, self.last, self.continued));
-        out.put_u8(self.media);
-        out.put_clip(self.clip);
-        out.put_timestamp(self.end);
-        out.put_timestamp(self.received);
-        out.put_u64(self.end_offset);
-        out.put_u64(self.uncertainty_us);
-        out.put_u32(self.sequence);
-        out.put_u32(self.fragments);
-        out.put_slice(&self.digest);
-        debug_assert_eq!(out.len() - before, PART_BYTES, "the table above");
-    }
-}
 
 /// What stands for all clips that a camera has on a page, if they follow one another without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,7 +147,9 @@ impl Summary {
 
 /// The bytes of page `number`.
 pub(super) fn encode_parts(salt: &[u8; 16], number: usize, parts: &[PagePart]) -> Vec<u8> {
-    encode(salt, number, parts.len(), |page| parts.iter().for_each(|part| part.put(page)))
+    encode(salt, number, parts.len(), |page| {
+        parts.iter().for_each(|part| page.put_slice(PartBytes::of(part).as_slice()));
+    })
 }
 
 /// The bytes of a page of summaries, which counts on behind the last page of parts.
@@ -363,8 +249,8 @@ impl<'a> Page<'a> {
     #[cfg(test)]
     pub(crate) fn parts(&self) -> Result<Vec<PagePart>, Damage> {
         let mut parts = Vec::new();
-        self.runs(0..self.len()).try_for_each(|run| run.decode_into(&mut parts))?;
-        Ok(parts)
+        self.runs(0..self.len()).try_for_each(|run| run.copy_into(&mut parts))?;
+        Ok(parts.iter().map(PartBytes::part).collect())
     }
 }
 
@@ -383,28 +269,20 @@ impl Run<'_> {
         self.0.len()
     }
 
-    /// Puts them behind `parts`.
+    /// Puts them behind `parts`, if all of them can be parts.
     #[inline]
-    pub(crate) fn decode_into(&self, parts: &mut Vec<PagePart>) -> Result<(), Damage> {
-        self.0.iter().try_for_each(PagePart::check)?;
-        parts.extend(self.0.iter().map(PagePart::of));
+    pub(crate) fn copy_into(&self, parts: &mut Vec<PartBytes>) -> Result<(), Damage> {
+        page_part::check(self.0)?;
+        parts.extend(self.0.iter().map(PartBytes::checked));
         Ok(())
     }
 }
 
-/// The bytes of a part, or of a summary, from `offset` on.
+/// The bytes of a summary from `offset` on.
 #[inline]
-fn field<const N: usize, const OF: usize>(bytes: &[u8; OF], offset: usize) -> [u8; N] {
+fn field<const N: usize>(bytes: &[u8; SUMMARY_BYTES], offset: usize) -> [u8; N] {
     let found = bytes.get(offset..).and_then(<[u8]>::first_chunk);
     found.copied().unwrap_or([0; N])
-}
-
-fn start_of(part: &[u8; PART_BYTES]) -> i64 {
-    i64::from_le_bytes(field(part, 0))
-}
-
-fn segment_of(part: &[u8; PART_BYTES]) -> SegmentId {
-    SegmentId(u32::from_le_bytes(field(part, 8)))
 }
 
 /// The summaries of one page, each decoded when it is asked for.
@@ -442,6 +320,7 @@ impl<'a> Summaries<'a> {
 mod tests {
     use super::*;
     use crate::format::arbitrary::sample_part;
+    use crate::types::ClipId;
 
     const SALT: [u8; 16] = [9; 16];
 
@@ -466,8 +345,8 @@ mod tests {
         let page = Page::decode(&bytes, &SALT, 3).unwrap();
         assert_eq!(page.parts().unwrap(), parts);
         let mut run = Vec::new();
-        page.runs(35..42).for_each(|one| one.decode_into(&mut run).unwrap());
-        assert_eq!(run, parts[35..]);
+        page.runs(35..42).for_each(|one| one.copy_into(&mut run).unwrap());
+        assert!(run.iter().map(PartBytes::part).eq(parts[35..].iter().copied()));
         let segments = page.runs(5..25).map(|run| (run.segment(), run.0.len()));
         assert!(segments.eq([(SegmentId(7), 5), (SegmentId(8), 10), (SegmentId(9), 5)]));
         assert_eq!((page.len(), page.runs(40..43).count()), (42, 0));

@@ -64,7 +64,8 @@
 //! Parts of one camera rise by (start, segment, clip). A reader may skip nothing. It must
 //! reject another magic, a wrong CRC, another version, nonzero reserved bytes, tables that are not
 //! in order or do not fit their counts, and a row that no sealed segment can have. A partition is
-//! derived: whoever finds one damaged reads the footers instead. [`super::page`] has the pages.
+//! derived: whoever finds one damaged reads the footers instead. [`super::page`] has the pages,
+//! [`super::page_part`] the parts.
 
 #[cfg(test)]
 use std::collections::BTreeMap;
@@ -72,8 +73,10 @@ use std::collections::BTreeMap;
 use super::block::Magic;
 use super::bytes::{Reader, Writer, to_u32, to_usize};
 #[cfg(test)]
-use super::page::{self, PAGE_SUMMARIES, PagePart, Summary};
+use super::page::{self, PAGE_SUMMARIES, Summary};
 use super::page::{PAGE_BYTES, PAGE_PARTS};
+#[cfg(test)]
+use super::page_part::PagePart;
 use super::segment::{SegmentHeader, Trailer};
 use super::{BLOCK_BYTES, Damage, SegmentKey};
 use crate::barrier::Barrier;

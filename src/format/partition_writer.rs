@@ -6,7 +6,8 @@
 //! is written: a partition that was cut off has none.
 
 use super::bytes::to_usize;
-use super::page::{self, PAGE_BYTES, PAGE_PARTS, PAGE_SUMMARIES, PagePart, Summary};
+use super::page::{self, PAGE_BYTES, PAGE_PARTS, PAGE_SUMMARIES, Summary};
+use super::page_part::PagePart;
 use super::partition::{CameraParts, PartitionHead, Row, page_bytes};
 use crate::types::CameraId;
 

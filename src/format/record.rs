@@ -409,11 +409,12 @@ pub(super) const fn flags(first: bool, last: bool, continued: bool) -> u8 {
 /// The flags of a record or a part: first, last, continued.
 pub(super) fn take_flags(fields: &mut Reader<'_>) -> Result<(bool, bool, bool), Damage> {
     let flags = fields.take_u8()?;
-    if flags & !(FIRST | LAST | CONTINUED) == 0 {
-        Ok(flags_of(flags))
-    } else {
-        Err(Damage::Field("flags"))
-    }
+    if are_flags(flags) { Ok(flags_of(flags)) } else { Err(Damage::Field("flags")) }
+}
+
+/// Whether there are no other ones in `flags`.
+pub(super) const fn are_flags(flags: u8) -> bool {
+    flags & !(FIRST | LAST | CONTINUED) == 0
 }
 
 /// Which of the three are in `flags`: first, last, continued.

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::format::Damage;
-use crate::format::page::{PAGE_BYTES, PAGE_PARTS, Page, PagePart, Run};
+use crate::format::page::{PAGE_BYTES, PAGE_PARTS, Page, Run};
+use crate::format::page_part::{PagePart, PartBytes};
 use crate::types::{CameraId, Error, Result, SegmentId};
 
 use super::partition::{Partition, READ_PAGES_MAX};
@@ -29,7 +30,7 @@ struct Source<'a> {
     first_page: usize,
     pages: Vec<u8>,
     /// The parts of the share at hand that count, and how many of them were taken.
-    share: (Vec<PagePart>, usize),
+    share: (Vec<PartBytes>, usize),
     /// The camera that the share at hand is of; `None` behind the last one.
     camera: Option<&'a CameraId>,
 }
@@ -87,7 +88,7 @@ impl<'a> Merge<'a> {
             let its = self.sources.iter_mut().filter(|source| source.camera == Some(camera));
             let mut its: Vec<&mut Source<'_>> = its.collect();
             while let Some((place, first)) = first_of(&its) {
-                each(first)?;
+                each(&first.part())?;
                 let Some(source) = its.get_mut(place) else { continue };
                 source.share.1 += 1;
                 if source.share.1 == source.share.0.len() {
@@ -103,7 +104,7 @@ impl<'a> Merge<'a> {
 }
 
 /// The first part of all that `sources` have at hand, and which of them has it.
-fn first_of<'a>(sources: &'a [&mut Source<'_>]) -> Option<(usize, &'a PagePart)> {
+fn first_of<'a>(sources: &'a [&mut Source<'_>]) -> Option<(usize, &'a PartBytes)> {
     let firsts = sources.iter().enumerate();
     let firsts = firsts.filter_map(|(place, source)| Some((place, source.first()?)));
     firsts.min_by_key(|(_, part)| part.key())
@@ -123,18 +124,18 @@ impl<'a> Source<'a> {
     }
 
     /// The first part at hand that was not taken.
-    fn first(&self) -> Option<&PagePart> {
+    fn first(&self) -> Option<&PartBytes> {
         self.share.0.get(self.share.1)
     }
 
     /// Goes on to the next share of which a part counts.
     fn fill(&mut self) -> Result<()> {
         let (mut parts, taken) = std::mem::take(&mut self.share);
-        let mut last = parts.get(taken.saturating_sub(1)).map(PagePart::key);
+        let mut last = parts.get(taken.saturating_sub(1)).map(PartBytes::key);
         let before = self.camera;
         parts.clear();
         while parts.is_empty() {
-            self.camera = self.next_share(|run| run.decode_into(&mut parts))?;
+            self.camera = self.next_share(|run| run.copy_into(&mut parts))?;
             if self.camera.is_none() {
                 break;
             }
@@ -142,7 +143,7 @@ impl<'a> Source<'a> {
         if self.camera != before {
             last = None;
         }
-        let keys = last.into_iter().chain(parts.iter().map(PagePart::key));
+        let keys = last.into_iter().chain(parts.iter().map(PartBytes::key));
         if !keys.is_sorted() {
             let page = self.next.1.saturating_sub(1) / PAGE_PARTS;
             return Err(self.partition.damaged(page, Damage::Field("start")));

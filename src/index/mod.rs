@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::format::page::{PagePart, Summary};
+use crate::format::page::Summary;
+use crate::format::page_part::PartBytes;
 use crate::types::{CameraId, Error, SegmentId, Timestamp};
 pub(crate) use merge::Merge;
 pub(crate) use partition::Partition;
@@ -67,7 +68,7 @@ pub(crate) struct Slice {
     /// The parts of which only this is known, by (start, segment).
     pub(crate) noted: Vec<(Timestamp, SegmentId)>,
     /// The parts that partitions tell of, by (start, segment, clip).
-    pub(crate) told: Vec<PagePart>,
+    pub(crate) told: Vec<PartBytes>,
     /// Segments whose parts are not among them, because their partition cannot be read.
     pub(crate) unread: Vec<SegmentId>,
     /// Where to go on, if this is not all.
@@ -138,6 +139,7 @@ impl Timelines {
                 slice.noted.push((Timestamp::from_micros(pair.0), SegmentId(pair.1)));
             }
         }
+        let mut stretches = 0;
         for stretch in self.stretches_of(camera, &starts) {
             // By the start of the first: a part behind `next` comes with the next slice.
             let end = slice.next.unwrap_or(starts.end);
@@ -150,6 +152,7 @@ impl Timelines {
             let within = starts.start..end;
             let has = |segment: SegmentId| segments.contains(&segment);
             let told = &mut slice.told;
+            stretches += 1;
             let place = stretch.place();
             let more = partition.range(place, within, SLICE_PAGE_PARTS, taken, told, has);
             if let Ok(more) = more {
@@ -161,9 +164,11 @@ impl Timelines {
         }
         if let Some(next) = slice.next {
             slice.noted.retain(|(start, _)| *start < next);
-            slice.told.retain(|part| part.start < next);
+            slice.told.retain(|part| part.start() < next);
         }
-        slice.told.sort_unstable_by_key(PagePart::key);
+        if stretches > 1 {
+            slice.told.sort_unstable_by_key(PartBytes::key);
+        }
         slice
     }
 
@@ -334,6 +339,7 @@ impl Served {
 mod tests {
     use super::*;
     use crate::format::arbitrary::{sample_part, sample_partition};
+    use crate::format::page_part::PagePart;
     use crate::format::partition::encode;
     use crate::types::ClipId;
     use crate::vfs::Vfs as _;
@@ -353,7 +359,7 @@ mod tests {
 
     /// Where the parts of a slice are, whoever tells of them.
     fn places(slice: Slice) -> Vec<(Timestamp, SegmentId)> {
-        let told = slice.told.iter().map(|part| (part.start, part.segment));
+        let told = slice.told.iter().map(|part| (part.start(), part.segment()));
         let mut places: Vec<_> = slice.noted.into_iter().chain(told).collect();
         places.sort_unstable();
         places

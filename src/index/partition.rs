@@ -11,9 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::format::page::{
-    PAGE_BYTES, PAGE_PARTS, PAGE_SUMMARIES, Page, PagePart, Summaries, Summary,
-};
+use crate::format::page::{PAGE_BYTES, PAGE_PARTS, PAGE_SUMMARIES, Page, Summaries, Summary};
+use crate::format::page_part::PartBytes;
 use crate::format::partition::{PartitionHead, Row};
 use crate::format::{BLOCK_BYTES, Damage, name};
 use crate::sync::Mutex;
@@ -186,7 +185,7 @@ impl Partition {
         starts: Range<Timestamp>,
         parts_max: usize,
         taken: &[Range<usize>],
-        parts: &mut Vec<PagePart>,
+        parts: &mut Vec<PartBytes>,
         keep: impl Fn(SegmentId) -> bool,
     ) -> Result<Option<Timestamp>> {
         let Some((_, span)) = self.span_at(place) else { return Ok(None) };
@@ -215,7 +214,7 @@ impl Partition {
                     behind = behind.min(page.position(first, high, next));
                 }
                 for run in page.runs(first..behind).filter(|run| keep(run.segment())) {
-                    self.decoded(number, run.decode_into(parts))?;
+                    self.decoded(number, run.copy_into(parts))?;
                 }
                 if behind < high {
                     return Ok(page.start(behind).filter(|next| *next < starts.end));

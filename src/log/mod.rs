@@ -38,7 +38,7 @@ pub(crate) use seal::{give_back_unused, seal_copy, seal_segment};
 pub(crate) use segment::{FooterCache, Opened, Segment};
 
 use crate::format::footer::Part;
-use crate::format::page::PagePart;
+use crate::format::page_part::PagePart;
 use crate::types::{CameraId, SegmentId};
 
 /// A part of a clip, as found in a segment.

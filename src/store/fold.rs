@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::format::footer::Part;
-use crate::format::page::PagePart;
+use crate::format::page_part::PagePart;
 use crate::format::partition::{Link, Row};
 use crate::index::{Merge, Partition};
 use crate::log::{FoundPart, Segment};

@@ -8,7 +8,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::format::page::{PagePart, Summary};
+use crate::format::page::Summary;
+use crate::format::page_part::{PagePart, PartBytes};
 use crate::index::{Slice, Taken};
 use crate::log::{FooterCache, FoundPart, Segment};
 use crate::types::{
@@ -40,11 +41,11 @@ impl Catalog {
         if let Some(problem) = problems.into_iter().next() {
             return Err(problem);
         }
-        let key = |clip: &PagePart| (clip.start, clip.clip);
+        let key = |clip: &PartBytes| (clip.start(), clip.clip());
         if !clips.is_sorted_by_key(key) {
             clips.sort_unstable_by_key(key);
         }
-        let cut = clips.iter().filter(|clip| !clip.last).map(|clip| clip.clip);
+        let cut = clips.iter().filter(|clip| !clip.is_last()).map(PartBytes::clip);
         let recording = cut.filter(|id| self.recording.contains(id)).collect();
         let left = 0..clips.len();
         Ok(Listed { camera: camera.clone(), clips, left, recording })
@@ -67,7 +68,7 @@ impl Catalog {
             each(Found::Page(summary));
         });
         self.each_slice(footers, (camera, window), &taken, problems, |slice| {
-            let clips = slice.iter().map(|clip| self.clip_of(camera, clip));
+            let clips = slice.iter().map(|clip| self.clip_of(camera, &clip.part()));
             clips.for_each(|clip| each(Found::Clip(clip)));
         });
     }
@@ -80,7 +81,7 @@ impl Catalog {
         (camera, window): (&CameraId, Window),
         taken: &Taken,
         problems: &mut Vec<Error>,
-        mut each: impl FnMut(Vec<PagePart>),
+        mut each: impl FnMut(Vec<PartBytes>),
     ) {
         let mut begin = Some(self.first_start(window));
         let mut living = Living::of(self);
@@ -95,23 +96,45 @@ impl Catalog {
             let starts = from..slice.next.unwrap_or(window.end());
             let mut parts = std::mem::take(&mut slice.told);
             parts.append(&mut self.read_parts(footers, camera, &starts, &slice, problems));
-            parts.retain_mut(|first| {
-                if !first.first || !living.has(first) {
-                    return false;
-                }
-                if !first.last {
-                    match self.whole_from(footers, camera, first) {
-                        Ok(whole) => *first = whole,
-                        Err(error) => {
-                            problems.push(error);
-                            return false;
-                        }
-                    }
-                }
-                first.window().meets(&window)
-            });
+            self.leave_clips(footers, (camera, window), &mut living, problems, &mut parts);
             each(parts);
         }
+    }
+
+    /// Leaves of `parts` the clips that can be read and meet `window`, each as one part.
+    fn leave_clips(
+        &self,
+        footers: &FooterCache,
+        (camera, window): (&CameraId, Window),
+        living: &mut Living<'_>,
+        problems: &mut Vec<Error>,
+        parts: &mut Vec<PartBytes>,
+    ) {
+        // Those that end before it are taken off at once: mostly none of the others goes.
+        let ends_before =
+            |part: &&PartBytes| part.is_last() && part.window().end() <= window.start();
+        parts.drain(..parts.iter().take_while(ends_before).count());
+        let mut is_clip = |part: &PartBytes| {
+            part.is_first() && part.is_last() && living.has(part) && part.window().meets(&window)
+        };
+        if parts.iter().all(&mut is_clip) {
+            return;
+        }
+        parts.retain_mut(|first| {
+            if !first.is_first() || !living.has(first) {
+                return false;
+            }
+            if !first.is_last() {
+                match self.whole_from(footers, camera, &first.part()) {
+                    Ok(whole) => *first = PartBytes::of(&whole),
+                    Err(error) => {
+                        problems.push(error);
+                        return false;
+                    }
+                }
+            }
+            first.window().meets(&window)
+        });
     }
 
     /// Clips that start earlier end before `window`.
@@ -128,12 +151,14 @@ impl Catalog {
         starts: &Range<Timestamp>,
         slice: &Slice,
         problems: &mut Vec<Error>,
-    ) -> Vec<PagePart> {
+    ) -> Vec<PartBytes> {
         let mut read = Vec::new();
         let mut take = |id: SegmentId, first: Timestamp, last: Timestamp| {
             let Some(shelved) = self.segments.get(&id) else { return };
             match shelved.segment.parts_in(footers, camera, first..=last) {
-                Ok(parts) => read.extend(parts.iter().map(|found| found.on_page(id))),
+                Ok(parts) => {
+                    read.extend(parts.iter().map(|found| PartBytes::of(&found.on_page(id))));
+                }
                 Err(error) => problems.push(error),
             }
         };
@@ -169,8 +194,9 @@ impl Catalog {
                 return Err(error);
             }
             let tails = slice.told.iter().chain(&read);
-            let is_own = |part: &&PagePart| part.clip == first.clip && !part.first;
-            parts.extend(tails.filter(|part| is_own(part) && living.has(part)));
+            let is_own = |part: &&PartBytes| part.clip() == first.clip && !part.is_first();
+            let own = tails.filter(|part| is_own(part) && living.has(part));
+            parts.extend(own.map(PartBytes::part));
         }
         parts.sort_by_key(|part| part.sequence);
         Ok(whole_of(&parts))
@@ -223,10 +249,10 @@ impl Catalog {
             let mut slice = self.timelines.range(camera, from..end, &Taken::default());
             begin = slice.next;
             places.append(&mut slice.noted);
-            places.extend(slice.told.iter().map(|part| (part.start, part.segment)));
+            places.extend(slice.told.iter().map(|part| (part.start(), part.segment())));
             let starts = from..begin.unwrap_or(end);
             let read = self.read_parts(footers, camera, &starts, &slice, &mut problems);
-            places.extend(read.iter().map(|part| (part.start, part.segment)));
+            places.extend(read.iter().map(|part| (part.start(), part.segment())));
         }
         places.sort_unstable();
         places.dedup();
@@ -255,7 +281,7 @@ impl Catalog {
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
     camera: CameraId,
-    clips: Vec<PagePart>,
+    clips: Vec<PartBytes>,
     /// Which of them were not handed out yet.
     left: Range<usize>,
     /// Those of them that were being recorded.
@@ -265,8 +291,8 @@ pub(super) struct Listed {
 impl Listed {
     #[inline]
     fn clip(&self, at: usize) -> Option<Clip> {
-        let whole = self.clips.get(at)?;
-        Some(clip_of(&self.camera, whole, |id| self.recording.contains(&id)))
+        let whole = self.clips.get(at)?.part();
+        Some(clip_of(&self.camera, &whole, |id| self.recording.contains(&id)))
     }
 
     #[inline]
@@ -344,13 +370,13 @@ impl<'a> Living<'a> {
     /// Whether `part` belongs to a clip that can be read, and is the copy that counts: as
     /// [`Catalog::is_live`].
     #[inline]
-    fn has(&mut self, part: &PagePart) -> bool {
-        let id = part.segment;
+    fn has(&mut self, part: &PartBytes) -> bool {
+        let id = part.segment();
         let is_usual = match self.last {
             Some((last, is_usual)) if last == id => is_usual,
             _ => self.turn_to(id),
         };
-        (is_usual && self.is_plain && part.clip.home == id) || self.has_apart(part, is_usual)
+        (is_usual && self.is_plain && part.clip().home == id) || self.has_apart(part, is_usual)
     }
 
     /// The next parts stand in segment `id`.
@@ -362,12 +388,12 @@ impl<'a> Living<'a> {
         is_usual
     }
 
-    fn has_apart(&self, part: &PagePart, is_usual: bool) -> bool {
-        let (catalog, id) = (self.catalog, part.segment);
-        if is_usual && part.clip.home == id && !catalog.moved.contains_key(&part.clip) {
-            return !catalog.gone.contains(&part.clip);
+    fn has_apart(&self, part: &PartBytes, is_usual: bool) -> bool {
+        let (catalog, id, clip) = (self.catalog, part.segment(), part.clip());
+        if is_usual && clip.home == id && !catalog.moved.contains_key(&clip) {
+            return !catalog.gone.contains(&clip);
         }
         let shelved = catalog.segments.get(&id);
-        shelved.is_some_and(|shelved| catalog.is_live(part.clip, &shelved.segment))
+        shelved.is_some_and(|shelved| catalog.is_live(clip, &shelved.segment))
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::format::name;
-use crate::format::page::PagePart;
+use crate::format::page_part::PagePart;
 use crate::format::partition::Row;
 use crate::format::partition_writer::PartitionWriter;
 use crate::index::Partition;

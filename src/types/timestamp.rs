@@ -52,6 +52,19 @@ impl Timestamp {
         }
     }
 
+    /// The same of what was checked to be one: [`Timestamp::are_micros`].
+    #[inline]
+    pub(crate) const fn from_checked_micros(us: i64) -> Self {
+        debug_assert!(Self::are_micros(us), "checked");
+        Self(us)
+    }
+
+    /// Whether `us` is no earlier and no later than any time.
+    #[inline]
+    pub(crate) const fn are_micros(us: i64) -> bool {
+        MIN_US <= us && us <= MAX_US
+    }
+
     /// Microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn as_micros(self) -> i64 {
