@@ -287,8 +287,12 @@ impl Partition {
         let Range { start: low, end: behind } = span.pages();
         // Every page behind the first one begins with a part of this camera.
         let later = self.firsts.get(low + 1..behind).unwrap_or_default();
-        let begin = later.partition_point(|first| *first < from_us);
-        let end = 1 + later.partition_point(|first| *first < to_us);
+        // Clips mostly come at a steady pace.
+        let pages = i64::try_from(behind - low).unwrap_or(i64::MAX);
+        let pace = (span.starts.1 - span.starts.0) / pages;
+        let guess = from_us.saturating_sub(span.starts.0) / pace.max(1);
+        let begin = below(later, usize::try_from(guess).unwrap_or(0), from_us);
+        let end = 1 + below(later, begin, to_us);
         low + begin..low + end
     }
 
@@ -399,10 +403,52 @@ impl Partition {
     }
 }
 
+/// How many of `starts`, which rise, are below `bound`, if there are about `guess`: from there it is
+/// looked for in steps that double. To halve a long list would wait for memory a dozen times.
+fn below(starts: &[i64], guess: usize, bound: i64) -> usize {
+    let is_below = |at: usize| starts.get(at).is_some_and(|start| *start < bound);
+    let (mut low, mut high, mut step) = (guess.min(starts.len()), guess.min(starts.len()), 1);
+    if is_below(low) {
+        while is_below(high) {
+            low = high + 1;
+            high += step;
+            step *= 2;
+        }
+    } else {
+        while low > 0 && !is_below(low - 1) {
+            high = low - 1;
+            low = low.saturating_sub(step);
+            step *= 2;
+        }
+    }
+    let between = starts.get(low..high.min(starts.len())).unwrap_or_default();
+    low + between.partition_point(|start| *start < bound)
+}
+
 /// The bytes `range` of a map, brought in.
 fn mapped(map: &dyn Map, range: Range<u64>) -> io::Result<&[u8]> {
     map.populate(range.clone())?;
     let place = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
     let bytes = place.and_then(|(from, to)| map.bytes().get(from..to));
     bytes.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_is_guessed_as_many_are_below(
+            mut starts in prop::collection::vec(-50..50_i64, 0..200),
+            guess in 0..300_usize,
+            bound in -60..60_i64,
+        ) {
+            starts.sort_unstable();
+            let expected = starts.partition_point(|start| *start < bound);
+            prop_assert_eq!(below(&starts, guess, bound), expected);
+        }
+    }
 }
