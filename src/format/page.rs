@@ -148,7 +148,9 @@ impl Summary {
 /// The bytes of page `number`.
 pub(super) fn encode_parts(salt: &[u8; 16], number: usize, parts: &[PagePart]) -> Vec<u8> {
     encode(salt, number, parts.len(), |page| {
-        parts.iter().for_each(|part| page.put_slice(PartBytes::of(part).as_slice()));
+        for part in parts {
+            page.put_slice(PartBytes::of(part).as_slice());
+        }
     })
 }
 

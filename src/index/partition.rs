@@ -403,8 +403,8 @@ impl Partition {
     }
 }
 
-/// How many of `starts`, which rise, are below `bound`, if there are about `guess`: from there it is
-/// looked for in steps that double. To halve a long list would wait for memory a dozen times.
+/// How many of `starts`, which rise, are below `bound`, if there are about `guess`: from there it
+/// is looked for in steps that double. To halve a long list would wait for memory a dozen times.
 fn below(starts: &[i64], guess: usize, bound: i64) -> usize {
     let is_below = |at: usize| starts.get(at).is_some_and(|start| *start < bound);
     let (mut low, mut high, mut step) = (guess.min(starts.len()), guess.min(starts.len()), 1);
