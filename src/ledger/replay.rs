@@ -81,15 +81,17 @@ impl File {
     /// Whether each of the two must be rewritten. A blank file that only one copy has is fine.
     fn differ(&self, store: &[u8; 16]) -> [bool; 2] {
         let [a, b] = &self.loaded;
-        [0, 1].map(|of| {
-            let loaded = if of == 0 { a } else { b };
+        let copies = [&*a.bytes, &*b.bytes];
+        let is_image = |of| self.scan.is_image(copies, of, store, self.number);
+        let first = is_image(0);
+        // Mostly both have the same, and then it is in memory once.
+        let second = if std::ptr::eq(copies[0], copies[1]) { first } else { is_image(1) };
+        [(a, first), (b, second)].map(|(loaded, is_image)| {
             let blank = self.scan.places.is_empty();
             let Some(len) = loaded.len else { return !blank };
             let whole = len == super::LEDGER_FILE_BYTES;
             // A blank file of the wrong length is made anew when it is needed.
-            !self.scan.is_image([&a.bytes, &b.bytes], of, store, self.number)
-                || !loaded.lost.is_empty()
-                || (!whole && !blank)
+            !is_image || !loaded.lost.is_empty() || (!whole && !blank)
         })
     }
 

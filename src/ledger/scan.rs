@@ -129,12 +129,12 @@ pub(super) fn header(store: &[u8; 16], number: u32, chain: Chain) -> LedgerHeade
 
 /// The first of `offset`, `offset + 8` .. where `bytes` has anything but zeros.
 pub(super) fn first_written(bytes: &[u8], offset: usize) -> Option<usize> {
-    let zeros = [0; FIRST_FRAME];
+    static ZEROS: [u8; FIRST_FRAME] = [0; FIRST_FRAME];
     let rest = bytes.get(offset..)?;
     // Whole blocks of zeros are passed over at the speed of memory: most of a file is empty.
     let block =
-        rest.chunks(zeros.len()).position(|block| zeros.get(..block.len()) != Some(block))?;
-    let at = block * zeros.len();
+        rest.chunks(ZEROS.len()).position(|block| ZEROS.get(..block.len()) != Some(block))?;
+    let at = block * ZEROS.len();
     let word = rest.get(at..)?.chunks(FRAME_ALIGN).position(|word| word.iter().any(|b| *b != 0))?;
     Some(offset + at + word * FRAME_ALIGN)
 }
