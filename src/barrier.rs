@@ -74,9 +74,9 @@ barriers! {
     /// A record that was not acknowledged counts only if its payload is whole.
     ScannedChunkCrc: Checksum in "src/log/scan.rs",
     /// A footer is the one that its trailer vouches for.
-    FooterCrc: Checksum in "src/log/segment.rs",
+    FooterCrc: Checksum in "src/log/found.rs",
     /// A segment is of this store, and the one that its name says.
-    SegmentOwner: Checksum in "src/log/segment.rs",
+    SegmentOwner: Checksum in "src/log/found.rs",
     /// A chunk that is handed out is the one that was recorded.
     ChunkCrc: Checksum in "src/log/segment.rs",
 

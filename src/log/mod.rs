@@ -7,6 +7,7 @@ mod appender;
 mod clip_slot;
 mod draft;
 mod fetch;
+mod found;
 mod group;
 mod handle;
 mod leader;
@@ -27,6 +28,7 @@ pub(crate) use appender::{Appender, Host, Published, Reached, Submission, Ticket
 pub(crate) use clip_slot::ClipSlot;
 pub(crate) use draft::Draft;
 pub(crate) use fetch::{FETCH_BYTES_MIN, Fetched, Fetches, fetch_range};
+pub(crate) use found::{FoundSegment, Opened};
 pub(crate) use handle::Handles;
 pub(crate) use lease::{Lease, Leases};
 pub(crate) use leftover::Leftover;
@@ -35,7 +37,7 @@ pub(crate) use parts::{PartRecords, SealedParts};
 pub(crate) use resume::{sync_found_seal, wipe_and_sync, write_tail_again};
 pub(crate) use scan::{Known, Scan, scan};
 pub(crate) use seal::{give_back_unused, seal_copy, seal_segment};
-pub(crate) use segment::{FooterCache, Opened, Segment};
+pub(crate) use segment::{FooterCache, Segment};
 
 use crate::format::footer::Part;
 use crate::format::page_part::PagePart;

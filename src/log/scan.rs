@@ -56,6 +56,7 @@ pub(crate) struct Torn {
     pub(crate) clip: ClipId,
 }
 
+#[derive(Debug)]
 struct Found {
     block: u32,
     header: RecordHeader,
@@ -70,14 +71,15 @@ impl Found {
     }
 }
 
-/// Scans `len` bytes of a segment.
-///
-/// Which records count: a record carries the position up to which the segment was durable when it
-/// was made, and the ledger may know of a higher one. Whatever lies below the highest such position
-/// was acknowledged, so a bad payload there is damage: the record counts, and reading it gives an
-/// error. Above it, a bad payload or tail is a write that the power cut tore: the record does not
-/// count, nor does what its clip has behind it. That a block cannot be read says nothing of how it
-/// was written: then what can be read of the record decides.
+/// The records that a segment's file has: which of them count, only [`Records::judge`] says.
+#[derive(Debug)]
+pub(super) struct Records {
+    found: Vec<Found>,
+    /// How many bytes of the segment were scanned.
+    len: u64,
+}
+
+/// Scans `len` bytes of a segment, as [`Records::find`] and [`Records::judge`] do.
 ///
 /// # Errors
 ///
@@ -88,53 +90,85 @@ pub(crate) fn scan(
     len: u64,
     known: Known,
 ) -> io::Result<Scan> {
-    let limit = known.failed_at.unwrap_or(len).min(len);
-    // The last block is the header's copy or a trailer.
-    let records_end = len.saturating_sub(BLOCK_BYTES);
-    let found = find_records(file, key, records_end)?;
-    let by_records = found.iter().map(|found| found.header.durable_block).max().unwrap_or(0);
-    let on_record = u32::try_from(known.durable_bytes / BLOCK_BYTES).unwrap_or(u32::MAX);
-    let witnessed = by_records.max(on_record);
-    let mut scan = Scan {
-        draft: Draft::default(),
-        end_block: 1,
-        witnessed_block: if u64::from(witnessed) * BLOCK_BYTES <= records_end {
-            witnessed
-        } else {
-            0
-        },
-        torn: Vec::new(),
-        problems: Vec::new(),
-        mended: Vec::new(),
-    };
-    let mut cut = BTreeSet::new();
-    for record in found {
-        let acknowledged = record.block < witnessed;
-        scan.note_damage(record.block.min(witnessed));
-        let offset = u64::from(record.block) * BLOCK_BYTES;
-        let is_gap = !acknowledged && follows_a_gap(&record.header, key, &scan);
-        let state = if acknowledged { State::Whole } else { state_of(file, key, &record) };
-        if offset >= limit || state == State::Torn || is_gap || cut.contains(&record.header.clip) {
-            let (block, clip) = (record.block, record.header.clip);
-            cut.insert(clip);
-            scan.torn.push(Torn { block, last_block: record.end_block() - 1, clip });
-            continue;
-        }
-        if state == State::Unreadable {
-            let message =
-                "scan segment: blocks of the newest records cannot be read, they are kept";
-            scan.problems.push(Error::corrupt(message).at_offset(offset));
-        }
-        if record.by_tail {
-            let message = "scan segment: a record's header is damaged, read its copy in the tail";
-            scan.mended.push(Error::corrupt(message).at_offset(offset));
-        }
-        scan.draft.add(&record.header, &record.chunk_crcs, record.block);
-        scan.end_block = scan.end_block.max(record.end_block());
+    Records::find(file, key, len).map(|records| records.judge(file, key, known))
+}
+
+impl Records {
+    /// Finds the records in the first `len` bytes of a segment.
+    ///
+    /// # Errors
+    ///
+    /// Only what the system says of the file as a whole.
+    pub(super) fn find(file: &dyn VfsFile, key: &SegmentKey, len: u64) -> io::Result<Self> {
+        let found = find_records(file, key, records_end(len))?;
+        Ok(Self { found, len })
     }
-    // What was acknowledged behind the last record that was found is not written over.
-    scan.note_damage(scan.witnessed_block);
-    Ok(scan)
+
+    /// Decides which records count, by what is `known` of the segment.
+    ///
+    /// Which records count: a record carries the position up to which the segment was durable when
+    /// it was made, and the ledger may know of a higher one. Whatever lies below the highest such
+    /// position was acknowledged, so a bad payload there is damage: the record counts, and reading
+    /// it gives an error. Above it, a bad payload or tail is a write that the power cut tore: the
+    /// record does not count, nor does what its clip has behind it. That a block cannot be read
+    /// says nothing of how it was written: then what can be read of the record decides.
+    pub(super) fn judge(self, file: &dyn VfsFile, key: &SegmentKey, known: Known) -> Scan {
+        let Self { found, len } = self;
+        let (limit, records_end) = (known.failed_at.unwrap_or(len).min(len), records_end(len));
+        let by_records = found.iter().map(|found| found.header.durable_block).max().unwrap_or(0);
+        let on_record = u32::try_from(known.durable_bytes / BLOCK_BYTES).unwrap_or(u32::MAX);
+        let witnessed = by_records.max(on_record);
+        let mut scan = Scan {
+            draft: Draft::default(),
+            end_block: 1,
+            witnessed_block: if u64::from(witnessed) * BLOCK_BYTES <= records_end {
+                witnessed
+            } else {
+                0
+            },
+            torn: Vec::new(),
+            problems: Vec::new(),
+            mended: Vec::new(),
+        };
+        let mut cut = BTreeSet::new();
+        for record in found {
+            let acknowledged = record.block < witnessed;
+            scan.note_damage(record.block.min(witnessed));
+            let offset = u64::from(record.block) * BLOCK_BYTES;
+            let is_gap = !acknowledged && follows_a_gap(&record.header, key, &scan);
+            let state = if acknowledged { State::Whole } else { state_of(file, key, &record) };
+            if offset >= limit
+                || state == State::Torn
+                || is_gap
+                || cut.contains(&record.header.clip)
+            {
+                let (block, clip) = (record.block, record.header.clip);
+                cut.insert(clip);
+                scan.torn.push(Torn { block, last_block: record.end_block() - 1, clip });
+                continue;
+            }
+            if state == State::Unreadable {
+                let message =
+                    "scan segment: blocks of the newest records cannot be read, they are kept";
+                scan.problems.push(Error::corrupt(message).at_offset(offset));
+            }
+            if record.by_tail {
+                let message =
+                    "scan segment: a record's header is damaged, read its copy in the tail";
+                scan.mended.push(Error::corrupt(message).at_offset(offset));
+            }
+            scan.draft.add(&record.header, &record.chunk_crcs, record.block);
+            scan.end_block = scan.end_block.max(record.end_block());
+        }
+        // What was acknowledged behind the last record that was found is not written over.
+        scan.note_damage(scan.witnessed_block);
+        scan
+    }
+}
+
+/// The last block is the header's copy or a trailer.
+fn records_end(len: u64) -> u64 {
+    len.saturating_sub(BLOCK_BYTES)
 }
 
 impl Scan {

@@ -10,15 +10,16 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
+use super::found::{FoundSegment, Opened, read_block, read_footer};
 use super::handle::SegmentFile;
 use super::mapping::MapSlot;
 use super::parts::LeafProof;
-use super::{Draft, FoundPart, Handles, Known, PartRecords, Scan, SealedParts, scan};
+use super::{Draft, FoundPart, Handles, Known, PartRecords, SealedParts, scan};
 use crate::barrier::Barrier;
 use crate::format::footer::{Footer, RecordRef};
 use crate::format::record::RecordHeader;
 use crate::format::segment::{SegmentHeader, Trailer};
-use crate::format::{BLOCK_BYTES, CHUNK_BYTES, SegmentKey, name};
+use crate::format::{BLOCK_BYTES, CHUNK_BYTES};
 use crate::sync::{Mutex, RwLock};
 use crate::types::{CameraId, ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::VfsFile;
@@ -42,19 +43,6 @@ enum State {
     Open(Draft),
     /// Immutable; the footer is loaded when asked for.
     Sealed { trailer: Box<Trailer>, parts: Option<Arc<SealedParts>> },
-}
-
-/// What opening a segment's file gave.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) segment: Arc<Segment>,
-    /// For an unsealed segment: what the scan found.
-    pub(crate) scan: Option<Scan>,
-    /// Damage that was found and does not matter to the clips.
-    pub(crate) problems: Vec<Error>,
-    /// There is a trailer, but not the footer it vouches for: damage if the seal is on record, and
-    /// otherwise a seal that the power cut short.
-    pub(crate) no_footer: Option<Error>,
 }
 
 impl Segment {
@@ -84,8 +72,7 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `Corrupt` when no copy of its header is readable, or when it is another store's or another
-    /// segment's; `Unsupported` when it is of a later version; `Io`.
+    /// As [`FoundSegment::read`], and `Io` of a scan that a damaged footer makes necessary.
     pub(crate) fn open(
         handles: &Arc<Handles>,
         named: (ClassId, SegmentId),
@@ -93,43 +80,27 @@ impl Segment {
         known: Known,
         writable: bool,
     ) -> Result<Opened> {
-        let (vfs, name) = (handles.vfs(), name::segment(named.0, named.1));
-        let path = vfs.display_path(&name);
-        let fail = |error| Error::io("open segment", &path, error);
-        let file = vfs.open(&name, writable).map_err(fail)?;
-        let len = file.len().map_err(fail)?;
-        let mut problems = Vec::new();
-        let (header, trailer) = read_ends(&*file, len, &mut problems).map_err(|e| e.at(&path))?;
-        let ours = header.key.store == *store && named == (header.class, header.key.segment);
-        if !Barrier::SegmentOwner.test(ours) {
-            return Err(
-                Error::corrupt("open segment: it belongs to another store or name").at(&path)
-            );
-        }
-        let footer = trailer.as_ref().map(|trailer| read_footer(&*file, &header.key, trailer));
-        let mut no_footer = None;
-        let (state, scanned) = match (trailer, footer) {
-            (Some(trailer), Some(Ok(footer))) => {
-                let parts = Some(Arc::new(SealedParts::new(footer)));
-                (State::Sealed { trailer: Box::new(trailer), parts }, None)
-            }
-            (_, footer) => {
-                no_footer = footer.and_then(Result::err).map(|error| error.at(&path));
-                let mut found = scan(&*file, &header.key, len.min(header.segment_bytes), known)
-                    .map_err(|error| Error::io("scan segment", &path, error))?;
-                problems.append(&mut found.problems);
-                found.mended = found.mended.into_iter().map(|error| error.at(&path)).collect();
-                found.draft.mark_beginnings(|clip| header.is_home_of(clip));
-                (State::Open(found.draft.clone()), Some(found))
-            }
-        };
-        let file = SegmentFile::pinned(handles, named, writable, file);
-        if matches!(state, State::Sealed { .. }) {
-            file.unpin();
-        }
-        let segment = Self::with(file, header, state);
-        let problems = problems.into_iter().map(|error| error.at(&path)).collect();
-        Ok(Opened { segment, scan: scanned, problems, no_footer })
+        FoundSegment::read(handles.vfs(), named, store, writable)?.open(handles, known)
+    }
+
+    /// A sealed segment, with its footer.
+    pub(super) fn sealed(
+        handle: Arc<SegmentFile>,
+        header: SegmentHeader,
+        trailer: Trailer,
+        footer: Footer,
+    ) -> Arc<Self> {
+        let parts = Some(Arc::new(SealedParts::new(footer)));
+        Self::with(handle, header, State::Sealed { trailer: Box::new(trailer), parts })
+    }
+
+    /// One that is not sealed, with what a scan found in it.
+    pub(super) fn unsealed(
+        handle: Arc<SegmentFile>,
+        header: SegmentHeader,
+        draft: Draft,
+    ) -> Arc<Self> {
+        Self::with(handle, header, State::Open(draft))
     }
 
     fn with(handle: Arc<SegmentFile>, header: SegmentHeader, state: State) -> Arc<Self> {
@@ -393,75 +364,6 @@ pub(super) fn chunk_range(record: &RecordRef, index: usize) -> Range<u64> {
     let to = from.saturating_add(u64::try_from(CHUNK_BYTES).unwrap_or(0));
     let end = u64::from(record.payload_bytes);
     payload + from.min(end)..payload + to.min(end)
-}
-
-/// The header from block 0, or else from its copy in the last block, and the trailer if there is
-/// one.
-fn read_ends(
-    file: &dyn VfsFile,
-    len: u64,
-    problems: &mut Vec<Error>,
-) -> Result<(SegmentHeader, Option<Trailer>)> {
-    let blocks = len / BLOCK_BYTES;
-    let last = u32::try_from(blocks.saturating_sub(1)).unwrap_or(u32::MAX);
-    let first_block = read_block(file, 0);
-    let last_block = read_block(file, u64::from(last) * BLOCK_BYTES).unwrap_or_default();
-    let header = match first_block.as_deref().map(SegmentHeader::decode) {
-        Some(Ok(header)) => Ok(header),
-        Some(Err(damage)) => Err(damage),
-        None => Err(crate::format::Damage::Short),
-    };
-    match header {
-        Ok(header) => {
-            let trailer = Trailer::decode(&last_block, &header.key, last).ok();
-            Ok((header, trailer))
-        }
-        Err(crate::format::Damage::Version(version)) => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("open segment: version or feature {version} is not known to this build"),
-        )),
-        Err(damage) => {
-            problems.push(
-                Error::corrupt("read segment header, used its copy").caused_by(damage).at_offset(0),
-            );
-            if let Ok(trailer) = Trailer::decode_unkeyed(&last_block, last) {
-                return Ok((trailer.header.clone(), Some(trailer)));
-            }
-            let Ok(header) = SegmentHeader::decode(&last_block) else {
-                let message = "open segment: neither copy of its header is readable";
-                return Err(Error::corrupt(message).caused_by(damage));
-            };
-            Ok((header, None))
-        }
-    }
-}
-
-fn read_block(file: &dyn VfsFile, offset: u64) -> Option<Vec<u8>> {
-    let mut block = vec![0; usize::try_from(BLOCK_BYTES).ok()?];
-    file.read_at(offset, &mut block).ok()?;
-    Some(block)
-}
-
-fn read_footer(file: &dyn VfsFile, key: &SegmentKey, trailer: &Trailer) -> Result<Footer> {
-    let fail = |damage| {
-        Error::corrupt("read segment footer").at_offset(trailer.footer_offset).caused_by(damage)
-    };
-    // A trailer's CRC vouches for the length; the file's length bounds it all the same.
-    let len = file.len().unwrap_or(0).saturating_sub(trailer.footer_offset);
-    let Some(len) =
-        usize::try_from(trailer.footer_bytes).ok().filter(|_| trailer.footer_bytes <= len)
-    else {
-        return Err(fail(crate::format::Damage::Short));
-    };
-    let mut bytes = vec![0; len];
-    file.read_at(trailer.footer_offset, &mut bytes).map_err(|error| {
-        Error::corrupt("read segment footer").at_offset(trailer.footer_offset).caused_by(error)
-    })?;
-    let vouched_for = key.crc(trailer.footer_block(), &bytes) == trailer.footer_crc;
-    if !Barrier::FooterCrc.test(vouched_for) {
-        return Err(fail(crate::format::Damage::Checksum));
-    }
-    Footer::decode(&bytes, key).map_err(fail)
 }
 
 /// Which footers stay in memory: the newest loaded, up to a number of bytes.
