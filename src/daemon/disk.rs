@@ -113,15 +113,8 @@ impl Vfs for WatchedDisk {
         self.inner.sync_dirs(dirs)
     }
 
-    fn sync_dirs_beside(
-        &self,
-        dirs: &[&str],
-        of: &str,
-        beside: &mut dyn FnMut(),
-    ) -> io::Result<Vec<String>> {
-        let names = self.inner.sync_dirs_beside(dirs, of, beside)?;
-        self.note_listed(of, &names);
-        Ok(names)
+    fn beside(&self, other: &mut (dyn FnMut() + Send), own: &mut dyn FnMut()) {
+        self.inner.beside(other, own);
     }
 
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {

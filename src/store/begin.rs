@@ -1,8 +1,8 @@
 //! The beginning of an opening: what is read while the names in the store's folders are made
 //! durable.
 //!
-//! Looks into no folder whose names are synced meanwhile, but for STORE: what a process that was
-//! killed left there counts only when the sync is done.
+//! Looks into no folder whose names are synced meanwhile: what a process that was killed left there
+//! counts only when the sync is done.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -14,9 +14,8 @@ use crate::types::{Result, SegmentId};
 use crate::vfs::{Lock, Vfs};
 
 use super::catalog::Catalog;
-use super::folder::Opener;
 use super::history::History;
-use super::partitions::FoundRows;
+use super::time::TimeKeeper;
 use super::turn::Turn;
 use super::{Inner, OpenReport, StoreOptions};
 
@@ -26,15 +25,15 @@ const FOOTER_CACHE_BYTES: u64 = 16 << 20;
 const OPEN_SEGMENTS_MAX: usize = 512;
 
 impl Inner {
-    /// Steps 1 and 2, and the heads of the index: all that needs no look into the folders whose
+    /// Step 2, and what is to become of the store: all that needs no look into the folders whose
     /// names are made durable meanwhile.
     pub(super) fn begin(
         options: StoreOptions,
         vfs: Arc<dyn Vfs>,
         lock: Arc<dyn Lock>,
+        time: TimeKeeper,
         report: &mut OpenReport,
-    ) -> Result<(Arc<Self>, FoundRows)> {
-        let time = Opener { options: &options, vfs: &*vfs }.open_time()?;
+    ) -> Result<Arc<Self>> {
         let uuid = time.slot.store;
         let extent = Extent {
             first: time.slot.ledger_first,
@@ -48,7 +47,7 @@ impl Inner {
             })?;
         report.take_replay(replay);
         let kept_maps = kept_maps_max(vfs.memory_bytes(), options.segment_bytes);
-        let inner = Arc::new(Self {
+        Ok(Arc::new(Self {
             time: Mutex::new(time),
             ledger: Mutex::new(ledger),
             history: RwLock::new(history),
@@ -69,9 +68,7 @@ impl Inner {
             uuid,
             vfs,
             options,
-        });
-        let rows = FoundRows::read(&inner, report)?;
-        Ok((inner, rows))
+        }))
     }
 }
 

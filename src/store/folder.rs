@@ -29,17 +29,12 @@ fn has_store(names: &[String]) -> bool {
 /// Makes the names durable that a process that was killed may have left in memory: STORE, and
 /// segments, which come from `spare/`. What is acknowledged from now on must not hang on a name
 /// that a power cut takes back, nor may a file that is gone be noted as dropped and then come back.
-/// `beside` is called meanwhile, if at all: it looks into none of these folders but for STORE.
-/// Answers what is in the folder of segments then, if that was done.
-pub(super) fn keep_names(vfs: &dyn Vfs, beside: &mut dyn FnMut()) -> Result<Option<Vec<String>>> {
+/// Answers what is in the folder of segments then.
+pub(super) fn keep_names(vfs: &dyn Vfs) -> Result<Vec<String>> {
     let dirs = ["", name::SEGMENTS, name::SPARE];
-    let mut names = None;
-    let synced = Barrier::FoundNamesSync.sync(|| {
-        names = Some(vfs.sync_dirs_beside(&dirs, name::SEGMENTS, beside)?);
-        Ok(())
-    });
-    synced.map_err(|error| Error::io("sync or list folders", &vfs.display_path(""), error))?;
-    Ok(names)
+    let synced = Barrier::FoundNamesSync.sync(|| vfs.sync_dirs(&dirs));
+    let names = synced.and_then(|()| vfs.list(name::SEGMENTS));
+    names.map_err(|error| Error::io("sync or list folders", &vfs.display_path(""), error))
 }
 
 /// The first step of opening: before there is a store to speak of.

@@ -12,6 +12,7 @@
 //! A leader may take `sweeping` to make room; a sweep therefore never waits for a leader while it
 //! has `sweeping` (it seals aged segments before it takes it).
 
+mod ahead;
 mod begin;
 mod catalog;
 mod delete;

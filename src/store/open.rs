@@ -22,13 +22,15 @@ use crate::barrier::Barrier;
 use crate::format::name::{self, SpareName};
 use crate::ledger::Replay;
 use crate::log::{
-    Known, Opened, Scan, Segment, seal_segment, sync_found_seal, wipe_and_sync, write_tail_again,
+    FoundSegment, Known, Opened, Scan, Segment, seal_segment, sync_found_seal, wipe_and_sync,
+    write_tail_again,
 };
 use crate::retention::TrustedTime;
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId, Timestamp};
 use crate::vfs::Vfs;
 
-use super::folder::{Opener, keep_names};
+use super::ahead::{Ahead, FoundFiles};
+use super::folder::Opener;
 use super::gate::Removal;
 use super::host::sealed_entry;
 use super::missing::dropped;
@@ -42,22 +44,31 @@ impl Store {
     pub(super) fn open_with(options: StoreOptions, vfs: Arc<dyn Vfs>) -> Result<Self> {
         let mut report = OpenReport::default();
         let started = options.clock.uptime();
-        let lock = Opener { options: &options, vfs: &*vfs }.prepare_folder(&mut report)?;
-        let lock = Arc::from(lock);
+        let opener = Opener { options: &options, vfs: &*vfs };
+        let lock = Arc::from(opener.prepare_folder(&mut report)?);
+        let time = opener.open_time()?;
         let is_found = !report.created && !options.read_only;
-        let (disk, mut parts, mut read) = (Arc::clone(&vfs), Some((options, vfs, lock)), None);
-        // Once, in whichever of the two places it is called first.
+        let disk = Arc::clone(&vfs);
+        let ahead = Ahead::of(&*disk, time.slot.store);
+        let (mut parts, mut read) = (Some((options, vfs, lock, time)), None);
         let mut begin = || {
-            if let Some((options, vfs, lock)) = parts.take() {
-                read = Some(Inner::begin(options, vfs, lock, &mut report));
-            }
+            let parts = parts.take();
+            read = parts.map(|(options, vfs, lock, time)| {
+                Inner::begin(options, vfs, lock, time, &mut report)
+            });
+            ahead.read_heads();
         };
-        let names = if is_found { keep_names(&*disk, &mut begin)? } else { None };
-        begin();
-        let Some(read) = read else { unreachable!("it was begun") };
-        let (inner, rows) = read?;
+        let found = if is_found {
+            ahead.find(&mut begin)?
+        } else {
+            begin();
+            FoundFiles::default()
+        };
+        let Some(inner) = read else { unreachable!("it was begun") };
+        let inner = inner?;
+        let rows = FoundRows::of(ahead.into_heads(), &inner, &mut report)?;
         let recovery = Recovery { inner: &inner, writable: !inner.options.read_only };
-        recovery.run(rows, names, &mut report)?;
+        recovery.run(rows, found, &mut report)?;
         report.took = inner.since(started);
         *inner.opening.lock() = report;
         let threads = Threads::start(&inner)?;
@@ -87,17 +98,17 @@ pub(super) struct Unsealed {
 }
 
 impl Recovery<'_> {
-    /// `names` are those in the folder of segments, if they are known already.
     fn run(
         &self,
         mut rows: FoundRows,
-        names: Option<Vec<String>>,
+        mut found: FoundFiles,
         report: &mut OpenReport,
     ) -> Result<()> {
         self.forget_unfinished_repair()?;
         let mut unfinished = Unfinished::default();
-        let names = names.map_or_else(|| self.list_segments(), Ok)?;
-        let mut unsealed = self.open_segments(names, &mut rows, &mut unfinished, report)?;
+        let names = found.names.take().map_or_else(|| self.list_segments(), Ok)?;
+        let mut unsealed =
+            self.open_segments((names, found), &mut rows, &mut unfinished, report)?;
         rows.settle(self.inner);
         self.never_back_in_time();
         self.note_missing(report);
@@ -148,7 +159,7 @@ impl Recovery<'_> {
     /// each into the catalog before the next: no more footers are in memory than the cache keeps.
     fn open_segments(
         &self,
-        names: Vec<String>,
+        (names, mut files): (Vec<String>, FoundFiles),
         rows: &mut FoundRows,
         unfinished: &mut Unfinished,
         report: &mut OpenReport,
@@ -174,7 +185,10 @@ impl Recovery<'_> {
                 continue;
             }
             let known = self.known_of(id);
-            match Segment::open(&inner.handles, (class, id), &inner.uuid, known, self.writable) {
+            let found = files.take((class, id)).unwrap_or_else(|| {
+                FoundSegment::read(&**vfs, (class, id), &inner.uuid, self.writable)
+            });
+            match found.and_then(|found| found.open(&inner.handles, known)) {
                 Ok(opened) => unsealed.extend(self.take_in(opened, rows, unfinished, report)?),
                 Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
                 // It says nothing of the segment, and would be said of all that follow.

@@ -16,6 +16,7 @@ use crate::format::partition::Row;
 use crate::index::Partition;
 use crate::log::{FoundPart, Segment};
 use crate::types::{ClassId, ClipId, Error, ErrorKind, Result, SegmentId};
+use crate::vfs::Vfs;
 
 use super::history::History;
 use super::unfinished::Unfinished;
@@ -38,9 +39,33 @@ pub(super) struct FoundRows {
     same_boot: bool,
 }
 
-impl FoundRows {
+/// A partition and its rows, or why its head cannot be read.
+type Head = Result<(Partition, Vec<Row>)>;
+
+/// The heads of the partitions as they are on the disk: nothing of it is trusted yet.
+#[derive(Debug)]
+pub(super) struct Heads {
+    read: Vec<(u32, Head)>,
+    /// Files that are none.
+    unknown: Vec<Error>,
+}
+
+impl Heads {
     /// Reads the head of each partition.
-    pub(super) fn read(inner: &Inner, report: &mut OpenReport) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be listed.
+    pub(super) fn read(vfs: &dyn Vfs, store: &[u8; 16]) -> Result<Self> {
+        let (numbers, unknown) = partition_numbers(vfs)?;
+        let read = numbers.into_iter().map(|number| (number, Partition::open(vfs, number, store)));
+        Ok(Self { read: read.collect(), unknown })
+    }
+}
+
+impl FoundRows {
+    /// The rows in these heads; none while the ledger cannot be read.
+    pub(super) fn of(heads: Result<Heads>, inner: &Inner, report: &mut OpenReport) -> Result<Self> {
         let mut found = Self::default();
         if inner.deletion_frozen().is_some() {
             return Ok(found);
@@ -49,8 +74,10 @@ impl FoundRows {
             let time = inner.time.lock();
             found.same_boot = time.slot.boot_id == time.clock.uptime().boot_id;
         }
-        for number in partition_numbers(inner, report)? {
-            match Partition::open(&*inner.vfs, number, &inner.uuid) {
+        let heads = heads?;
+        report.problems.extend(heads.unknown);
+        for (number, read) in heads.read {
+            match read {
                 Ok((partition, rows)) => {
                     found.rows.extend(rows.into_iter().map(|row| (number, row)));
                     found.partitions.insert(number, Arc::new(partition));
@@ -164,23 +191,25 @@ fn is_trusted(history: &History, row: &Row, class: ClassId) -> bool {
     usual && Barrier::RootInIndex.test(root == Some(row.trailer.root))
 }
 
-/// The numbers of the partitions that there are, in order.
-fn partition_numbers(inner: &Inner, report: &mut OpenReport) -> Result<Vec<u32>> {
-    let names = match inner.vfs.list(name::INDEX) {
+/// The numbers of the partitions that there are, in order, and what else is there.
+fn partition_numbers(vfs: &dyn Vfs) -> Result<(Vec<u32>, Vec<Error>)> {
+    let names = match vfs.list(name::INDEX) {
         Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(inner.io("list index", name::INDEX, error)),
+        Err(error) => {
+            return Err(Error::io("list index", &vfs.display_path(name::INDEX), error));
+        }
     };
-    let mut numbers = Vec::new();
+    let (mut numbers, mut unknown) = (Vec::new(), Vec::new());
     for found in names {
         match name::parse_partition(&found) {
             Some(number) => numbers.push(number),
-            None => report.problems.push(
+            None => unknown.push(
                 Error::new(ErrorKind::Unsupported, "open store: unknown file, left alone")
-                    .at(&inner.vfs.display_path(&format!("{}/{found}", name::INDEX))),
+                    .at(&vfs.display_path(&format!("{}/{found}", name::INDEX))),
             ),
         }
     }
     numbers.sort_unstable();
-    Ok(numbers)
+    Ok((numbers, unknown))
 }

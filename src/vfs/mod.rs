@@ -99,22 +99,12 @@ pub trait Vfs: Send + Sync + fmt::Debug {
         dirs.iter().try_for_each(|dir| self.sync_dir(dir))
     }
 
-    /// [`Vfs::sync_dirs`], then the names in `of`; and `beside`, which needs none of these names to
-    /// be durable: meanwhile, where the system can, and else behind it, if it did not fail.
-    ///
-    /// # Errors
-    ///
-    /// As [`Vfs::sync_dirs`] and [`Vfs::list`], whether `beside` was called or not.
-    fn sync_dirs_beside(
-        &self,
-        dirs: &[&str],
-        of: &str,
-        beside: &mut dyn FnMut(),
-    ) -> io::Result<Vec<String>> {
-        self.sync_dirs(dirs)?;
-        let names = self.list(of)?;
-        beside();
-        Ok(names)
+    /// Does `other` and `own`: at the same time, on a thread of its own, where the system can, and
+    /// else one after the other. Whoever finds that `other` was not done to its end knows that it
+    /// panicked.
+    fn beside(&self, other: &mut (dyn FnMut() + Send), own: &mut dyn FnMut()) {
+        other();
+        own();
     }
 
     /// Takes the store's lock for as long as the returned value lives: exclusive for a writer,

@@ -171,14 +171,8 @@ impl Vfs for Counting {
         self.below.sync_dirs(dirs)
     }
 
-    fn sync_dirs_beside(
-        &self,
-        dirs: &[&str],
-        of: &str,
-        beside: &mut dyn FnMut(),
-    ) -> io::Result<Vec<String>> {
-        dirs.iter().try_for_each(|_| self.tally.one(&self.tally.dir_syncs))?;
-        self.below.sync_dirs_beside(dirs, of, beside)
+    fn beside(&self, other: &mut (dyn FnMut() + Send), own: &mut dyn FnMut()) {
+        self.below.beside(other, own);
     }
 
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {

@@ -198,24 +198,18 @@ impl Vfs for OsVfs {
         Ok(())
     }
 
-    fn sync_dirs_beside(
-        &self,
-        dirs: &[&str],
-        of: &str,
-        beside: &mut dyn FnMut(),
-    ) -> io::Result<Vec<String>> {
-        let durable = || self.sync_dirs(dirs).and_then(|()| self.list(of));
+    fn beside(&self, other: &mut (dyn FnMut() + Send), own: &mut dyn FnMut()) {
+        // Whoever begins it has it: the thread, or where there is none to be had, this one.
+        let other = Mutex::new(other);
+        let do_other = || (other.lock())();
         thread::scope(|scope| {
-            let Ok(second) = thread::Builder::new().spawn_scoped(scope, durable) else {
-                // Where there is no thread to be had, one after the other.
-                let names = durable()?;
-                beside();
-                return Ok(names);
-            };
-            beside();
-            let panicked = || Err(io::Error::other("the thread that syncs folders panicked"));
-            second.join().unwrap_or_else(|_| panicked())
-        })
+            let second = thread::Builder::new().spawn_scoped(scope, do_other);
+            if second.is_err() {
+                do_other();
+            }
+            own();
+            second.ok().and_then(|second| second.join().ok());
+        });
     }
 
     fn lock(&self, path: &str, exclusive: bool) -> io::Result<Box<dyn Lock>> {

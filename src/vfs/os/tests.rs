@@ -90,16 +90,15 @@ fn folders_are_synced_together_also_where_one_is_elsewhere_or_missing() {
 }
 
 #[test]
-fn what_stands_beside_a_sync_of_folders_is_done_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let vfs = OsVfs::new(dir.path());
-    vfs.create_dir("here").unwrap();
-    let mut done = 0;
-    let names = vfs.sync_dirs_beside(&["", "here"], "", &mut || done += 1).unwrap();
-    assert_eq!((done, names), (1, vec!["here/".to_owned()]));
-    assert!(vfs.named.lock().contains("here"), "and the folders are synced");
-    let missing = vfs.sync_dirs_beside(&["missing"], "", &mut || done += 1).unwrap_err();
-    assert_eq!((missing.kind(), done), (io::ErrorKind::NotFound, 2));
+fn what_stands_beside_something_is_done_once_and_by_another_thread() {
+    let vfs = OsVfs::new(Path::new("."));
+    let (mut other, mut own) = (Vec::new(), Vec::new());
+    let id = || std::thread::current().id();
+    vfs.beside(&mut || other.push(id()), &mut || own.push(id()));
+    assert_eq!((other.len(), own.as_slice()), (1, [id()].as_slice()));
+    assert_ne!(other, own);
+    vfs.beside(&mut || panic!("as a test wants it"), &mut || own.push(id()));
+    assert_eq!(own.len(), 2, "whatever becomes of the other");
 }
 
 #[test]
