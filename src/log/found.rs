@@ -32,14 +32,16 @@ pub(crate) struct FoundSegment {
 enum Content {
     /// It has a trailer; its footer was not read.
     Sealed(Box<Trailer>),
-    Unsealed(Records),
+    /// It has none. Its records, unless its last block cannot be read: then they are looked for
+    /// when it is opened, since the index may know that it is sealed.
+    Unsealed(Option<Records>),
 }
 
 /// What opening a segment's file gave.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) segment: Arc<Segment>,
-    /// For an unsealed segment: what the scan found.
+    /// For an unsealed segment: what the scan found, without the draft, which the segment has.
     pub(crate) scan: Option<Scan>,
     /// Damage that was found and does not matter to the clips.
     pub(crate) problems: Vec<Error>,
@@ -67,7 +69,8 @@ impl FoundSegment {
         let file = vfs.open(&name, writable).map_err(fail)?;
         let len = file.len().map_err(fail)?;
         let mut problems = Vec::new();
-        let (header, trailer) = read_ends(&*file, len, &mut problems).map_err(|e| e.at(&path))?;
+        let (header, trailer, is_whole) =
+            read_ends(&*file, len, &mut problems).map_err(|error| error.at(&path))?;
         let ours = header.key.store == *store && named == (header.class, header.key.segment);
         if !Barrier::SegmentOwner.test(ours) {
             return Err(
@@ -77,10 +80,12 @@ impl FoundSegment {
         let len = len.min(header.segment_bytes);
         let content = match trailer {
             Some(trailer) => Content::Sealed(Box::new(trailer)),
-            None => Content::Unsealed(
-                Records::find(&*file, &header.key, len)
-                    .map_err(|error| Error::io("scan segment", &path, error))?,
-            ),
+            None if is_whole => {
+                let records = Records::find(&*file, &header.key, len);
+                let failed = |error| Error::io("scan segment", &path, error);
+                Content::Unsealed(Some(records.map_err(failed)?))
+            }
+            None => Content::Unsealed(None),
         };
         Ok(Self { named, writable, file, header, content, problems, len })
     }
@@ -89,7 +94,7 @@ impl FoundSegment {
     ///
     /// # Errors
     ///
-    /// `Io` of a scan that a damaged footer makes necessary.
+    /// `Io` of a scan that a damaged footer or last block makes necessary.
     pub(crate) fn open(self, handles: &Arc<Handles>, known: Known) -> Result<Opened> {
         let Self { named, writable, file, header, content, mut problems, len } = self;
         let path = handles.vfs().display_path(&name::segment(named.0, named.1));
@@ -103,13 +108,11 @@ impl FoundSegment {
                     let problems = problems.into_iter().map(|error| error.at(&path)).collect();
                     return Ok(Opened { segment, scan: None, problems, no_footer: None });
                 }
-                Err(error) => {
-                    let records = Records::find(&*file, &header.key, len)
-                        .map_err(|error| Error::io("scan segment", &path, error))?;
-                    (records, Some(error.at(&path)))
-                }
+                Err(error) => (None, Some(error.at(&path))),
             },
         };
+        let records = records.map_or_else(|| Records::find(&*file, &header.key, len), Ok);
+        let records = records.map_err(|error| Error::io("scan segment", &path, error))?;
         let mut scan = records.judge(&*file, &header.key, known);
         problems.append(&mut scan.problems);
         scan.mended = scan.mended.into_iter().map(|error| error.at(&path)).collect();
@@ -122,17 +125,19 @@ impl FoundSegment {
     }
 }
 
-/// The header from block 0, or else from its copy in the last block, and the trailer if there is
-/// one.
+/// The header from block 0, or else from its copy in the last block, the trailer if there is one,
+/// and whether the last block could be read.
 fn read_ends(
     file: &dyn VfsFile,
     len: u64,
     problems: &mut Vec<Error>,
-) -> Result<(SegmentHeader, Option<Trailer>)> {
+) -> Result<(SegmentHeader, Option<Trailer>, bool)> {
     let blocks = len / BLOCK_BYTES;
     let last = u32::try_from(blocks.saturating_sub(1)).unwrap_or(u32::MAX);
     let first_block = read_block(file, 0);
-    let last_block = read_block(file, u64::from(last) * BLOCK_BYTES).unwrap_or_default();
+    let last_block = read_block(file, u64::from(last) * BLOCK_BYTES);
+    let is_read = last_block.is_some();
+    let last_block = last_block.unwrap_or_default();
     let header = match first_block.as_deref().map(SegmentHeader::decode) {
         Some(Ok(header)) => Ok(header),
         Some(Err(damage)) => Err(damage),
@@ -141,7 +146,7 @@ fn read_ends(
     match header {
         Ok(header) => {
             let trailer = Trailer::decode(&last_block, &header.key, last).ok();
-            Ok((header, trailer))
+            Ok((header, trailer, is_read))
         }
         Err(crate::format::Damage::Version(version)) => Err(Error::new(
             ErrorKind::Unsupported,
@@ -152,13 +157,13 @@ fn read_ends(
                 Error::corrupt("read segment header, used its copy").caused_by(damage).at_offset(0),
             );
             if let Ok(trailer) = Trailer::decode_unkeyed(&last_block, last) {
-                return Ok((trailer.header.clone(), Some(trailer)));
+                return Ok((trailer.header.clone(), Some(trailer), is_read));
             }
             let Ok(header) = SegmentHeader::decode(&last_block) else {
                 let message = "open segment: neither copy of its header is readable";
                 return Err(Error::corrupt(message).caused_by(damage));
             };
-            Ok((header, None))
+            Ok((header, None, is_read))
         }
     }
 }

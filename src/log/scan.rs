@@ -33,6 +33,7 @@ impl Known {
 /// What a scan found.
 #[derive(Debug)]
 pub(crate) struct Scan {
+    /// What the records that count make; a segment that is opened takes it.
     pub(crate) draft: Draft,
     /// The block behind the last record that counts, or that is known to have been acknowledged.
     pub(crate) end_block: u32,

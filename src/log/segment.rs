@@ -72,7 +72,7 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// As [`FoundSegment::read`], and `Io` of a scan that a damaged footer makes necessary.
+    /// As [`FoundSegment::read`] and [`FoundSegment::open`].
     pub(crate) fn open(
         handles: &Arc<Handles>,
         named: (ClassId, SegmentId),

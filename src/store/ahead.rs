@@ -1,9 +1,10 @@
 //! What opening reads while the ledger is replayed, on a thread of its own where there is one.
 //!
 //! The names in the store's folders are made durable and listed. Then the newest file of each class
-//! is read, which mostly is the one that is not sealed, and has to be scanned. The heads of the
-//! index are read by whoever comes to them first. None of it looks at what the ledger says, and
-//! nothing is decided here: what counts, recovery says when both are done.
+//! (of up to [`CLASSES_MAX`]) is read, which mostly is the one that is not sealed, and has to be
+//! scanned. The heads of the index are read by whoever comes to them first. None of it looks at
+//! what the ledger says, and nothing is decided here: what counts, recovery says when both are
+//! done.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -42,7 +43,7 @@ impl<'a> Ahead<'a> {
     }
 
     /// Finds what is in the folders of a store that is to be written to, and does `beside`, which
-    /// looks into none of these.
+    /// looks into none of those whose names are synced.
     ///
     /// # Errors
     ///

@@ -52,10 +52,9 @@ impl Store {
         let ahead = Ahead::of(&*disk, time.slot.store);
         let (mut parts, mut read) = (Some((options, vfs, lock, time)), None);
         let mut begin = || {
-            let parts = parts.take();
-            read = parts.map(|(options, vfs, lock, time)| {
-                Inner::begin(options, vfs, lock, time, &mut report)
-            });
+            if let Some((options, vfs, lock, time)) = parts.take() {
+                read = Some(Inner::begin(options, vfs, lock, time, &mut report));
+            }
             ahead.read_heads();
         };
         let found = if is_found {

@@ -1,9 +1,10 @@
 //! Opening by the index: what its partitions say of sealed segments, as far as it can be trusted.
 //!
-//! A row stands for a segment's header, trailer and footer, so that none of them is read. It counts
-//! only if the ledger has the very Merkle root that the row has, and nothing else is known of the
-//! segment: one that is suspect or expired, or of evidence, is opened as ever, and so is everything
-//! while the ledger cannot be read. So nothing hangs on an index file being there, whole, or new.
+//! A row stands for a segment's header, trailer and footer, so that none of them is read, but of
+//! the newest segments (`super::ahead`). It counts only if the ledger has the very Merkle root that
+//! the row has, and nothing else is known of the segment: one that is suspect or expired, or of
+//! evidence, is opened as ever, and so is everything while the ledger cannot be read. So nothing
+//! hangs on an index file being there, whole, or new.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
