@@ -99,9 +99,9 @@ pub trait Vfs: Send + Sync + fmt::Debug {
         dirs.iter().try_for_each(|dir| self.sync_dir(dir))
     }
 
-    /// Does `other` and `own`, each once: at the same time, on a thread of its own, where the system
-    /// can, and else one after the other. Whoever finds that `other` was not done to its end knows that it
-    /// panicked.
+    /// Does `other` and `own`, each once: at the same time, on a thread of its own, where the
+    /// system can, and else one after the other. Whoever finds that `other` was not done to its end
+    /// knows that it panicked.
     fn beside(&self, other: &mut (dyn FnMut() + Send), own: &mut dyn FnMut()) {
         other();
         own();
