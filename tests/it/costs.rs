@@ -337,7 +337,7 @@ fn a_hold_over_folded_segments_reads_summaries_and_no_footer() {
 }
 
 /// What opening asks of a disk with so many sealed segments that a sweep or closing has folded.
-fn cost_of_opening(segments: u64) -> Counts {
+fn cost_of_opening(segments: u64, damage: fn(&SimVfs)) -> Counts {
     let bench = Bench::new(20_000, Durability::Buffered);
     for number in 0..segments {
         bench.record(8 * (number + 1), 8);
@@ -349,6 +349,7 @@ fn cost_of_opening(segments: u64) -> Counts {
     let Bench { clock, disk, counting, store, .. } = bench;
     store.close().unwrap();
     drop(counting);
+    damage(&disk);
     let counting = Counting::over(disk);
     let store = options(&clock, &counting).open("sim").unwrap();
     let cost = counting.counts();
@@ -360,11 +361,23 @@ fn cost_of_opening(segments: u64) -> Counts {
 #[test]
 fn opening_costs_by_the_partition_and_not_by_the_segment() {
     // Four to the second and to the third: one partition each.
-    let (few, many) = (cost_of_opening(16), cost_of_opening(64));
+    let (few, many) = (cost_of_opening(16, |_| ()), cost_of_opening(64, |_| ()));
     // A head of more than a block is read in two.
     assert!(many.reads <= few.reads + 1, "{few:?} {many:?}");
-    assert_eq!(many.opens, few.opens, "no segment is opened");
+    assert_eq!(many.opens, few.opens, "the newest segment is opened, and no other one");
     assert!(many.bytes_read <= few.bytes_read + 8 * 4096, "{few:?} {many:?}");
+}
+
+#[test]
+fn a_folded_segment_whose_end_cannot_be_read_is_not_scanned() {
+    let whole = cost_of_opening(16, |_| ());
+    let damaged = cost_of_opening(16, |disk| {
+        let newest = disk.files().into_iter().filter(|path| path.starts_with("segments/")).max();
+        let newest = newest.unwrap();
+        let len = u64::try_from(disk.contents(&newest).unwrap().len()).unwrap();
+        disk.bad_sector(&newest, len - 4096..len);
+    });
+    assert_eq!(damaged, whole, "it is known from the index, and looked at no further");
 }
 
 /// What comes between a close and the next opening, and how often opening writes then.
