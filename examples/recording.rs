@@ -4,9 +4,10 @@
 //! cargo run --release --no-default-features --features bench --example recording
 //! ```
 //!
-//! A row for each way of recording; with its name (`each`, `group`, `small`) that one alone, with
-//! `own` behind it the store alone: for a profile of what it does. The folder is made in the
-//! working folder: that is the disk which is measured.
+//! Three rows for each way of recording: the store, the bare disk, and the store with its writes
+//! through the page cache, as where a file system knows no direct ones. With its name (`each`,
+//! `group`, `small`) that way alone, with `own` behind it the store alone: for a profile of what it
+//! does. The folder is made in the working folder: that is the disk which is measured.
 
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
@@ -40,6 +41,8 @@ fn main() -> Outcome<()> {
         let mut keepers: Vec<Box<dyn Keeper>> = vec![Box::new(store)];
         if args.len() < 2 {
             keepers.push(Box::new(RawKeeper::open(dir.path(), true, room)?));
+            let buffered = StoreKeeper::open(&dir.path().join("buffered"), &street, commit)?;
+            keepers.push(Box::new(buffered.buffered()?));
         }
         let plan = Ingest { rounds: ROUNDS, clips, group };
         let tracks = ingest(dir.path(), &mut keepers, &street, &plan, &mut |_| ())?;
@@ -57,11 +60,12 @@ fn print(name: &str, track: &Track, limit: Option<&Track>) {
     });
     let milliseconds = |percent| track.latencies.percentile(percent).as_secs_f64() * 1e3;
     println!(
-        "{name:6} {:20} {:5.0} MB/s, {of_limit}{:.2} CPU s/GiB, a commit p50 {:.1} ms, p99 \
-         {:.1} ms",
+        "{name:6} {:20} {:5.0} MB/s, {of_limit}{:.2} CPU s/GiB, {:.2} cores, a commit p50 {:.1} \
+         ms, p99 {:.1} ms",
         track.name,
         track.bytes_per_second() / 1e6,
         track.cpu_seconds_per_gib(),
+        track.cpu_seconds_per_gib() * track.bytes_per_second() / f64::from(1 << 30),
         milliseconds(50.0),
         milliseconds(99.0),
     );

@@ -1,6 +1,7 @@
 //! A file system that counts what is asked of it, and that can be cut off as by `kill -9`.
 //!
-//! Owns counters alone; every call goes to the file system below unchanged.
+//! Owns counters alone; every call goes to the file system below unchanged, but for direct writes
+//! where those are to be refused.
 
 use std::io;
 use std::ops::Range;
@@ -69,6 +70,8 @@ struct Tally {
     populates: AtomicU64,
     bytes_populated: AtomicU64,
     is_cut: AtomicBool,
+    /// Whether direct writes go through the page cache.
+    is_buffered: AtomicBool,
 }
 
 impl Tally {
@@ -96,6 +99,14 @@ impl Counting {
     #[must_use]
     pub fn over(below: impl Vfs + 'static) -> Self {
         Self { below: Arc::new(below), tally: Arc::default() }
+    }
+
+    /// Writes through the page cache whatever is to go past it, as below a file system that knows
+    /// no direct writes.
+    #[must_use]
+    pub fn buffered(self) -> Self {
+        self.tally.is_buffered.store(true, Relaxed);
+        self
     }
 
     /// The counts so far; calls that failed are in.
@@ -230,10 +241,17 @@ impl VfsFile for CountingFile {
 
     fn write_through(&self, offset: u64, bufs: &[&[u8]]) -> io::Result<()> {
         self.tally.written(bufs)?;
+        if self.tally.is_buffered.load(Relaxed) {
+            return self.file.write_at(offset, bufs);
+        }
         self.file.write_through(offset, bufs)
     }
 
     fn write_beside(&self, offset: u64, first: &[u8], rest: &mut Rest<'_>) -> io::Result<()> {
+        if self.tally.is_buffered.load(Relaxed) {
+            self.write_at(offset, &[first])?;
+            return rest().iter().try_for_each(|later| self.write_at(later.offset, &later.bufs()));
+        }
         self.tally.written(&[first])?;
         let mut counted = Ok(());
         let mut count = || {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use crate::{CameraId, NewHold, Release, ReleaseCause, Window};
 
+use super::steady::expired;
 use super::{
-    Keeper as _, Outcome, RawKeeper, Stopwatch, StoreKeeper, Street, lookups, ratio, reopenings,
+    Bulk, Keeper as _, Outcome, RawKeeper, Stopwatch, StoreKeeper, Street, lookups, ratio,
+    reopenings,
 };
 
 /// What a store of one size costs.
@@ -41,17 +43,19 @@ const SWEPT_EVERY: u64 = 100 * GROUP;
 const GROUP: u64 = 1024;
 
 /// Grows a store in the empty folder `dir` to each of `sizes`, ascending, and measures it there.
-/// `told` learns of each group's bytes.
+/// At last all that is in it expires at once, which is answered, too. `told` learns of each group's
+/// bytes.
 ///
 /// # Errors
 ///
-/// The store's; when a lookup, a hold or an opening does not find what was recorded.
+/// The store's; when a lookup, a hold or an opening does not find what was recorded, or when what
+/// expired is found.
 pub fn growth(
     dir: &Path,
     street: &Street,
     sizes: &[u64],
     told: &mut dyn FnMut(u64),
-) -> Outcome<Vec<Growth>> {
+) -> Outcome<(Vec<Growth>, Bulk)> {
     let mut store = StoreKeeper::tiny(&dir.join("store"), street)?;
     let mut vector = RawKeeper::open(dir, false, 4096)?;
     let (mut clips, mut stages) = (0, Vec::new());
@@ -67,7 +71,22 @@ pub fn growth(
         clips += 2 * u64::from(TIMES);
         stages.push(stage);
     }
-    Ok(stages)
+    let bulk = expire_all(&mut store, street, clips)?;
+    Ok((stages, bulk))
+}
+
+/// Expires all of `clips` at once.
+fn expire_all(store: &mut StoreKeeper, street: &Street, clips: u64) -> Outcome<Bulk> {
+    store.settle()?;
+    let (due, before) = (street.end_of(clips), store.disk_bytes()?);
+    let watch = Stopwatch::start();
+    store.expire(due)?;
+    let took = watch.elapsed();
+    let left = store.store()?.stats()?.clips;
+    if left > 0 {
+        return Err(format!("{left} of {clips} clips are due and still there").into());
+    }
+    expired(store, street, 0..clips, (before, took, None))
 }
 
 /// Records the clips of these numbers into the store, and notes them in the vector; sweeps now and
@@ -188,7 +207,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let street = Street::new(1, 4, 500).lasting(Duration::from_mins(1));
         let mut bytes = 0;
-        let stages = growth(dir.path(), &street, &[300, 1500], &mut |more| bytes += more).unwrap();
+        let (stages, expiry) =
+            growth(dir.path(), &street, &[300, 1500], &mut |more| bytes += more).unwrap();
+        assert_eq!(expiry.bytes, 500 * 1506, "six more were recorded to be opened");
+        assert!(expiry.disk_bytes.1 <= expiry.disk_bytes.0 && !expiry.took.is_zero());
         assert_eq!(stages.iter().map(|stage| stage.clips).collect::<Vec<_>>(), [300, 1500]);
         assert_eq!(bytes, 500 * (1500 - 6), "six were recorded to be opened");
         assert!(stages.iter().all(|stage| stage.index_bytes > 0 && !stage.opening.is_zero()));

@@ -56,8 +56,7 @@ pub fn ingest_from(
             turn(keeper.as_mut(), &takes, plan, watch, track, told)?;
             let after = counted(dir);
             if let Some(round) = track.rounds.last_mut() {
-                round.written = less(after.written_bytes, before.written_bytes);
-                round.device = less(after.device_written_bytes, before.device_written_bytes);
+                round.count(before, after);
             }
         }
     }
@@ -69,10 +68,6 @@ pub fn ingest_from(
 
 pub(super) fn track_of(keeper: &dyn Keeper) -> Track {
     Track { name: keeper.name(), settings: keeper.settings(), ..Track::default() }
-}
-
-fn less(after: Option<u64>, before: Option<u64>) -> Option<u64> {
-    after.zip(before).map(|(after, before)| after.saturating_sub(before))
 }
 
 fn turn(

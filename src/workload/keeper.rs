@@ -4,10 +4,14 @@ use std::ops::Range;
 
 use crate::{CameraId, Timestamp, Window};
 
-use super::Take;
+use super::{Lap, Stopwatch, Take};
 
 /// The answer of whatever keeps clips; rivals bring errors of their own.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// A sweep that is under way: when it began, by the watch that it was given, and how long it took,
+/// if it dropped anything.
+pub type Sweeping = std::thread::JoinHandle<Outcome<Option<Lap>>>;
 
 /// Something that keeps the clips of a [`super::Street`].
 ///
@@ -77,6 +81,16 @@ pub trait Keeper {
     ///
     /// Its own.
     fn expire(&mut self, before: Timestamp) -> Outcome<()>;
+
+    /// Begins what [`Keeper::expire`] does on a thread of its own, beside what is recorded next, and
+    /// answers that; whoever has no such thread does it at once.
+    ///
+    /// # Errors
+    ///
+    /// Its own.
+    fn expire_beside(&mut self, before: Timestamp, _watch: Stopwatch) -> Outcome<Option<Sweeping>> {
+        self.expire(before).map(|()| None)
+    }
 
     /// Waits until it has done what it does in the background for what it was given, as far as it
     /// can tell: a round counts what it has brought about.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::Counted;
+
 /// `part / whole`; zero where there is no whole.
 #[must_use]
 pub fn ratio(part: u64, whole: u64) -> f64 {
@@ -114,6 +116,15 @@ impl Round {
     pub fn bytes_per_second(&self) -> f64 {
         let seconds = self.wall.as_secs_f64();
         if seconds > 0.0 { ratio(self.bytes, 1) / seconds } else { 0.0 }
+    }
+
+    /// Notes what the kernel counted from `before` to `after`.
+    pub(super) fn count(&mut self, before: Counted, after: Counted) {
+        let less = |after: Option<u64>, before: Option<u64>| {
+            after.zip(before).map(|(after, before)| after.saturating_sub(before))
+        };
+        self.written = less(after.written_bytes, before.written_bytes);
+        self.device = less(after.device_written_bytes, before.device_written_bytes);
     }
 }
 

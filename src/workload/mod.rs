@@ -53,13 +53,13 @@ pub use find::{Lookups, Reads, check, lookups, ranges, reads};
 pub use footage::{Street, Take};
 pub use growth::{Growth, fill, growth, slope};
 pub use ingest::{Ingest, ingest, ingest_from};
-pub use keeper::{Keeper, Outcome};
+pub use keeper::{Keeper, Outcome, Sweeping};
 pub use laps::{Lap, Latencies, Round, Track, ratio};
 pub use paced::{Paced, PacedTracks, paced};
 pub use raw::RawKeeper;
 pub use reopen::{Reopening, reopenings};
 pub use space::{Space, space};
-pub use steady::{Bulk, Steady, SteadyTrack, bulk_expiry, bulk_expiry_beside, steady};
+pub use steady::{Bulk, Steady, SteadyTrack, bulk_expiry, bulk_expiry_beside, steady, steady_turn};
 pub use store::{Commit, StoreKeeper};
 pub use together::{Crowd, Together, crowd};
 

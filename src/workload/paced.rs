@@ -3,7 +3,7 @@
 //!
 //! Latencies count from when a fragment was due and not from when its turn came, so that a store
 //! which falls behind is seen to. The bare disk gets the same fragments at the same times, from one
-//! writer, in turns.
+//! writer, in turns; and where there are readers, as many of clips in files of their own.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -45,7 +45,8 @@ pub struct Paced {
 pub struct PacedTracks {
     /// Of the store, from when each fragment was due.
     pub own: Latencies,
-    /// Of one writer with the disk to itself; what is due at the same time shares a sync.
+    /// Of one writer on the bare disk, beside as many readers as the store has; what is due at the
+    /// same time shares a sync.
     pub bare: Latencies,
     /// The sweeps that dropped something, all rounds one after the other.
     pub sweeps: Vec<Lap>,
@@ -95,11 +96,15 @@ pub fn paced(
     if plan.filled_clips == 0 {
         warm_up(store, street)?;
     }
+    let clips = plan.filled_clips / u64::from(plan.readers.max(1));
+    let mut bare_readers = (0..plan.readers)
+        .map(|reader| raw.filled(&format!("reader-{reader}"), street, clips))
+        .collect::<Outcome<Vec<_>>>()?;
     for round in 0..plan.rounds {
         let turn = Turn { store, street, fragments: &fragments, plan, kept, round };
         turn.own(&mut tracks)?;
         store.store()?.settle();
-        turn.bare(raw, &mut tracks.bare)?;
+        turn.bare_beside(&mut bare_readers, raw, &mut tracks.bare)?;
     }
     if plan.sweeps > 0 && tracks.segments_dropped == 0 {
         return Err("sweeps were to drop segments, and dropped none".into());
@@ -218,15 +223,51 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// The bare disk, with the readers beside the one who writes.
+    fn bare_beside(
+        &self,
+        readers: &mut [RawKeeper],
+        raw: &mut RawKeeper,
+        latencies: &mut Latencies,
+    ) -> Outcome<()> {
+        let watch = Stopwatch::start();
+        std::thread::scope(|scope| {
+            let reading: Vec<_> = readers
+                .iter_mut()
+                .map(|raw| scope.spawn(move || self.read_bare(raw, watch)))
+                .collect();
+            let written = self.bare(raw, watch, latencies);
+            for reader in reading {
+                reader.join().map_err(|_panic| "a reader of the bare disk panicked")??;
+            }
+            written
+        })
+    }
+
+    /// What one reader of the bare disk does: as [`Turn::read`], of the clips in its file.
+    fn read_bare(&self, raw: &mut RawKeeper, watch: Stopwatch) -> Outcome<()> {
+        let clips = self.plan.filled_clips / u64::from(self.plan.readers.max(1));
+        for turn in 0..self.plan.fragments * READS_A_FRAGMENT {
+            wait_until(watch, self.plan.pace / READS_A_FRAGMENT * turn);
+            let take = self.street.take(self.street.pick(u64::from(turn), clips))?;
+            raw.read(&take.camera, take.window.start(), &mut |_| ())?;
+        }
+        Ok(())
+    }
+
     /// One writer to which all cameras send: what is due is written with one sync.
-    fn bare(&self, raw: &mut RawKeeper, latencies: &mut Latencies) -> Outcome<()> {
+    fn bare(
+        &self,
+        raw: &mut RawKeeper,
+        watch: Stopwatch,
+        latencies: &mut Latencies,
+    ) -> Outcome<()> {
         let phases = self.plan.phases(self.street);
         let turns = (0..self.plan.fragments).map(|turn| self.plan.pace * turn);
         let mut due: Vec<Duration> =
             turns.flat_map(|turn| phases.iter().map(move |phase| turn + *phase)).collect();
         due.sort_unstable();
         let mut number = u64::from(self.round) * u64::try_from(due.len())?;
-        let watch = Stopwatch::start();
         let mut rest = &due[..];
         while let Some(first) = rest.first() {
             wait_until(watch, *first);

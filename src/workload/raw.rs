@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use crate::vfs::os::raw::RawFile;
 use crate::{CameraId, Timestamp, Window};
 
-use super::{Keeper, Outcome, Take};
+use super::{Keeper, Outcome, Street, Take};
 
 const BLOCK_BYTES: u64 = 4096;
+/// Clips that are written with one sync where writing is not measured.
+const FILL_CLIPS: u64 = 16;
 
 /// The raw limit, buffered or past the page cache.
 #[derive(Debug)]
@@ -28,6 +30,10 @@ pub struct RawKeeper {
     syncs: u64,
     clips: BTreeMap<CameraId, VecDeque<Place>>,
     buf: Vec<u8>,
+    /// Whether files of which all is due are written over.
+    reuses: bool,
+    /// Those files.
+    free: Vec<RawFile>,
 }
 
 #[derive(Debug)]
@@ -64,15 +70,28 @@ impl RawKeeper {
             syncs: 0,
             clips: BTreeMap::new(),
             buf: Vec::new(),
+            reuses: false,
+            free: Vec::new(),
         };
         keeper.begin_file()?;
         Ok(keeper)
     }
 
+    /// Writes over the files of which all is due from now on, in place of removing them: nobody can
+    /// expire for less, and what was in them can be read until then.
+    #[must_use]
+    pub fn reusing(mut self) -> Self {
+        self.reuses = true;
+        self
+    }
+
     fn begin_file(&mut self) -> Outcome<()> {
         let kind = if self.direct { "direct" } else { "buffered" };
         let path = self.dir.join(format!("{kind}-{:04}.raw", self.made));
-        let file = RawFile::create(&path, self.file_bytes, self.direct)?;
+        let file = match self.free.pop() {
+            Some(file) => file,
+            None => RawFile::create(&path, self.file_bytes, self.direct)?,
+        };
         self.files.push_back(Written { number: self.made, file, newest: Timestamp::MIN });
         self.made += 1;
         self.next = 0;
@@ -100,6 +119,23 @@ impl RawKeeper {
         current.file.write_at(self.next, &pieces)?;
         self.next = offset;
         Ok(pieces.len())
+    }
+
+    /// Another one, in a new folder beside the files of this one, with `clips` clips of `street`.
+    ///
+    /// # Errors
+    ///
+    /// As [`RawKeeper::open`].
+    pub(super) fn filled(&self, name: &str, street: &Street, clips: u64) -> Outcome<Self> {
+        let dir = self.dir.join(name);
+        std::fs::create_dir(&dir)?;
+        let clip = u64::try_from(street.clip_bytes())?.next_multiple_of(BLOCK_BYTES);
+        let mut keeper = Self::open(&dir, self.direct, clips * clip)?;
+        for first in (0..clips).step_by(usize::try_from(FILL_CLIPS)?) {
+            keeper.keep(&street.takes(first, FILL_CLIPS.min(clips - first))?)?;
+        }
+        keeper.drop_cache();
+        Ok(keeper)
     }
 
     /// Remembers clips as if they were written: a vector in memory to look things up in, which no
@@ -154,7 +190,8 @@ impl Keeper for RawKeeper {
     }
 
     fn settings(&self) -> String {
-        format!("preallocated files of {} MiB, CRC32, fdatasync", self.file_bytes >> 20)
+        let over = if self.reuses { ", written over when all in them is due" } else { "" };
+        format!("preallocated files of {} MiB{over}, CRC32, fdatasync", self.file_bytes >> 20)
     }
 
     fn keep(&mut self, group: &[Take]) -> Outcome<()> {
@@ -209,10 +246,11 @@ impl Keeper for RawKeeper {
     fn expire(&mut self, before: Timestamp) -> Outcome<()> {
         while self.files.len() > 1 && self.files.front().is_some_and(|old| old.newest <= before) {
             let gone = self.files.pop_front().ok_or("a file that was there")?;
-            for places in self.clips.values_mut() {
-                while places.front().is_some_and(|place| place.file == gone.number) {
-                    places.pop_front();
-                }
+            self.free.extend(self.reuses.then_some(gone.file));
+        }
+        for places in self.clips.values_mut() {
+            while places.front().is_some_and(|place| place.window.end() <= before) {
+                places.pop_front();
             }
         }
         Ok(())
@@ -224,6 +262,10 @@ impl Keeper for RawKeeper {
 
     fn disk_bytes(&self) -> Outcome<u64> {
         let files = u64::try_from(self.files.len())?;
-        Ok(files.saturating_mul(self.file_bytes))
+        Ok(files.saturating_mul(self.file_bytes).saturating_add(self.kept_bytes()?))
+    }
+
+    fn kept_bytes(&self) -> Outcome<u64> {
+        Ok(u64::try_from(self.free.len())?.saturating_mul(self.file_bytes))
     }
 }

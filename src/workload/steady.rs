@@ -11,8 +11,8 @@ use crate::{Timestamp, Window};
 use super::beside::beside_a_writer;
 use super::ingest::track_of;
 use super::{
-    Beside, Keeper, Lap, Outcome, RawKeeper, Round, Space, Stopwatch, StoreKeeper, Street, Take,
-    Track,
+    Beside, Keeper, Lap, Outcome, RawKeeper, Round, Space, Stopwatch, StoreKeeper, Street,
+    Sweeping, Take, Track, counted,
 };
 
 /// How much is recorded, kept and held.
@@ -35,7 +35,8 @@ pub struct Steady {
 /// What recording beside expiry was like.
 #[derive(Clone, Debug, Default)]
 pub struct SteadyTrack {
-    /// The commits, sweeps not in their latencies but in the wall time of the rounds.
+    /// The commits. A sweep of the store runs beside them; one of whoever has no thread for it is
+    /// not in their latencies, but in the wall time of the rounds.
     pub track: Track,
     /// The sweeps that dropped something.
     pub sweeps: Vec<Lap>,
@@ -43,12 +44,14 @@ pub struct SteadyTrack {
     pub space: Space,
 }
 
-/// Fills the store and the raw limit, and goes on recording while both expire.
+/// Fills the store and the raw limit, whose files are below `dir`, and goes on recording while both
+/// expire.
 ///
 /// # Errors
 ///
 /// Theirs.
 pub fn steady(
+    dir: &Path,
     store: &mut StoreKeeper,
     raw: &mut RawKeeper,
     street: &Street,
@@ -68,7 +71,7 @@ pub fn steady(
     });
     for (round, (first, count)) in turns.enumerate() {
         let takes = street.takes(first, count)?;
-        let share = Turn { takes: &takes, plan, street, watch };
+        let share = Turn { dir: Some(dir), takes: &takes, plan, street, watch };
         for (is_store, track) in [(true, &mut own), (false, &mut limit)] {
             let mut scratch = SteadyTrack::default();
             let into = if round == 0 { &mut scratch } else { track };
@@ -87,8 +90,30 @@ pub fn steady(
     Ok((own, limit))
 }
 
+/// Records the clips `numbers` of `street` into one keeper while its oldest ones expire, as
+/// [`steady`] does, in one round and with nothing held.
+///
+/// # Errors
+///
+/// The keeper's.
+pub fn steady_turn(
+    keeper: &mut dyn Keeper,
+    street: &Street,
+    plan: &Steady,
+    numbers: Range<u64>,
+    told: &mut dyn FnMut(u64),
+) -> Outcome<SteadyTrack> {
+    let mut steady = SteadyTrack { track: track_of(keeper), ..SteadyTrack::default() };
+    let takes = street.takes(numbers.start, numbers.end.saturating_sub(numbers.start))?;
+    let turn = Turn { dir: None, takes: &takes, plan, street, watch: Stopwatch::start() };
+    turn.run(keeper, &mut steady, &mut |_, _| Ok(()), told)?;
+    Ok(steady)
+}
+
 /// One keeper's turn.
 struct Turn<'a> {
+    /// Where the files are, if what is written to them is counted.
+    dir: Option<&'a Path>,
     takes: &'a [Take],
     plan: &'a Steady,
     street: &'a Street,
@@ -96,7 +121,7 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    fn run<K: Keeper>(
+    fn run<K: Keeper + ?Sized>(
         &self,
         keeper: &mut K,
         steady: &mut SteadyTrack,
@@ -104,6 +129,8 @@ impl Turn<'_> {
         told: &mut dyn FnMut(u64),
     ) -> Outcome<()> {
         let mut round = Round::default();
+        let mut sweeping = None;
+        let before = self.dir.map(counted);
         let (began, cpu) = (self.watch.elapsed(), cpu_time());
         for group in self.takes.chunks(usize::try_from(self.plan.group)?.max(1)) {
             let at = self.watch.elapsed();
@@ -120,37 +147,51 @@ impl Turn<'_> {
                 hold(keeper, take)?;
             }
             if last.number % self.plan.sweep_every.max(1) < self.plan.group {
-                self.sweep(keeper, last, steady)?;
+                self.sweep(keeper, last, steady, &mut sweeping)?;
             }
         }
+        finish(&mut sweeping, steady)?;
         keeper.settle()?;
         round.wall = self.watch.elapsed().saturating_sub(began);
         round.cpu = cpu_time().saturating_sub(cpu);
+        if let Some((before, after)) = before.zip(self.dir.map(counted)) {
+            round.count(before, after);
+        }
         steady.track.rounds.push(round);
         Ok(())
     }
 
-    fn sweep<K: Keeper>(
+    fn sweep<K: Keeper + ?Sized>(
         &self,
         keeper: &mut K,
         last: &Take,
         steady: &mut SteadyTrack,
+        sweeping: &mut Option<Sweeping>,
     ) -> Outcome<()> {
+        finish(sweeping, steady)?;
         let at = self.watch.elapsed();
         let before = last.window.end().saturating_sub(self.street.span_of(self.plan.kept));
         let disk = filled_bytes(keeper)?;
         let began = self.watch.elapsed();
-        keeper.expire(before)?;
+        *sweeping = keeper.expire_beside(before, self.watch)?;
         let took = self.watch.elapsed().saturating_sub(began);
-        if filled_bytes(keeper)? < disk {
+        if sweeping.is_none() && filled_bytes(keeper)? < disk {
             steady.sweeps.push(Lap { at, took });
         }
         Ok(())
     }
 }
 
+/// Waits for the sweep that is under way, if one is.
+fn finish(sweeping: &mut Option<Sweeping>, steady: &mut SteadyTrack) -> Outcome<()> {
+    let Some(sweeping) = sweeping.take() else { return Ok(()) };
+    let swept = sweeping.join().map_err(|_panic| "the thread that sweeps panicked")??;
+    steady.sweeps.extend(swept);
+    Ok(())
+}
+
 /// What is on the disk and not room for what comes.
-fn filled_bytes(keeper: &dyn Keeper) -> Outcome<u64> {
+fn filled_bytes<K: Keeper + ?Sized>(keeper: &K) -> Outcome<u64> {
     Ok(keeper.disk_bytes()?.saturating_sub(keeper.kept_bytes()?))
 }
 
@@ -288,17 +329,22 @@ fn record_bulk(
     Ok(street.end_of(clips.end).saturating_add(Duration::from_hours(2)))
 }
 
-fn expired(
+/// What it cost that the clips `clips` of `street` expired, of which none may be found.
+pub(super) fn expired(
     keeper: &mut dyn Keeper,
     street: &Street,
     clips: Range<u64>,
     (before, took, beside): (u64, Duration, Option<Beside>),
 ) -> Outcome<Bulk> {
-    let first = street.take(clips.start)?;
-    if !keeper.find(&first.camera, first.window)?.is_empty() {
-        return Err(format!("{} still finds what it expired", keeper.name()).into());
-    }
+    const LOOKED_FOR: u64 = 16;
     let count = clips.end - clips.start;
+    let some = street.picks(clips.start, LOOKED_FOR, count);
+    for number in [0, count.saturating_sub(1)].into_iter().chain(some) {
+        let take = street.take(clips.start + number)?;
+        if !keeper.find(&take.camera, take.window)?.is_empty() {
+            return Err(format!("{} still finds what it expired", keeper.name()).into());
+        }
+    }
     let bytes = count.saturating_mul(u64::try_from(street.clip_bytes())?);
     let (after, kept_bytes) = (keeper.disk_bytes()?, keeper.kept_bytes()?);
     Ok(Bulk { bytes, took, disk_bytes: (before, after), kept_bytes, beside })

@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::writers::Writers;
-use super::{Counting, Counts, Keeper, Outcome, Street, Take};
+use super::{Counting, Counts, Keeper, Lap, Outcome, Stopwatch, Street, Sweeping, Take};
 
 /// How the store is told that clips must be durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct StoreKeeper {
     segment_bytes: u64,
     /// Whether files of dropped segments are kept.
     reuses: bool,
+    /// Whether it writes through the page cache, as where there are no direct writes.
+    is_buffered: bool,
     /// Those who append all of a group at once.
     writers: Writers,
 }
@@ -144,6 +146,17 @@ impl StoreKeeper {
         Ok(self)
     }
 
+    /// Writes through the page cache from now on, as on a file system that knows no direct writes.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be opened again.
+    pub fn buffered(mut self) -> Outcome<Self> {
+        self.is_buffered = true;
+        self.reopen(false)?;
+        Ok(self)
+    }
+
     fn with(
         disk: Disk,
         street: &Street,
@@ -160,6 +173,7 @@ impl StoreKeeper {
             retention,
             segment_bytes,
             reuses: true,
+            is_buffered: false,
             writers: Writers::default(),
         };
         keeper.store = Some(keeper.options()?.open(keeper.disk.path())?);
@@ -237,9 +251,10 @@ impl StoreKeeper {
     }
 
     fn open_again(&mut self) -> Outcome<Duration> {
-        self.vfs = self.disk.vfs();
+        let vfs = self.disk.vfs();
+        self.vfs = if self.is_buffered { vfs.buffered() } else { vfs };
         let options = self.options()?;
-        let watch = super::Stopwatch::start();
+        let watch = Stopwatch::start();
         self.store = Some(options.open(self.disk.path())?);
         Ok(watch.elapsed())
     }
@@ -259,11 +274,7 @@ impl StoreKeeper {
     ///
     /// As [`Store::sweep`]; what a sweep survived is an error here.
     pub fn sweep(&self) -> Outcome<SweepReport> {
-        let report = self.store()?.sweep()?;
-        match report.problems.first() {
-            Some(problem) => Err(problem.clone().into()),
-            None => Ok(report),
-        }
+        swept(self.store()?)
     }
 
     /// Holds what `camera` recorded in `window`.
@@ -336,22 +347,29 @@ impl StoreKeeper {
     }
 }
 
+/// What a sweep did; what it survived is an error here.
+fn swept(store: &Store) -> Outcome<SweepReport> {
+    let report = store.sweep()?;
+    match report.problems.first() {
+        Some(problem) => Err(problem.clone().into()),
+        None => Ok(report),
+    }
+}
+
 impl Keeper for StoreKeeper {
     fn name(&self) -> String {
-        if self.reuses { "clipkeep".to_owned() } else { "clipkeep, removing files".to_owned() }
+        let ways = [(!self.reuses, ", removing files"), (self.is_buffered, ", buffered")];
+        let ways = ways.into_iter().filter(|(is, _)| *is).map(|(_, way)| way);
+        std::iter::once("clipkeep").chain(ways).collect()
     }
 
     fn settings(&self) -> String {
-        match self.commit {
-            Commit::Each => "segments of 128 MiB, CRC32 and BLAKE3, Synced".to_owned(),
-            Commit::Together => {
-                "segments of 128 MiB, CRC32 and BLAKE3, Synced, a thread a clip of a group"
-                    .to_owned()
-            }
-            Commit::Grouped => {
-                "segments of 128 MiB, CRC32 and BLAKE3, Buffered and one sync a group".to_owned()
-            }
-        }
+        let commit = match self.commit {
+            Commit::Each => "Synced",
+            Commit::Together => "Synced, a thread a clip of a group",
+            Commit::Grouped => "Buffered and one sync a group",
+        };
+        format!("segments of {} MiB, CRC32 and BLAKE3, {commit}", self.segment_bytes >> 20)
     }
 
     fn keep(&mut self, group: &[Take]) -> Outcome<()> {
@@ -385,6 +403,20 @@ impl Keeper for StoreKeeper {
         self.turn_to(before.saturating_add(self.retention));
         self.sweep()?;
         Ok(())
+    }
+
+    fn expire_beside(&mut self, before: Timestamp, watch: Stopwatch) -> Outcome<Option<Sweeping>> {
+        if matches!(self.disk, Disk::Simulated(_)) {
+            return self.expire(before).map(|()| None);
+        }
+        self.turn_to(before.saturating_add(self.retention));
+        let store = self.store()?.clone();
+        Ok(Some(std::thread::spawn(move || {
+            let at = watch.elapsed();
+            let dropped = swept(&store)?.segments_dropped;
+            let took = watch.elapsed().saturating_sub(at);
+            Ok((dropped > 0).then_some(Lap { at, took }))
+        })))
     }
 
     fn settle(&mut self) -> Outcome<()> {

@@ -6,7 +6,7 @@ use clipkeep::vfs::sim::SimVfs;
 use clipkeep::workload::{
     Commit, Ingest, Keeper, Outcome, Paced, RawKeeper, Steady, StoreKeeper, Street, Take, Together,
     bulk_expiry, bulk_expiry_beside, check, crowd, ingest, lookups, paced, ranges, reads,
-    reopenings, space, steady,
+    reopenings, space, steady, steady_turn,
 };
 use clipkeep::{CameraId, Timestamp, Window};
 
@@ -22,7 +22,10 @@ fn every_keeper_gets_the_same_clips_and_gives_them_back() {
     let street = street();
     let store = StoreKeeper::open(&dir.path().join("store"), &street, Commit::Grouped).unwrap();
     let raw = RawKeeper::open(dir.path(), false, 4 << 20).unwrap();
-    let mut keepers: Vec<Box<dyn Keeper>> = vec![Box::new(store), Box::new(raw)];
+    let buffered = StoreKeeper::open(&dir.path().join("buffered"), &street, Commit::Grouped);
+    let buffered = buffered.unwrap().buffered().unwrap();
+    let mut keepers: Vec<Box<dyn Keeper>> =
+        vec![Box::new(store), Box::new(raw), Box::new(buffered)];
     let plan = Ingest { rounds: 3, clips: 20, group: 5 };
     let tracks = ingest(dir.path(), &mut keepers, &street, &plan, &mut |_| ()).unwrap();
     for (track, keeper) in tracks.iter().zip(&mut keepers) {
@@ -36,6 +39,7 @@ fn every_keeper_gets_the_same_clips_and_gives_them_back() {
     // One sync a group is the least there is: whoever needs fewer has not made them durable.
     assert_eq!(tracks[1].syncs, Some(12));
     assert!(tracks[0].syncs.unwrap() >= 12);
+    assert_eq!(tracks[2].name, "clipkeep, buffered");
 }
 
 /// Keeps the first byte of each clip and makes up the rest.
@@ -137,10 +141,33 @@ fn a_full_store_expires_while_it_records_and_keeps_what_is_held() {
     let store = dir.path().join("store");
     let mut store = StoreKeeper::keeping(&store, &street, Commit::Grouped, kept).unwrap();
     let mut raw = RawKeeper::open(dir.path(), false, 32 << 20).unwrap();
-    let (own, limit) = steady(&mut store, &mut raw, &street, &plan, &mut |_| ()).unwrap();
+    let (own, limit) =
+        steady(dir.path(), &mut store, &mut raw, &street, &plan, &mut |_| ()).unwrap();
     assert!(!own.sweeps.is_empty() && !limit.sweeps.is_empty());
     assert!(store.store().unwrap().stats().unwrap().held_clips > 0);
     assert_eq!(own.track.bytes(), 400_000_000);
+}
+
+#[test]
+fn turns_beside_expiry_drop_what_is_due_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let street = Street::new(5, 16, 1_000_000);
+    let plan =
+        Steady { kept: 128, clips: 0, group: 1, sweep_every: 64, held_percent: 0, rounds: 1 };
+    let kept = street.span_of(plan.kept);
+    let mut store = StoreKeeper::keeping(dir.path(), &street, Commit::Each, kept).unwrap();
+    let mut drops = 0;
+    for numbers in [0..128, 128..320, 320..512] {
+        let clips = numbers.end - numbers.start;
+        let turn = steady_turn(&mut store, &street, &plan, numbers, &mut |_| ()).unwrap();
+        assert_eq!((turn.track.bytes(), turn.track.rounds.len()), (clips * 1_000_000, 1));
+        assert_eq!(turn.track.latencies.count(), clips);
+        drops += turn.sweeps.len();
+    }
+    assert!(drops > 0, "nothing was dropped");
+    let oldest = street.take(0).unwrap();
+    assert_eq!(store.find(&oldest.camera, oldest.window).unwrap(), []);
+    check(&mut store, &street, 512 - plan.kept..512).unwrap();
 }
 
 #[test]
@@ -154,7 +181,7 @@ fn a_hold_on_what_was_due_and_still_there_is_no_error() {
     let kept = street.span_of(plan.kept);
     let mut store = StoreKeeper::keeping(&store, &street, Commit::Grouped, kept).unwrap();
     let mut raw = RawKeeper::open(dir.path(), false, 16 << 20).unwrap();
-    steady(&mut store, &mut raw, &street, &plan, &mut |_| ()).unwrap();
+    steady(dir.path(), &mut store, &mut raw, &street, &plan, &mut |_| ()).unwrap();
     let first = street.take(0).unwrap();
     let found = store.find(&first.camera, first.window).unwrap();
     assert_eq!(found, [first.window], "it is held");

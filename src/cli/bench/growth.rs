@@ -11,7 +11,7 @@ use super::table::short;
 use crate::cli::output::Out;
 use crate::cli::progress::Bar;
 use crate::cli::size;
-use crate::workload::{Growth, Machine, Outcome, Street, growth, machine, ratio, slope};
+use crate::workload::{Bulk, Growth, Machine, Outcome, Street, growth, machine, ratio, slope};
 
 /// What was measured.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Grown {
     pub(super) machine: Machine,
     pub(super) cameras: u32,
     pub(super) stages: Vec<Growth>,
+    /// What it cost to expire all of it at once, when it was largest.
+    pub(super) expiry: Bulk,
 }
 
 /// One thing that may cost more in a larger store.
@@ -81,11 +83,16 @@ impl Cost {
         let mut cells = vec![self.what.to_owned()];
         cells.extend(grown.stages.iter().map(|stage| (self.of)(stage).text()));
         let points = self.points(grown);
-        let slope = slope(&points);
-        cells.push(slope.map(in_words).unwrap_or_default());
-        let far = slope.zip(points.last()).map(|(slope, last)| self.far(slope, *last).text());
-        cells.push(far.unwrap_or_default());
+        cells.push(slope(&points).map(in_words).unwrap_or_default());
+        cells.push(self.reckoned(&points).map(Amount::text).unwrap_or_default());
         cells
+    }
+
+    /// What it would cost at [`FAR_CLIPS`], by how it grew between the two largest sizes: what
+    /// grows at all grows most there.
+    fn reckoned(&self, points: &[(u64, f64)]) -> Option<Amount> {
+        let (_, newest) = points.split_at(points.len().saturating_sub(2));
+        slope(newest).zip(points.last()).map(|(slope, last)| self.far(slope, *last))
     }
 
     /// What it would cost at [`FAR_CLIPS`] if it went on to grow as it does, from the largest size
@@ -147,8 +154,23 @@ pub(super) fn run(clips: u64, cameras: Option<u32>, dir: &Path) -> Outcome<Grown
     let (machine, cameras) = (machine(dir)?, cameras.unwrap_or(CAMERAS));
     let street = Street::new(SEED, cameras, TINY_CLIP_BYTES).lasting(MINUTE);
     let bar = Bar::bytes("growing", clips * u64::try_from(TINY_CLIP_BYTES)?);
-    let stages = growth(dir, &street, &sizes(clips), &mut |bytes| bar.advance(bytes))?;
-    Ok(Grown { machine, cameras, stages })
+    let (stages, expiry) = growth(dir, &street, &sizes(clips), &mut |bytes| bar.advance(bytes))?;
+    Ok(Grown { machine, cameras, stages, expiry })
+}
+
+/// What the expiry of all at once was like, in a sentence.
+pub(super) fn expiry_in_words(grown: &Grown) -> String {
+    let Bulk { took, disk_bytes: (before, after), kept_bytes, .. } = grown.expiry;
+    let gib = ratio(before, 1 << 30).max(1e-9);
+    format!(
+        "Expiring all of it at once, {} on the disk: {}, {:.0} ms/GiB; left are {}, of which {} \
+         are zeroed and kept for new segments.",
+        size::bytes(before),
+        short(took),
+        took.as_secs_f64() * 1e3 / gib,
+        size::bytes(after),
+        size::bytes(kept_bytes),
+    )
 }
 
 /// The header of a table: a column a size.
@@ -175,8 +197,9 @@ pub(super) fn print(grown: &Grown, out: &mut Out) -> anyhow::Result<()> {
     out.line("")?;
     out.line(
         "A slope is the power of the number of clips with which a cost grows. The last column \
-         follows from it and was not measured.",
-    )
+         follows from the one between the two largest sizes and was not measured.",
+    )?;
+    out.line(expiry_in_words(grown))
 }
 
 /// For scripts. Durations are seconds, sizes bytes.
@@ -185,7 +208,7 @@ pub(super) fn json(grown: &Grown) -> Value {
         let points = cost.points(grown);
         let slope = slope(&points);
         let of = |(clips, cost): (u64, f64)| json!({"clips": clips, "cost": cost});
-        let far = slope.zip(points.last()).map(|(slope, last)| cost.far(slope, *last).figure());
+        let far = cost.reckoned(&points).map(Amount::figure);
         let points: Vec<Value> = points.into_iter().map(of).collect();
         let figures = json!({"slope": slope, "points": points, "reckoned_at_100m": far});
         (cost.name.to_owned(), figures)
@@ -194,6 +217,12 @@ pub(super) fn json(grown: &Grown) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "cameras": grown.cameras,
         "growth": costs.collect::<serde_json::Map<_, _>>(),
+        "expiry": {
+            "seconds": grown.expiry.took.as_secs_f64(),
+            "disk_bytes_before": grown.expiry.disk_bytes.0,
+            "disk_bytes_after": grown.expiry.disk_bytes.1,
+            "kept_bytes": grown.expiry.kept_bytes,
+        },
     })
 }
 
@@ -217,6 +246,11 @@ mod tests {
         assert!((took.as_secs_f64() - 0.040).abs() < 1e-6, "{took:?}");
         let Amount::Bytes(bytes) = index.far(1.0, (1_000_000, 700.0)) else { panic!("bytes") };
         assert_eq!(bytes, 70_000);
+        // What went on without growing and then does is reckoned by what it did last.
+        let points = [(10_000, 0.001), (100_000, 0.001), (1_000_000, 0.010)];
+        let Some(Amount::Time(took)) = open.reckoned(&points) else { panic!("a time") };
+        assert!((took.as_secs_f64() - 1.0).abs() < 1e-6, "{took:?}");
+        assert!(open.reckoned(&points[..1]).is_none(), "one size has no slope");
     }
 
     #[test]
@@ -231,9 +265,9 @@ mod tests {
     fn the_report_has_each_cost_at_each_size() {
         let dir = tempfile::tempdir().unwrap();
         let street = Street::new(SEED, 2, 100).lasting(MINUTE);
-        let stages = growth(dir.path(), &street, &[200, 400], &mut |_| ()).unwrap();
+        let (stages, expiry) = growth(dir.path(), &street, &[200, 400], &mut |_| ()).unwrap();
         let machine = machine(dir.path()).unwrap();
-        let grown = Grown { machine, cameras: CAMERAS, stages };
+        let grown = Grown { machine, cameras: CAMERAS, stages, expiry };
         let json = json(&grown);
         for cost in &COSTS {
             assert_eq!(cost.cells(&grown).len(), header(&grown).len());
@@ -243,5 +277,6 @@ mod tests {
         }
         let page = super::super::html::growth_page(&grown);
         assert_eq!(page.matches("<polyline").count(), COSTS.len(), "a line a cost");
+        assert!(page.contains("Expiring all of it at once") && json["expiry"].is_object());
     }
 }

@@ -6,7 +6,7 @@ use super::answer::{Answer, rate};
 use super::chart;
 use super::growth::{self, Grown};
 use super::measure::Measured;
-use super::table::{best_limit, budget_rows, in_words, median_opening, short};
+use super::table::{bare_name, best_limit, budget_rows, in_words, median_opening, short};
 use crate::cli::size;
 use crate::workload::{Track, ratio};
 
@@ -83,7 +83,8 @@ pub(super) fn growth_page(grown: &Grown) -> String {
             write!(page, "<td>{}", escaped(&cell)).ok();
         }
     }
-    page += "</table></html>\n";
+    write!(page, "</table><p>{}</p></html>", escaped(&growth::expiry_in_words(grown))).ok();
+    page.push('\n');
     page
 }
 
@@ -141,10 +142,17 @@ fn against_the_limit(measured: &Measured, page: &mut String) {
     let rows = rows.iter().map(|(name, own, limit)| {
         let per_second = |track: &Track| format!("{} MB/s", rate(track) / 1_000_000);
         let cpu = format!("{:.2}", own.cpu_seconds_per_gib());
-        let written = own.written_per_byte().map(|per| format!("{per:.3}")).unwrap_or_default();
-        [name.clone(), per_second(own), per_second(limit), cpu, written]
+        let [written, device] = [own.written_per_byte(), own.device_per_byte()]
+            .map(|per| per.map(|per| format!("{per:.3}")).unwrap_or_default());
+        [name.clone(), per_second(own), per_second(limit), cpu, written, device]
     });
-    table(page, ["Recording", "Clipkeep", "Limit", "CPU s/GiB", "Written/byte"], rows);
+    let header = ["Recording", "Clipkeep", "Limit", "CPU s/GiB", "Written/byte", "Device/byte"];
+    table(page, header, rows);
+    if let Some(peak) = measured.memory_peak_bytes {
+        let peak = size::bytes(peak);
+        write!(page, "<p class=soft>Peak memory with 16 a commit: {peak}, of the benchmark.</p>")
+            .ok();
+    }
 }
 
 fn beside_expiry(measured: &Measured, page: &mut String) {
@@ -153,7 +161,7 @@ fn beside_expiry(measured: &Measured, page: &mut String) {
     let svg = chart::over_time(&title, &pair.own.track.laps, &pair.own.sweeps);
     let caption = format!(
         "Each point is a commit of four clips; the bands are sweeps that dropped segments, {} of \
-         them, between commits; in the gaps the bare disk had its turns. {}.",
+         them, beside the commits; in the gaps the bare disk had its turns. {}.",
         pair.own.sweeps.len(),
         in_words(&measured.space),
     );
@@ -165,7 +173,7 @@ fn beside_expiry(measured: &Measured, page: &mut String) {
         page,
         title,
         &chart::percentiles(title, &lines),
-        "One writer; the time of sweeps is in the rates above, not here.",
+        "One writer; sweeps run beside it. The raw limit writes over what is due.",
     );
 }
 
@@ -186,9 +194,9 @@ fn commits(measured: &Measured, page: &mut String) {
     for row in &measured.paced {
         let title =
             format!("A fragment a second from {} cameras, {}", row.plan.cameras, row.beside);
-        let lines = [("clipkeep", &row.tracks.own), ("bare, alone", &row.tracks.bare)];
+        let lines = [("clipkeep", &row.tracks.own), (bare_name(&row.plan), &row.tracks.bare)];
         let caption = "From when a fragment was due until it was durable. The other line is one \
-                       writer with the disk to itself and the same fragments at the same times.";
+                       writer on the bare disk with the same fragments at the same times.";
         figure(page, &title, &chart::percentiles(&title, &lines), caption);
         if !row.tracks.sweeps.is_empty() {
             let title = "The same over time, sweeps marked";

@@ -284,12 +284,12 @@ impl Stages<'_> {
         let kept = street.span_of(plan.kept);
         let dir = folder.path().join("store");
         let mut store = StoreKeeper::keeping(&dir, &street, Commit::Together, kept)?;
-        let mut raw = RawKeeper::open(folder.path(), direct, SEGMENT_BYTES)?;
+        let mut raw = RawKeeper::open(folder.path(), direct, SEGMENT_BYTES)?.reusing();
         let clips = 2 * (plan.kept + plan.clips);
         let bar = Bar::bytes("beside expiry", clips * u64::try_from(CLIP_BYTES)?);
         bar.note(format!("{held_percent} % held"));
         let mut told = |bytes| bar.advance(bytes);
-        let (own, limit) = steady(&mut store, &mut raw, &street, &plan, &mut told)?;
+        let (own, limit) = steady(folder.path(), &mut store, &mut raw, &street, &plan, &mut told)?;
         Ok(SteadyPair { held_percent, own, limit })
     }
 

@@ -6,7 +6,7 @@ use super::answer::{Answer, rate};
 use super::measure::Measured;
 use crate::cli::output::Out;
 use crate::cli::size;
-use crate::workload::{Latencies, Space, Track, ratio};
+use crate::workload::{Latencies, Paced, Space, Track, ratio};
 
 /// Prints everything.
 pub(super) fn print(measured: &Measured, answer: &Answer, out: &mut Out) -> anyhow::Result<()> {
@@ -124,9 +124,14 @@ pub(super) fn fragment_rows(measured: &Measured) -> Vec<(String, &Latencies)> {
     for row in &measured.paced {
         let what = format!("{} cameras, one a second, {}", row.plan.cameras, row.beside);
         rows.push((format!("{what}: clipkeep"), &row.tracks.own));
-        rows.push((format!("{what}: bare, alone"), &row.tracks.bare));
+        rows.push((format!("{what}: {}", bare_name(&row.plan)), &row.tracks.bare));
     }
     rows
+}
+
+/// The bare disk, with what else it has to do.
+pub(super) const fn bare_name(plan: &Paced) -> &'static str {
+    if plan.readers > 0 { "bare, beside as many readers" } else { "bare, alone" }
 }
 
 fn recording_row(what: &str, track: &Track, against: String) -> Vec<String> {
@@ -145,8 +150,16 @@ fn recording_row(what: &str, track: &Track, against: String) -> Vec<String> {
 }
 
 fn expiring(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
-    let header =
-        ["Recording beside expiry", "MB/s", "of the limit", "p50", "p99", "max", "disk/live"];
+    let header = [
+        "Recording beside expiry",
+        "MB/s",
+        "of the limit",
+        "written/byte",
+        "p50",
+        "p99",
+        "max",
+        "disk/live",
+    ];
     let mut rows = Vec::new();
     for pair in &measured.steady {
         let held = format!("{} % held", pair.held_percent);
@@ -158,13 +171,15 @@ fn expiring(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
                 (rate(&track.track) / 1_000_000).to_string(),
                 if is_own { against(&track.track, &pair.limit.track) } else { String::new() },
             ];
+            let written = track.track.written_per_byte();
+            row.push(written.map(|per| format!("{per:.3}")).unwrap_or_default());
             row.extend(percentiles(&track.track.latencies));
             row.push(space);
             rows.push(row);
         }
     }
     out.line("")?;
-    out.table(&header, &[1, 2, 3, 4, 5, 6], rows)?;
+    out.table(&header, &[1, 2, 3, 4, 5, 6, 7], rows)?;
     out.line(in_words(&measured.space))?;
     let header = [
         "Bulk expiry",
