@@ -38,7 +38,7 @@ pub fn lookups(
         let windows: Vec<(usize, Window)> = (0..BATCH)
             .map(|turn| pick(street, clips, span, u64::from(round * BATCH + turn)))
             .collect::<Outcome<_>>()?;
-        let expected: u64 = windows.iter().map(|(_, window)| count(street, clips, *window)).sum();
+        let expected: u64 = windows.iter().map(|picked| count(street, clips, picked)).sum();
         let mut found = 0;
         let watch = Stopwatch::start();
         for (camera, window) in &windows {
@@ -67,11 +67,13 @@ fn pick(street: &Street, clips: u64, span: Duration, turn: u64) -> Outcome<(usiz
     Ok((camera, Window::starting(start, span)?))
 }
 
-/// How many of a camera's clips are in a window that begins where a clip does; every camera has
-/// recorded all through.
-fn count(street: &Street, clips: u64, window: Window) -> u64 {
+/// How many of a camera's clips are in a window that begins where a clip does, if the street has
+/// `clips` clips.
+fn count(street: &Street, clips: u64, (camera, window): &(usize, Window)) -> u64 {
     let step = street.clip_duration().as_micros().max(1);
-    let end = window.end().min(street.end_of(clips));
+    // In the last turn only the first cameras may have recorded.
+    let before = u64::try_from(*camera).unwrap_or(u64::MAX);
+    let end = window.end().min(street.end_of(clips.saturating_sub(before)));
     u64::try_from(end.since(window.start()).as_micros().div_ceil(step)).unwrap_or(u64::MAX)
 }
 

@@ -188,6 +188,17 @@ fn a_hold_on_what_was_due_and_still_there_is_no_error() {
 }
 
 #[test]
+fn a_street_whose_last_turn_is_not_whole_is_looked_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let street = Street::new(3, 4, 100);
+    let mut vector = RawKeeper::open(dir.path(), false, 4096).unwrap();
+    // The last turn has clips of two of four cameras, in a quarter of these windows.
+    vector.note(&street.takes(0, 14).unwrap());
+    let span = 2 * street.clip_duration();
+    assert!(lookups(&mut vector, &street, 14, span, 20).unwrap().found > 0);
+}
+
+#[test]
 fn bulk_expiry_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let street = Street::new(5, 4, 1_000_000);

@@ -78,19 +78,20 @@ fn panels(measured: &Measured) -> Vec<Panel> {
         let names = grouped.iter().map(|track| track.name.clone());
         names.zip(measured.reads.iter().map(value)).collect()
     };
-    let finds = measured
-        .finds
-        .iter()
-        .filter_map(|row| row.lookups.map(|(p50, _)| (row.name.clone(), p50.as_secs_f64() * 1e6)));
-    let bulk = measured.bulk.iter().map(|row| (row.name.clone(), row.ms_per_gib()));
+    // Whoever knows no windows has no bar.
+    let finds = measured.finds.iter().map(|row| (row.name.clone(), row.lookups.p50.median() * 1e6));
+    let finds = finds.filter(|(_, p50)| *p50 > 0.0);
+    let bulk = measured.bulk.iter().map(|row| (row.name.clone(), row.ms_per_gib.median()));
     vec![
         panel("a commit a clip, of the limit: more is better", 2, rates(each)),
         panel("16 clips a commit, of the limit: more is better", 2, rates(grouped)),
         panel("a commit a clip, p99 in ms: less is better", 1, bars(each, p99_ms)),
+        panel("beside expiry, of the limit: more is better", 2, rates(&measured.steady)),
+        panel("beside expiry, p99 in ms: less is better", 1, bars(&measured.steady, p99_ms)),
         panel("CPU seconds a GiB: less is better", 2, bars(grouped, Track::cpu_seconds_per_gib)),
         panel("bytes written a byte of clips: less is better", 2, bars(grouped, written)),
-        panel("whole clips, cold, in MB/s: more is better", 0, reads(|row| row.cold_mb())),
-        panel("whole clips, warm, in MB/s: more is better", 0, reads(|row| row.warm_mb())),
+        panel("whole clips, cold, in MB/s: more is better", 0, reads(|row| row.cold.median())),
+        panel("whole clips, warm, in MB/s: more is better", 0, reads(|row| row.warm.median())),
         panel("a window of 60 clips, p50 in us: less is better", 1, finds.collect()),
         panel("bulk expiry, ms/GiB: less is better", 0, bulk.collect()),
     ]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clipkeep::workload::{
-    Ingest, Keeper, Outcome, Reads, Stopwatch, Street, bulk_expiry, check, counted, drop_caches,
-    ingest_from, lookups, reads,
+    Ingest, Keeper, Outcome, Reads, Steady, Stopwatch, Street, Track, bulk_expiry, check, counted,
+    drop_caches, ingest_from, lookups, reads, steady_turn,
 };
 
 use crate::{Plan, RIVALS, Rival};
@@ -19,19 +19,24 @@ pub const TAB: char = '\t';
 /// Clips that are recorded with one commit where recording is not measured.
 const FILL_CLIPS: u64 = 1024;
 
+/// Recording beside expiry: a commit a clip, and a sweep each 128 MB, which is a segment of
+/// Clipkeep's, so that it drops one each time. How many clips a turn has is in the order for it.
+pub const STEADY: Steady =
+    Steady { kept: 128, clips: 0, group: 1, sweep_every: 64, held_percent: 0, rounds: 1 };
+
 /// What a keeper's process is started for.
 #[derive(Clone, Copy, Debug)]
 pub struct Job {
     pub cameras: u32,
     pub clip_bytes: usize,
-    /// Clips that it will be told to keep.
-    pub clips: u64,
+    /// Clips for which a file of the raw limits has room.
+    pub file_clips: u64,
     /// Clips are tiny, last a minute, and are only looked for.
     pub tiny: bool,
     /// A commit a clip.
     pub each: bool,
-    /// How long clips are kept.
-    pub retention_hours: u64,
+    /// How long clips are kept, by those who know an age.
+    pub retention: Duration,
 }
 
 impl Job {
@@ -49,21 +54,23 @@ impl Job {
             dir.to_owned(),
             self.cameras.to_string(),
             self.clip_bytes.to_string(),
-            self.clips.to_string(),
+            self.file_clips.to_string(),
             u64::from(self.tiny).to_string(),
             u64::from(self.each).to_string(),
-            self.retention_hours.to_string(),
+            nanos(self.retention)?.to_string(),
         ])
     }
 
     fn parse(numbers: &[String]) -> Outcome<Self> {
         let numbers: Vec<u64> =
             numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
-        let [cameras, clip_bytes, clips, tiny, each, retention_hours] = numbers[..] else {
+        let [cameras, clip_bytes, file_clips, tiny, each, retention] = numbers[..] else {
             return Err("arguments of a keeper's process".into());
         };
         let (cameras, clip_bytes) = (cameras.try_into()?, clip_bytes.try_into()?);
-        Ok(Self { cameras, clip_bytes, clips, tiny: tiny == 1, each: each == 1, retention_hours })
+        let (tiny, each) = (tiny == 1, each == 1);
+        let retention = Duration::from_nanos(retention);
+        Ok(Self { cameras, clip_bytes, file_clips, tiny, each, retention })
     }
 }
 
@@ -105,10 +112,10 @@ impl Child {
         (self.rival.make)(&Plan {
             dir: &self.dir,
             street: &self.street,
-            clips: self.job.clips,
+            file_clips: self.job.file_clips,
             tiny: self.job.tiny,
             each: self.job.each,
-            retention: Duration::from_hours(self.job.retention_hours),
+            retention: self.job.retention,
         })
     }
 
@@ -121,6 +128,8 @@ impl Child {
             words.iter().skip(1).map(|word| word.parse()).collect::<Result<_, _>>()?;
         match (words.first().copied().unwrap_or_default(), &numbers[..]) {
             ("keep", [first, clips, group]) => self.keep(*first, *clips, *group),
+            ("steady", [first, clips]) => self.steady(*first, *clips),
+            ("expired", [clips]) => self.expired(*clips),
             ("fill", [clips]) => self.fill(*clips),
             ("reopen", [is_cold]) => self.reopen(*is_cold == 1),
             ("read", [clips]) => self.read(*clips),
@@ -139,13 +148,29 @@ impl Child {
         let tracks = ingest_from(&self.dir, &mut keepers, &street, &plan, first, &mut |_| ())?;
         let [keeper] = keepers;
         self.keeper = Some(keeper);
-        let track = tracks.first().ok_or("no track")?;
-        let round = track.rounds.first().ok_or("no round")?;
-        let mut answer = vec![round.bytes, nanos(round.wall)?, nanos(round.cpu)?];
-        for lap in &track.laps {
-            answer.push(nanos(lap.took)?);
+        figures_of(tracks.first().ok_or("no track")?)
+    }
+
+    /// Records in turn while what is older than [`Steady::kept`] clips expires: the same figures.
+    fn steady(&mut self, first: u64, clips: u64) -> Outcome<Vec<u64>> {
+        let street = self.street.clone();
+        let numbers = first..first + clips;
+        let steady = steady_turn(self.keeper()?, &street, &STEADY, numbers, &mut |_| ())?;
+        figures_of(&steady.track)
+    }
+
+    /// After `clips` clips of which the oldest expired: those must be gone and the newest there,
+    /// byte for byte. What it has on the disk.
+    fn expired(&mut self, clips: u64) -> Outcome<Vec<u64>> {
+        let street = self.street.clone();
+        let is_found = self.rival.finds;
+        let keeper = self.keeper()?;
+        let oldest = street.take(0)?;
+        if is_found && !keeper.find(&oldest.camera, oldest.window)?.is_empty() {
+            return Err(format!("{} still finds what is long due", keeper.name()).into());
         }
-        Ok(answer)
+        check(keeper, &street, clips - STEADY.kept / 2..clips)?;
+        Ok(vec![keeper.disk_bytes()?])
     }
 
     fn fill(&mut self, clips: u64) -> Outcome<Vec<u64>> {
@@ -209,6 +234,16 @@ impl Child {
         let bulk = bulk_expiry(self.keeper()?, &street, clips, &mut |_| ())?;
         Ok(vec![bulk.bytes, nanos(bulk.took)?, bulk.disk_bytes.1])
     }
+}
+
+/// Of the one round of `track`: bytes, time, processor's time, then how long each commit took.
+fn figures_of(track: &Track) -> Outcome<Vec<u64>> {
+    let round = track.rounds.first().ok_or("no round")?;
+    let mut figures = vec![round.bytes, nanos(round.wall)?, nanos(round.cpu)?];
+    for lap in &track.laps {
+        figures.push(nanos(lap.took)?);
+    }
+    Ok(figures)
 }
 
 fn nanos(took: Duration) -> Outcome<u64> {

@@ -29,6 +29,7 @@ mod report;
 #[cfg(feature = "rocksdb")]
 mod rocks;
 mod run;
+mod spread;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,8 +42,8 @@ pub struct Plan<'a> {
     pub dir: &'a Path,
     /// What will be recorded.
     pub street: &'a Street,
-    /// How many clips of it.
-    pub clips: u64,
+    /// How many clips a file of the raw limits has room for.
+    pub file_clips: u64,
     /// Clips are tiny, and only looked for.
     pub tiny: bool,
     /// A commit a clip, and not a group.
@@ -104,7 +105,7 @@ fn clipkeep(plan: &Plan<'_>) -> Outcome<Box<dyn Keeper>> {
 
 fn raw(plan: &Plan<'_>, direct: bool) -> Outcome<Box<dyn Keeper>> {
     let clip = u64::try_from(plan.street.clip_bytes().next_multiple_of(4096))?;
-    Ok(Box::new(RawKeeper::open(plan.dir, direct, plan.clips * clip)?))
+    Ok(Box::new(RawKeeper::open(plan.dir, direct, plan.file_clips * clip)?.reusing()))
 }
 
 /// What the command line asks for.

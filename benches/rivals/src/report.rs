@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clipkeep::workload::{Outcome, Track, machine, ratio};
 use rustix::fs::Access;
 
 use crate::run::{Measured, WINDOW_CLIPS};
+use crate::spread::short;
 use crate::{FEATURES, OWN, Options};
 
 const BEGIN: &str = "<!-- rivals:begin -->";
@@ -31,10 +31,11 @@ pub fn tables(options: &Options, measured: &Measured) -> Outcome<String> {
     );
     writeln!(text, "{}\n", filled(&setting, ""))?;
     recording(measured, &mut text)?;
+    beside_expiry(measured, &mut text)?;
     using(options, measured, &mut text)?;
     writeln!(text, "Settings:\n")?;
-    for track in &measured.grouped {
-        let item = format!("- {}: {}.", track.name, track.settings);
+    for (name, settings) in &measured.settings {
+        let item = format!("- {name}: {settings}.");
         writeln!(text, "{}", filled(&item, "  "))?;
     }
     Ok(text)
@@ -93,6 +94,27 @@ fn recording(measured: &Measured, text: &mut String) -> Outcome<()> {
     Ok(writeln!(text)?)
 }
 
+fn beside_expiry(measured: &Measured, text: &mut String) -> Outcome<()> {
+    writeln!(
+        text,
+        "| keeper | beside expiry, a commit each: MB/s | of the limit | p99 | CPU s/GiB | on \
+         disk/kept |\n|---|---|---|---|---|---|"
+    )?;
+    let limit = limit_of(&measured.steady).ok_or("no limit")?;
+    for (track, space) in measured.steady.iter().zip(&measured.steady_space) {
+        writeln!(
+            text,
+            "| {} | {:.0} | {} | {} | {:.2} | {space:.2} |",
+            track.name,
+            track.bytes_per_second() / 1e6,
+            against(track, limit),
+            short(track.latencies.percentile(99.0)),
+            track.cpu_seconds_per_gib(),
+        )?;
+    }
+    Ok(writeln!(text)?)
+}
+
 /// The better one of the raw limits.
 pub fn limit_of(tracks: &[Track]) -> Option<&Track> {
     let limits = tracks.get(1..OWN)?.iter();
@@ -110,11 +132,11 @@ fn using(options: &Options, measured: &Measured, text: &mut String) -> Outcome<(
     for (track, reads) in measured.grouped.iter().zip(&measured.reads) {
         write!(
             text,
-            "| {} | {:.0} | {} | {:.0} |",
+            "| {} | {} | {} | {} |",
             track.name,
-            reads.cold_mb(),
-            short(reads.cold_p99),
-            reads.warm_mb(),
+            reads.cold.whole(),
+            reads.cold_p99.time(),
+            reads.warm.whole(),
         )?;
         let find = measured.finds.iter().find(|row| row.name == track.name);
         let bulk = measured.bulk.iter().find(|row| row.name == track.name);
@@ -122,23 +144,21 @@ fn using(options: &Options, measured: &Measured, text: &mut String) -> Outcome<(
             writeln!(text, " - | - | - | - | - |")?;
             continue;
         };
-        match find.lookups {
-            Some((p50, p99)) => write!(text, " {} | {} |", short(p50), short(p99))?,
-            None => write!(text, " - | - |")?,
-        }
         writeln!(
             text,
-            " {} | {:.0} | {:.0} MiB |",
-            short(find.opened),
-            bulk.ms_per_gib(),
+            " {} | {} | {} | {} | {:.0} MiB |",
+            find.lookups.p50.time(),
+            find.lookups.p99.time(),
+            find.opened.time(),
+            bulk.ms_per_gib.whole(),
             ratio(bulk.disk_bytes, 1 << 20),
         )?;
     }
     writeln!(
         text,
         "| a vector in memory | - | - | - | {} | {} | - | - | - |\n",
-        short(measured.vector.latencies.percentile(50.0)),
-        short(measured.vector.latencies.percentile(99.0)),
+        measured.vector.p50.time(),
+        measured.vector.p99.time(),
     )?;
     Ok(())
 }
@@ -146,15 +166,6 @@ fn using(options: &Options, measured: &Measured, text: &mut String) -> Outcome<(
 fn against(track: &Track, limit: &Track) -> String {
     let (median, least, most) = track.rate_against(limit);
     format!("{median:.2} ({least:.2}..{most:.2})")
-}
-
-fn short(took: Duration) -> String {
-    let seconds = took.as_secs_f64();
-    match took.as_nanos() {
-        0..10_000 => format!("{:.1} us", seconds * 1e6),
-        10_000..1_000_000 => format!("{:.0} us", seconds * 1e6),
-        _ => format!("{:.1} ms", seconds * 1e3),
-    }
 }
 
 /// A document with markers, to have the tables between them and the picture beside it.

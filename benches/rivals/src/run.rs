@@ -4,10 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clipkeep::workload::{Lookups, Outcome, RawKeeper, Round, Street, Track, lookups, ratio};
+use clipkeep::workload::{Outcome, RawKeeper, Round, Street, Track, lookups, ratio};
 
-use crate::child::Job;
+use crate::child::{Job, STEADY};
 use crate::process::Process;
+use crate::spread::Spread;
 use crate::{OWN, Options, RIVALS, Rival};
 
 pub const SEED: u64 = 0x0c11_b4ee;
@@ -17,8 +18,12 @@ const TINY_CLIP_BYTES: usize = 2_000;
 pub const WINDOW_CLIPS: u32 = 60;
 /// Rounds of 16 lookups.
 const FIND_ROUNDS: u32 = 500;
+/// Longer than anything here is kept.
+const LONG: Duration = Duration::from_hours(1000);
 /// Clips that expire at once.
 const BULK_CLIPS: u64 = 512;
+/// How often, at most.
+const BULK_ROUNDS: u32 = 3;
 
 /// The window that is looked for on `street`.
 pub fn window_of(street: &Street) -> Duration {
@@ -29,67 +34,66 @@ pub fn window_of(street: &Street) -> Duration {
 pub struct Measured {
     pub each: Vec<Track>,
     pub grouped: Vec<Track>,
+    /// A commit a clip, while the oldest clips expire.
+    pub steady: Vec<Track>,
+    /// What each of the same has on the disk afterwards, of what it is to keep.
+    pub steady_space: Vec<f64>,
     pub reads: Vec<ReadRow>,
     /// Without the raw limits.
     pub finds: Vec<FindRow>,
     pub vector: Lookups,
     /// Without the raw limits.
     pub bulk: Vec<BulkRow>,
+    /// How each was set up, by its name; and where it was set up in another way, by what for.
+    pub settings: Vec<(String, String)>,
 }
 
-/// Reading whole clips: after a new opening, and once more.
+/// Reading whole clips: after a new opening, and once more. Rates are MB/s.
+#[derive(Default)]
 pub struct ReadRow {
-    pub cold_bytes_per_second: f64,
-    pub cold_p99: Duration,
-    pub warm_bytes_per_second: f64,
+    pub cold: Spread,
+    /// The slowest percent of a round.
+    pub cold_p99: Spread,
+    pub warm: Spread,
+}
+
+/// Lookups of windows: the median and the slowest percent of each round.
+#[derive(Default)]
+pub struct Lookups {
+    pub p50: Spread,
+    pub p99: Spread,
 }
 
 /// Looking for windows among many clips.
 pub struct FindRow {
     pub name: String,
-    pub opened: Duration,
-    /// The median and the slowest percent; `None` of whoever knows no windows.
-    pub lookups: Option<(Duration, Duration)>,
+    pub opened: Spread,
+    /// Of no round, for whoever knows no windows.
+    pub lookups: Lookups,
 }
 
 /// Expiring all at once.
 pub struct BulkRow {
     pub name: String,
-    pub bytes: u64,
-    pub took: Duration,
+    pub ms_per_gib: Spread,
     /// Left on the disk.
     pub disk_bytes: u64,
 }
 
-impl ReadRow {
-    pub fn cold_mb(&self) -> f64 {
-        self.cold_bytes_per_second / 1e6
-    }
-
-    pub fn warm_mb(&self) -> f64 {
-        self.warm_bytes_per_second / 1e6
-    }
-}
-
-impl BulkRow {
-    /// How long a GiB takes.
-    pub fn ms_per_gib(&self) -> f64 {
-        self.took.as_secs_f64() * 1e3 / ratio(self.bytes, 1 << 30)
-    }
-}
-
 pub fn run(options: &Options) -> Outcome<Measured> {
-    let run = Run { options };
-    let (each, _) = run.ingest("each", 16, 1)?;
-    let (grouped, reads) = run.ingest("grouped", 200, 16)?;
-    let finds = run.finds()?;
-    let vector = run.vector()?;
+    let mut run = Run { options, settings: Vec::new() };
+    let (grouped, reads) = run.ingest("16 a commit", 200, 16)?;
+    let (each, _) = run.ingest("a commit each", 16, 1)?;
+    let (steady, steady_space) = run.steady()?;
+    let (finds, vector) = run.finds()?;
     let bulk = run.bulk()?;
-    Ok(Measured { each, grouped, reads, finds, vector, bulk })
+    let settings = run.settings;
+    Ok(Measured { each, grouped, steady, steady_space, reads, finds, vector, bulk, settings })
 }
 
 struct Run<'a> {
     options: &'a Options,
+    settings: Vec<(String, String)>,
 }
 
 impl Run<'_> {
@@ -100,105 +104,202 @@ impl Run<'_> {
         Ok(Folder(path))
     }
 
-    /// Records `group` clips a commit into all, A-B-A-B, and reads some of them back.
-    fn ingest(&self, name: &str, cameras: u32, group: u64) -> Outcome<(Vec<Track>, Vec<ReadRow>)> {
-        let folder = self.folder(name)?;
+    /// Starts the process of each of `rivals` in a folder of its own below `folder`, and notes how
+    /// they are set up for `what`.
+    fn start(
+        &mut self,
+        what: &str,
+        rivals: impl Iterator<Item = &'static Rival>,
+        folder: &Folder,
+        job: &Job,
+    ) -> Outcome<Vec<Process>> {
+        let mut processes = Vec::new();
+        for rival in rivals {
+            let process = Process::start(rival, &folder.0.join(rival.name), job)?;
+            self.note_settings(what, &process);
+            processes.push(process);
+        }
+        Ok(processes)
+    }
+
+    fn note_settings(&mut self, what: &str, process: &Process) {
+        let (name, settings) = (&process.name, &process.settings);
+        if self.settings.iter().all(|(known, _)| known != name) {
+            self.settings.push((name.clone(), settings.clone()));
+        } else if self.settings.iter().all(|(_, known)| known != settings) {
+            self.settings.push((format!("{name}, {what}"), settings.clone()));
+        }
+    }
+
+    /// Records `group` clips a commit into all, A-B-A-B, and reads some of them back in as many
+    /// rounds.
+    fn ingest(
+        &mut self,
+        what: &str,
+        cameras: u32,
+        group: u64,
+    ) -> Outcome<(Vec<Track>, Vec<ReadRow>)> {
+        let folder = self.folder(&format!("ingest-{group}"))?;
         let (rounds, clips) = (self.options.rounds, self.options.clips);
         let all = u64::from(rounds) * clips;
         let job = Job {
             cameras,
             clip_bytes: CLIP_BYTES,
-            clips: all,
+            file_clips: all,
             tiny: false,
             each: group == 1,
-            retention_hours: 1000,
+            retention: LONG,
         };
-        eprintln!("{name}: {all} clips for each of {}", RIVALS.len());
-        let (mut processes, mut tracks) = (Vec::new(), Vec::new());
-        for rival in RIVALS {
-            let process = Process::start(rival, &folder.0.join(rival.name), &job)?;
-            let (name, settings) = (process.name.clone(), process.settings.clone());
-            tracks.push(Track { name, settings, ..Track::default() });
-            processes.push(process);
-        }
+        eprintln!("{what}: {all} clips for each of {}", RIVALS.len());
+        let mut processes = self.start(what, RIVALS.iter(), &folder, &job)?;
+        let mut tracks = tracks_of(&processes);
         for round in 0..u64::from(rounds) {
             for (process, track) in processes.iter_mut().zip(&mut tracks) {
                 let answer = process.ask(&format!("keep {} {clips} {group}", round * clips))?;
                 note_turn(track, &answer)?;
             }
         }
-        let mut reads = Vec::new();
-        for (process, track) in processes.iter_mut().zip(&mut tracks) {
-            let opening = process.ask("reopen 1")?;
-            let [_, written] = opening[..] else { return Err("no opening".into()) };
-            // All that it wrote, closing included; it stands in the last round.
-            let others = track.rounds.iter_mut().rev().skip(1);
-            others.for_each(|round| round.written = Some(0));
-            track.rounds.last_mut().ok_or("no round")?.written = Some(written);
-            let answer = process.ask(&format!("read {all}"))?;
-            reads.push(read_row(&answer)?);
+        let mut reads: Vec<ReadRow> = Vec::new();
+        for round in 0..rounds {
+            reads.resize_with(processes.len(), ReadRow::default);
+            let rows = processes.iter_mut().zip(&mut tracks).zip(&mut reads);
+            for ((process, track), row) in rows {
+                let opening = process.ask("reopen 1")?;
+                let [_, written] = opening[..] else { return Err("no opening".into()) };
+                if round == 0 {
+                    note_written(track, written);
+                }
+                row.note(&process.ask(&format!("read {all}"))?)?;
+            }
         }
         Ok((tracks, reads))
     }
 
-    fn finds(&self) -> Outcome<Vec<FindRow>> {
+    /// Records a clip a commit into all, A-B-A-B, while their oldest clips expire.
+    fn steady(&mut self) -> Outcome<(Vec<Track>, Vec<f64>)> {
+        let folder = self.folder("steady")?;
+        let street = Street::new(SEED, 16, CLIP_BYTES);
+        let job = Job {
+            cameras: 16,
+            clip_bytes: CLIP_BYTES,
+            file_clips: STEADY.sweep_every,
+            tiny: false,
+            each: true,
+            retention: street.span_of(STEADY.kept),
+        };
+        let clips = self.options.clips.next_multiple_of(STEADY.sweep_every);
+        let all = STEADY.kept + u64::from(self.options.rounds) * clips;
+        eprintln!("beside expiry: {all} clips for each of {}", RIVALS.len());
+        let mut processes = self.start("beside expiry", RIVALS.iter(), &folder, &job)?;
+        let mut tracks = tracks_of(&processes);
+        for process in &mut processes {
+            // Until it is full, it does not count.
+            process.ask(&format!("steady 0 {}", STEADY.kept))?;
+        }
+        for round in 0..u64::from(self.options.rounds) {
+            let first = STEADY.kept + round * clips;
+            for (process, track) in processes.iter_mut().zip(&mut tracks) {
+                note_turn(track, &process.ask(&format!("steady {first} {clips}"))?)?;
+            }
+        }
+        let kept = STEADY.kept * u64::try_from(CLIP_BYTES)?;
+        let mut space = Vec::new();
+        for process in &mut processes {
+            let answer = process.ask(&format!("expired {all}"))?;
+            let [disk_bytes] = answer[..] else { return Err("no space".into()) };
+            space.push(ratio(disk_bytes, kept));
+        }
+        Ok((tracks, space))
+    }
+
+    /// Windows and openings, in turns; the vector in memory has its own.
+    fn finds(&mut self) -> Outcome<(Vec<FindRow>, Lookups)> {
         let clips = self.options.lookups;
         let job = Job {
             cameras: 16,
             clip_bytes: TINY_CLIP_BYTES,
-            clips,
+            file_clips: clips,
             tiny: true,
             each: false,
-            retention_hours: 1000,
+            retention: LONG,
         };
+        let (folder, what) = (self.folder("find")?, "windows and openings");
+        let mut processes = self.start(what, no_limits(), &folder, &job)?;
         let mut rows = Vec::new();
-        for rival in no_limits() {
-            let folder = self.folder(&format!("find-{}", rival.name))?;
-            let mut process = Process::start(rival, &folder.0, &job)?;
+        for process in &mut processes {
             eprintln!("{clips} small clips: {}", process.name);
             process.ask(&format!("fill {clips}"))?;
-            let [opened, _] = process.ask("reopen 0")?[..] else { return Err("no opening".into()) };
-            let found = process.ask(&format!("find {clips} {FIND_ROUNDS}"))?;
-            let lookups = match found[..] {
-                [p50, p99] => Some((Duration::from_nanos(p50), Duration::from_nanos(p99))),
-                _ => None,
-            };
-            let (name, opened) = (process.name.clone(), Duration::from_nanos(opened));
-            rows.push(FindRow { name, opened, lookups });
+            let name = process.name.clone();
+            rows.push(FindRow { name, opened: Spread::default(), lookups: Lookups::default() });
         }
-        Ok(rows)
-    }
-
-    /// The same windows in a vector in memory.
-    fn vector(&self) -> Outcome<Lookups> {
-        let clips = self.options.lookups;
         let street = Street::new(SEED, 16, TINY_CLIP_BYTES).lasting(Duration::from_mins(1));
-        let folder = self.folder("vector")?;
-        let mut vector = RawKeeper::open(&folder.0, false, 4096)?;
-        vector.note(&street.takes(0, clips)?);
-        lookups(&mut vector, &street, clips, window_of(&street), FIND_ROUNDS)
+        let mut vector = (RawKeeper::open(&folder.0, false, 4096)?, Lookups::default());
+        vector.0.note(&street.takes(0, clips)?);
+        for _ in 0..self.options.rounds {
+            for (process, row) in processes.iter_mut().zip(&mut rows) {
+                let opening = process.ask("reopen 0")?;
+                let [opened, _] = opening[..] else { return Err("no opening".into()) };
+                row.opened.add_time(Duration::from_nanos(opened));
+                let found = process.ask(&format!("find {clips} {FIND_ROUNDS}"))?;
+                if let [p50, p99] = found[..] {
+                    row.lookups.note(Duration::from_nanos(p50), Duration::from_nanos(p99));
+                }
+            }
+            let (keeper, into) = (&mut vector.0, &mut vector.1);
+            // As for the others: what a first lookup brings into the cache is not its own time.
+            lookups(keeper, &street, clips, window_of(&street), FIND_ROUNDS / 4)?;
+            let found = lookups(keeper, &street, clips, window_of(&street), FIND_ROUNDS)?.latencies;
+            into.note(found.percentile(50.0), found.percentile(99.0));
+        }
+        Ok((rows, vector.1))
     }
 
-    fn bulk(&self) -> Outcome<Vec<BulkRow>> {
+    /// Bulk expiry: each round is a new store of each.
+    fn bulk(&mut self) -> Outcome<Vec<BulkRow>> {
         let job = Job {
             cameras: 16,
             clip_bytes: CLIP_BYTES,
-            clips: BULK_CLIPS,
+            file_clips: BULK_CLIPS,
             tiny: false,
             each: false,
-            retention_hours: 1,
+            retention: Duration::from_hours(1),
         };
-        let mut rows = Vec::new();
-        for rival in no_limits() {
-            let folder = self.folder(&format!("bulk-{}", rival.name))?;
-            let mut process = Process::start(rival, &folder.0, &job)?;
-            eprintln!("bulk expiry: {}", process.name);
-            let answer = process.ask(&format!("expire {BULK_CLIPS}"))?;
-            let [bytes, took, disk_bytes] = answer[..] else { return Err("no expiry".into()) };
-            let (name, took) = (process.name.clone(), Duration::from_nanos(took));
-            rows.push(BulkRow { name, bytes, took, disk_bytes });
+        let mut rows: Vec<BulkRow> = Vec::new();
+        for round in 0..self.options.rounds.min(BULK_ROUNDS) {
+            eprintln!("bulk expiry, round {round}");
+            for (number, rival) in no_limits().enumerate() {
+                let folder = self.folder(&format!("bulk-{}", rival.name))?;
+                let mut process = Process::start(rival, &folder.0, &job)?;
+                self.note_settings("bulk expiry", &process);
+                let answer = process.ask(&format!("expire {BULK_CLIPS}"))?;
+                let [bytes, took, disk_bytes] = answer[..] else { return Err("no expiry".into()) };
+                if rows.len() == number {
+                    let (name, ms_per_gib) = (process.name.clone(), Spread::default());
+                    rows.push(BulkRow { name, ms_per_gib, disk_bytes });
+                }
+                let row = rows.get_mut(number).ok_or("no row")?;
+                let seconds = Duration::from_nanos(took).as_secs_f64();
+                row.ms_per_gib.add(seconds * 1e3 / ratio(bytes, 1 << 30));
+                row.disk_bytes = disk_bytes;
+            }
         }
         Ok(rows)
+    }
+}
+
+/// An empty track for each of these.
+fn tracks_of(processes: &[Process]) -> Vec<Track> {
+    let track = |process: &Process| {
+        let (name, settings) = (process.name.clone(), process.settings.clone());
+        Track { name, settings, ..Track::default() }
+    };
+    processes.iter().map(track).collect()
+}
+
+/// All that a keeper wrote, closing included, stands in its last round.
+fn note_written(track: &mut Track, written: u64) {
+    for (back, round) in track.rounds.iter_mut().rev().enumerate() {
+        round.written = Some(if back == 0 { written } else { 0 });
     }
 }
 
@@ -217,18 +318,27 @@ fn note_turn(track: &mut Track, answer: &[u64]) -> Outcome<()> {
     Ok(())
 }
 
-fn read_row(answer: &[u64]) -> Outcome<ReadRow> {
-    let [cold, cold_wall, cold_p99, warm, warm_wall, _] = answer[..] else {
-        return Err("no reads".into());
-    };
-    let rate = |bytes: u64, nanos: u64| {
-        ratio(bytes, 1) / Duration::from_nanos(nanos).as_secs_f64().max(1e-9)
-    };
-    Ok(ReadRow {
-        cold_bytes_per_second: rate(cold, cold_wall),
-        cold_p99: Duration::from_nanos(cold_p99),
-        warm_bytes_per_second: rate(warm, warm_wall),
-    })
+impl ReadRow {
+    /// Takes in what a keeper's process answered in one round.
+    fn note(&mut self, answer: &[u64]) -> Outcome<()> {
+        let [cold, cold_wall, cold_p99, warm, warm_wall, _] = answer[..] else {
+            return Err("no reads".into());
+        };
+        let rate = |bytes: u64, nanos: u64| {
+            ratio(bytes, 1_000_000) / Duration::from_nanos(nanos).as_secs_f64().max(1e-9)
+        };
+        self.cold.add(rate(cold, cold_wall));
+        self.cold_p99.add_time(Duration::from_nanos(cold_p99));
+        self.warm.add(rate(warm, warm_wall));
+        Ok(())
+    }
+}
+
+impl Lookups {
+    fn note(&mut self, p50: Duration, p99: Duration) {
+        self.p50.add_time(p50);
+        self.p99.add_time(p99);
+    }
 }
 
 struct Folder(PathBuf);
