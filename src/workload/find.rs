@@ -96,6 +96,14 @@ impl Reads {
     pub fn bytes_per_second(&self) -> f64 {
         super::ratio(self.bytes, 1) / self.wall.as_secs_f64().max(1e-9)
     }
+
+    /// Adds those of `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.latencies.add(&other.latencies);
+        self.first_byte.add(&other.first_byte);
+        self.bytes += other.bytes;
+        self.wall += other.wall;
+    }
 }
 
 /// Reads clips `numbers` of the street, each byte of them.

@@ -82,8 +82,8 @@ pub trait Keeper {
     /// Its own.
     fn expire(&mut self, before: Timestamp) -> Outcome<()>;
 
-    /// Begins what [`Keeper::expire`] does on a thread of its own, beside what is recorded next, and
-    /// answers that; whoever has no such thread does it at once.
+    /// Begins what [`Keeper::expire`] does on a thread of its own, beside what is recorded next,
+    /// and answers that; whoever has no such thread does it at once.
     ///
     /// # Errors
     ///

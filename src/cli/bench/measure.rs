@@ -369,7 +369,7 @@ fn hold_all(store: &StoreKeeper, street: &Street, clips: u64, finds: &mut Finds)
 }
 
 /// Reads some clips of every keeper, first cold and then warm, and cold ranges of other ones; of
-/// none that was `read` already.
+/// none that was `read` already. Each time in turns, some clips of each keeper.
 fn read_all(
     dir: &Path,
     keepers: &mut [Box<dyn Keeper>],
@@ -377,31 +377,38 @@ fn read_all(
     (clips, read): (u64, &[u64]),
     count: u64,
 ) -> Outcome<Vec<ReadRow>> {
+    const TURNS: usize = 4;
     let mut picked = street.picks(1000, 2 * count, clips);
     picked.retain(|number| !read.contains(number));
     let (numbers, others) = picked.split_at(picked.len().div_ceil(2));
-    let mut rows = Vec::new();
+    let mut all = Vec::new();
     if others.is_empty() {
-        return Ok(rows);
+        return Ok(all);
     }
-    for cold in [true, false] {
-        for keeper in keepers.iter_mut() {
-            if cold {
-                drop_caches(dir)?;
-            } else {
-                reads(keeper.as_mut(), street, numbers.iter().copied())?;
+    for (cold, is_range) in [(true, false), (false, false), (true, true)] {
+        let names = keepers.iter().map(|keeper| keeper.name());
+        let row = |name| ReadRow { name, cold, is_range, reads: Reads::default() };
+        let mut rows: Vec<ReadRow> = names.map(row).collect();
+        let numbers = if is_range { others } else { numbers };
+        for some in numbers.chunks(numbers.len().div_ceil(TURNS)) {
+            for (keeper, row) in keepers.iter_mut().zip(&mut rows) {
+                let keeper = keeper.as_mut();
+                if cold {
+                    keeper.let_go()?;
+                    drop_caches(dir)?;
+                } else {
+                    reads(keeper, street, some.iter().copied())?;
+                }
+                row.reads.add(&if is_range {
+                    ranges(keeper, street, some.iter().copied(), RANGE_BYTES)?
+                } else {
+                    reads(keeper, street, some.iter().copied())?
+                });
             }
-            let reads = reads(keeper.as_mut(), street, numbers.iter().copied())?;
-            rows.push(ReadRow { name: keeper.name(), cold, is_range: false, reads });
         }
+        all.append(&mut rows);
     }
-    for keeper in keepers.iter_mut() {
-        keeper.let_go()?;
-        drop_caches(dir)?;
-        let reads = ranges(keeper.as_mut(), street, others.iter().copied(), RANGE_BYTES)?;
-        rows.push(ReadRow { name: keeper.name(), cold: true, is_range: true, reads });
-    }
-    Ok(rows)
+    Ok(all)
 }
 
 /// Room for `clips` in one file.
