@@ -3,6 +3,8 @@
 #![expect(clippy::similar_names, reason = "a hold and what is held are the words of the trade")]
 #![expect(clippy::unchecked_time_subtraction, reason = "a test that underflows has failed")]
 
+#[cfg(feature = "bench")]
+mod allocations;
 #[cfg(feature = "mutation")]
 mod barriers;
 #[cfg(feature = "cli")]
