@@ -27,10 +27,12 @@ pub(crate) fn seal_segment(segment: &Segment, end_block: u32, now: Timestamp) ->
     Ok(trailer)
 }
 
-/// Lets the records of sealed segments out of the page cache: they are read later, if at all. It
-/// takes as long as there are pages, milliseconds: nobody should wait for it.
+/// Lets the records of sealed segments out of the page cache: they are read later, if at all. But
+/// where somebody has watched clips already, all stays: the system cannot tell what was read from
+/// what was written, and takes first what nobody has read. It takes as long as there are pages,
+/// milliseconds: nobody should wait for it.
 pub(super) fn leave_cache(sealed: &[Weak<Segment>]) {
-    for segment in sealed.iter().filter_map(Weak::upgrade) {
+    for segment in sealed.iter().filter_map(Weak::upgrade).filter(|one| !one.is_watched()) {
         if let Some(trailer) = segment.trailer() {
             segment.file.drop_cache(0..trailer.footer_offset);
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -35,6 +36,8 @@ pub(crate) struct Segment {
     pub(super) handle: Arc<SegmentFile>,
     state: RwLock<State>,
     pub(super) map_slot: Arc<MapSlot>,
+    /// Whether somebody has read clips in it through the page cache.
+    watched: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -113,7 +116,21 @@ impl Segment {
             header,
             state: RwLock::new(state),
             map_slot: Arc::default(),
+            watched: AtomicBool::new(false),
         })
+    }
+
+    /// Somebody reads clips in it through the page cache: what is there may be wanted again.
+    #[inline]
+    pub(crate) fn note_watched(&self) {
+        // Mostly it is noted, and then nobody else's copy of it is taken away.
+        if !self.is_watched() {
+            self.watched.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
     }
 
     /// Its file's name in the store's folder.

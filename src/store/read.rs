@@ -274,6 +274,7 @@ impl ClipReader {
         let (piece, inside) = self.place_of(offset)?;
         let (index, skip) = chunk_of(inside);
         let crcs = piece.records.crcs_of(&piece.record);
+        piece.segment.note_watched();
         let mapped = piece
             .mapping
             .as_ref()
