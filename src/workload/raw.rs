@@ -21,6 +21,8 @@ const FILL_CLIPS: u64 = 16;
 #[derive(Debug)]
 pub struct RawKeeper {
     dir: PathBuf,
+    /// What the names of its files begin with.
+    prefix: String,
     direct: bool,
     file_bytes: u64,
     /// Oldest first; the last one is written to, from `next` on.
@@ -60,8 +62,13 @@ impl RawKeeper {
     ///
     /// When there is no room, or the file system knows no direct writes.
     pub fn open(dir: &Path, direct: bool, file_bytes: u64) -> Outcome<Self> {
+        Self::named(dir, if direct { "direct" } else { "buffered" }, direct, file_bytes)
+    }
+
+    fn named(dir: &Path, prefix: &str, direct: bool, file_bytes: u64) -> Outcome<Self> {
         let mut keeper = Self {
             dir: dir.to_owned(),
+            prefix: prefix.to_owned(),
             direct,
             file_bytes,
             files: VecDeque::new(),
@@ -86,8 +93,7 @@ impl RawKeeper {
     }
 
     fn begin_file(&mut self) -> Outcome<()> {
-        let kind = if self.direct { "direct" } else { "buffered" };
-        let path = self.dir.join(format!("{kind}-{:04}.raw", self.made));
+        let path = self.dir.join(format!("{}-{:04}.raw", self.prefix, self.made));
         let file = match self.free.pop() {
             Some(file) => file,
             None => RawFile::create(&path, self.file_bytes, self.direct)?,
@@ -121,16 +127,15 @@ impl RawKeeper {
         Ok(pieces.len())
     }
 
-    /// Another one, in a new folder beside the files of this one, with `clips` clips of `street`.
+    /// Another one, beside the files of this one, with `clips` clips of `street`. The names of its
+    /// files begin with `prefix`.
     ///
     /// # Errors
     ///
     /// As [`RawKeeper::open`].
-    pub(super) fn filled(&self, name: &str, street: &Street, clips: u64) -> Outcome<Self> {
-        let dir = self.dir.join(name);
-        std::fs::create_dir(&dir)?;
+    pub(super) fn filled(&self, prefix: &str, street: &Street, clips: u64) -> Outcome<Self> {
         let clip = u64::try_from(street.clip_bytes())?.next_multiple_of(BLOCK_BYTES);
-        let mut keeper = Self::open(&dir, self.direct, clips * clip)?;
+        let mut keeper = Self::named(&self.dir, prefix, self.direct, clips * clip)?;
         for first in (0..clips).step_by(usize::try_from(FILL_CLIPS)?) {
             keeper.keep(&street.takes(first, FILL_CLIPS.min(clips - first))?)?;
         }
