@@ -5,14 +5,19 @@
 //! ```
 //!
 //! Three rows for each way of recording: the store, the bare disk, and the store with its writes
-//! through the page cache, as where a file system knows no direct ones. With its name (`each`,
-//! `group`, `small`) that way alone, with `own` behind it the store alone: for a profile of what it
-//! does. The folder is made in the working folder: that is the disk which is measured.
+//! through the page cache, as where a file system knows no direct ones. Beside expiry the store, the
+//! bare disk that zeroes what is due, and one that writes over it, where it can be read until then.
+//! With its name (`each`, `group`, `small`, `expiry`) that way alone; but for the last with `own`
+//! behind it the store alone: for a profile of what it does. The folder is made in the working
+//! folder: that is the disk which is measured.
 
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
+use std::path::Path;
+
 use clipkeep::workload::{
-    Commit, Ingest, Keeper, Outcome, RawKeeper, StoreKeeper, Street, Track, ingest,
+    Commit, Ingest, Keeper, Outcome, RawKeeper, Steady, StoreKeeper, Street, Track, ingest,
+    steady_turn,
 };
 
 /// Its name, cameras, bytes of a clip, and clips of a round and of a commit.
@@ -22,12 +27,16 @@ const WAYS: [(&str, u32, usize, u64, u64); 3] = [
     ("small", 32, 200_000, 640, 32),
 ];
 const ROUNDS: u32 = 8;
+/// Its name is that of a way, too: four clips of 2 MB a commit, in full stores.
+const EXPIRY: &str = "expiry";
+const STEADY: Steady =
+    Steady { kept: 256, clips: 128, group: 4, sweep_every: 64, held_percent: 0, rounds: 8 };
 
 fn main() -> Outcome<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let is_way = |name: &String| WAYS.iter().any(|(way, ..)| way == name);
+    let is_way = |name: &String| name == EXPIRY || WAYS.iter().any(|(way, ..)| way == name);
     if let Some(name) = args.first().filter(|name| !is_way(name)) {
-        return Err(format!("{name}: no way of recording; say each, group or small").into());
+        return Err(format!("{name}: no way of recording; say each, group, small, expiry").into());
     }
     for (name, cameras, clip_bytes, clips, group) in WAYS {
         if args.first().is_some_and(|only| only != name) {
@@ -50,7 +59,47 @@ fn main() -> Outcome<()> {
             print(name, track, tracks.get(1));
         }
     }
+    if args.first().is_none_or(|only| only == EXPIRY) {
+        let dir = tempfile::tempdir_in(".")?;
+        let tracks = beside_expiry(dir.path())?;
+        for track in &tracks {
+            print(EXPIRY, track, tracks.get(1));
+        }
+    }
     Ok(())
+}
+
+/// The store, the bare disk that zeroes what is due, and the one that writes over it, each below
+/// `dir` and full.
+fn beside_expiry(dir: &Path) -> Outcome<Vec<Track>> {
+    const SEGMENT_BYTES: u64 = 128 << 20;
+    let street = Street::new(7, 16, 2_000_000);
+    let kept = street.span_of(STEADY.kept);
+    let folder = |name: &str| std::fs::create_dir(dir.join(name)).map(|()| dir.join(name));
+    let store = StoreKeeper::keeping(&folder("store")?, &street, Commit::Together, kept)?;
+    let zeroing = RawKeeper::open(&folder("zeroing")?, true, SEGMENT_BYTES)?.zeroing();
+    let overwriting = RawKeeper::open(&folder("overwriting")?, true, SEGMENT_BYTES)?.overwriting();
+    let mut keepers: [Box<dyn Keeper>; 3] =
+        [Box::new(store), Box::new(zeroing), Box::new(overwriting)];
+    let mut tracks: Vec<Track> = Vec::new();
+    for round in 0..=STEADY.rounds {
+        // The first round fills them.
+        let first = if round == 0 { 0 } else { STEADY.kept + (round - 1) * STEADY.clips };
+        let clips = if round == 0 { STEADY.kept } else { STEADY.clips };
+        for (number, keeper) in keepers.iter_mut().enumerate() {
+            let numbers = first..first + clips;
+            let turn = steady_turn(keeper.as_mut(), &street, &STEADY, numbers, &mut |_| ())?.track;
+            match tracks.get_mut(number) {
+                _ if round == 0 => {}
+                Some(track) => {
+                    track.latencies.add(&turn.latencies);
+                    track.rounds.extend(turn.rounds);
+                }
+                None => tracks.push(turn),
+            }
+        }
+    }
+    Ok(tracks)
 }
 
 fn print(name: &str, track: &Track, limit: Option<&Track>) {

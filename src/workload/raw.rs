@@ -32,10 +32,18 @@ pub struct RawKeeper {
     syncs: u64,
     clips: BTreeMap<CameraId, VecDeque<Place>>,
     buf: Vec<u8>,
-    /// Whether files of which all is due are written over.
-    reuses: bool,
-    /// Those files.
+    /// What becomes of files of which all is due.
+    due: Due,
+    /// Those that are written to again.
     free: Vec<RawFile>,
+}
+
+/// What becomes of a file of which all is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Removed,
+    Zeroed,
+    Overwritten,
 }
 
 #[derive(Debug)]
@@ -77,18 +85,26 @@ impl RawKeeper {
             syncs: 0,
             clips: BTreeMap::new(),
             buf: Vec::new(),
-            reuses: false,
+            due: Due::Removed,
             free: Vec::new(),
         };
         keeper.begin_file()?;
         Ok(keeper)
     }
 
-    /// Writes over the files of which all is due from now on, in place of removing them: nobody can
-    /// expire for less, and what was in them can be read until then.
+    /// Zeroes the files of which all is due from now on, and writes to them again, in place of
+    /// removing them, where the file system can.
     #[must_use]
-    pub fn reusing(mut self) -> Self {
-        self.reuses = true;
+    pub fn zeroing(mut self) -> Self {
+        self.due = Due::Zeroed;
+        self
+    }
+
+    /// Writes over the files of which all is due from now on: what was in them can be read until
+    /// then. Whoever keeps footage may not do so; nobody can expire for less.
+    #[must_use]
+    pub fn overwriting(mut self) -> Self {
+        self.due = Due::Overwritten;
         self
     }
 
@@ -191,12 +207,17 @@ impl RawKeeper {
 impl Keeper for RawKeeper {
     fn name(&self) -> String {
         let kind = if self.direct { "O_DIRECT" } else { "buffered" };
-        format!("raw limit, {kind}")
+        let due = if self.due == Due::Overwritten { ", nothing erased" } else { "" };
+        format!("raw limit, {kind}{due}")
     }
 
     fn settings(&self) -> String {
-        let over = if self.reuses { ", written over when all in them is due" } else { "" };
-        format!("preallocated files of {} MiB{over}, CRC32, fdatasync", self.file_bytes >> 20)
+        let due = match self.due {
+            Due::Removed => "",
+            Due::Zeroed => ", zeroed and used again when all in them is due",
+            Due::Overwritten => ", written over when all in them is due",
+        };
+        format!("preallocated files of {} MiB{due}, CRC32, fdatasync", self.file_bytes >> 20)
     }
 
     fn keep(&mut self, group: &[Take]) -> Outcome<()> {
@@ -251,7 +272,12 @@ impl Keeper for RawKeeper {
     fn expire(&mut self, before: Timestamp) -> Outcome<()> {
         while self.files.len() > 1 && self.files.front().is_some_and(|old| old.newest <= before) {
             let gone = self.files.pop_front().ok_or("a file that was there")?;
-            self.free.extend(self.reuses.then_some(gone.file));
+            let is_free = match self.due {
+                Due::Removed => false,
+                Due::Zeroed => gone.file.zero(self.file_bytes)?,
+                Due::Overwritten => true,
+            };
+            self.free.extend(is_free.then_some(gone.file));
         }
         for places in self.clips.values_mut() {
             while places.front().is_some_and(|place| place.window.end() <= before) {

@@ -48,6 +48,11 @@ pub struct Crowd {
     pub bare_groups: Latencies,
     /// The bytes of such a group.
     pub group_bytes: u64,
+    /// The same with a fragment of each writer before each sync: so much is under way all the time,
+    /// and no disk has it durable sooner.
+    pub bare_all: Latencies,
+    /// The bytes of that.
+    pub all_bytes: u64,
 }
 
 /// Records from many threads, and the same bytes bare, in turns. A file of `raw`
@@ -76,6 +81,9 @@ pub fn crowd(
         let commits = written.div_ceil(group);
         next = bare_syncs(raw, &fragments, next, commits, 1, &mut crowd.bare)?;
         next = bare_syncs(raw, &fragments, next, commits, group, &mut crowd.bare_groups)?;
+        let all = u64::from(plan.writers.max(1));
+        crowd.all_bytes = all * u64::try_from(plan.fragment_bytes)?;
+        next = bare_syncs(raw, &fragments, next, written.div_ceil(all), all, &mut crowd.bare_all)?;
     }
     crowd.own.laps.sort_by_key(|lap| lap.at);
     Ok(crowd)

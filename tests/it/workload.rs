@@ -189,6 +189,29 @@ fn a_hold_on_what_was_due_and_still_there_is_no_error() {
 }
 
 #[test]
+fn the_bare_disk_erases_what_is_due_or_writes_over_it() {
+    let street = Street::new(5, 4, 400_000);
+    let left_in_first = |keeper: fn(RawKeeper) -> RawKeeper| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut raw = keeper(RawKeeper::open(dir.path(), false, 1 << 20).unwrap());
+        // Two clips a file.
+        raw.keep(&street.takes(0, 8).unwrap()).unwrap();
+        raw.expire(street.end_of(4)).unwrap();
+        let first = street.take(0).unwrap();
+        assert_eq!(raw.find(&first.camera, first.window).unwrap(), []);
+        check(&mut raw, &street, 4..8).unwrap();
+        let left = std::fs::read(dir.path().join("buffered-0000.raw")).ok();
+        let left = left.map(|bytes| bytes.iter().any(|byte| *byte != 0));
+        raw.keep(&street.takes(8, 4).unwrap()).unwrap();
+        check(&mut raw, &street, 4..12).unwrap();
+        left
+    };
+    assert_eq!(left_in_first(|raw| raw), None, "the file is removed");
+    assert_ne!(left_in_first(RawKeeper::zeroing), Some(true), "or zeroed, where that is possible");
+    assert_eq!(left_in_first(RawKeeper::overwriting), Some(true));
+}
+
+#[test]
 fn a_street_whose_last_turn_is_not_whole_is_looked_through() {
     let dir = tempfile::tempdir().unwrap();
     let street = Street::new(3, 4, 100);
@@ -281,6 +304,8 @@ fn writers_at_once_lose_nothing() {
     let groups = crowd.bare_groups.count();
     assert_eq!(groups, crowd.bare.count());
     assert!(groups * crowd.group_bytes >= crowd.own.bytes() && groups <= 96);
+    assert_eq!(crowd.all_bytes, 4 * u64::try_from(plan.fragment_bytes).unwrap());
+    assert!(crowd.bare_all.count() * crowd.all_bytes >= crowd.own.bytes());
 }
 
 #[test]

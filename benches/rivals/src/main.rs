@@ -105,7 +105,7 @@ fn clipkeep(plan: &Plan<'_>) -> Outcome<Box<dyn Keeper>> {
 
 fn raw(plan: &Plan<'_>, direct: bool) -> Outcome<Box<dyn Keeper>> {
     let clip = u64::try_from(plan.street.clip_bytes().next_multiple_of(4096))?;
-    Ok(Box::new(RawKeeper::open(plan.dir, direct, plan.file_clips * clip)?.reusing()))
+    Ok(Box::new(RawKeeper::open(plan.dir, direct, plan.file_clips * clip)?.zeroing()))
 }
 
 /// What the command line asks for.

@@ -173,23 +173,26 @@ fn beside_expiry(measured: &Measured, page: &mut String) {
         page,
         title,
         &chart::percentiles(title, &lines),
-        "One writer; sweeps run beside it. The raw limit writes over what is due.",
+        "One writer; sweeps run beside it. The raw limit zeroes files in which all is due, and \
+         writes to them again.",
     );
 }
 
 fn commits(measured: &Measured, page: &mut String) {
     let crowd = &measured.crowd;
     let group = format!("a bare sync of {}", size::bytes(crowd.group_bytes));
+    let all = format!("a bare sync of one of each, {}", size::bytes(crowd.all_bytes));
     let lines = [
         (crowd.own.name.as_str(), &crowd.own.latencies),
         (group.as_str(), &crowd.bare_groups),
+        (all.as_str(), &crowd.bare_all),
         ("a bare sync of one fragment", &crowd.bare),
     ];
     let title = "All cameras at once without a pause, 256 KiB fragments";
     let caption = "Each write waits until its fragment is durable; those who wait at the same \
                    time share a sync, and wait for the bytes of all. The other lines are one \
-                   writer with the disk to itself: with as many bytes a sync, and with one \
-                   fragment.";
+                   writer with the disk to itself: with as many bytes a sync, with a fragment of \
+                   each, as many as are under way all the time, and with one fragment.";
     figure(page, title, &chart::percentiles(title, &lines), caption);
     for row in &measured.paced {
         let title =

@@ -125,6 +125,7 @@ fn fragments(measured: &Measured) -> Value {
         "clipkeep": track(&crowd.own, None),
         "bare": latencies(&crowd.bare),
         "bare_groups": latencies(&crowd.bare_groups),
+        "bare_all": latencies(&crowd.bare_all),
         "group_bytes": crowd.group_bytes,
     });
     all.insert("without_a_pause".to_owned(), without_a_pause);

@@ -225,8 +225,8 @@ impl Stages<'_> {
         let _bar = Bar::bytes("all at once", 0);
         let fragments = CLIP_BYTES.div_ceil(FRAGMENT_BYTES);
         let clips = u64::from(plan.writers * plan.clips * plan.rounds);
-        // Of the bare disk, once as groups and once as some single ones.
-        let fragments = 2 * clips * u64::try_from(fragments)?;
+        // Of the bare disk, twice as groups and once as some single ones.
+        let fragments = 3 * clips * u64::try_from(fragments)?;
         let mut raw =
             RawKeeper::open(folder.path(), direct, file_bytes_for(fragments, FRAGMENT_BYTES))?;
         crowd(&store, &mut raw, &street, &plan)
@@ -284,7 +284,7 @@ impl Stages<'_> {
         let kept = street.span_of(plan.kept);
         let dir = folder.path().join("store");
         let mut store = StoreKeeper::keeping(&dir, &street, Commit::Together, kept)?;
-        let mut raw = RawKeeper::open(folder.path(), direct, SEGMENT_BYTES)?.reusing();
+        let mut raw = RawKeeper::open(folder.path(), direct, SEGMENT_BYTES)?.zeroing();
         let clips = 2 * (plan.kept + plan.clips);
         let bar = Bar::bytes("beside expiry", clips * u64::try_from(CLIP_BYTES)?);
         bar.note(format!("{held_percent} % held"));

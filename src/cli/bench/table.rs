@@ -108,17 +108,19 @@ fn at_once(measured: &Measured, out: &mut Out) -> anyhow::Result<()> {
         rows.collect()
     })?;
     out.line(
-        "Without a pause everybody waits for the bytes of all; at their pace cameras hardly meet.",
+        "Without a pause a fragment of each is under way all the time, and everybody waits for the \
+         bytes of all; at their pace cameras hardly meet.",
     )
 }
 
 /// Who waits how long, the store and the bare disk.
 pub(super) fn fragment_rows(measured: &Measured) -> Vec<(String, &Latencies)> {
     let crowd = &measured.crowd;
-    let group = size::bytes(crowd.group_bytes);
+    let (group, all) = (size::bytes(crowd.group_bytes), size::bytes(crowd.all_bytes));
     let mut rows = vec![
         (format!("without a pause: {}", crowd.own.name), &crowd.own.latencies),
         (format!("without a pause: a bare sync of as much, {group}"), &crowd.bare_groups),
+        (format!("without a pause: a bare sync of one of each, {all}"), &crowd.bare_all),
         ("without a pause: a bare sync of one fragment".to_owned(), &crowd.bare),
     ];
     for row in &measured.paced {

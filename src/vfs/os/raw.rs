@@ -12,6 +12,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 use super::file::{OsFile, Shared};
 use super::remove_file;
+use crate::vfs::VfsFile as _;
 
 /// A file whose blocks are allocated before it is written; removed when it is dropped.
 #[derive(Debug)]
@@ -66,6 +67,15 @@ impl RawFile {
 
     pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fdatasync(&self.file)?)
+    }
+
+    /// Makes its first `len` bytes zeros, in place and durably; false where the file system cannot.
+    pub(crate) fn zero(&self, len: u64) -> io::Result<bool> {
+        match self.writer.zero(0..len) {
+            Ok(()) => self.sync().map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Forgets what of it is cached, so that the next reading is cold.
