@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Three rows for each way of recording: the store, the bare disk, and the store with its writes
-//! through the page cache, as where a file system knows no direct ones. Beside expiry the store, the
-//! bare disk that zeroes what is due, and one that writes over it, where it can be read until then.
+//! through the page cache, as where a file system knows no direct ones. Beside expiry the store,
+//! the bare disk that zeroes what is due, and one that writes over it and erases nothing.
 //! With its name (`each`, `group`, `small`, `expiry`) that way alone; but for the last with `own`
 //! behind it the store alone: for a profile of what it does. The folder is made in the working
 //! folder: that is the disk which is measured.
