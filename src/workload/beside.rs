@@ -21,10 +21,11 @@ pub struct Beside {
 
 /// Runs `act` while another thread writes to a file of its own in `dir` and syncs it, again and
 /// again; for a while longer than `act` takes if that is short, so that there are enough commits.
-pub(super) fn beside_a_writer<T>(
-    dir: &Path,
-    act: impl FnOnce() -> Outcome<T>,
-) -> Outcome<(T, Beside)> {
+///
+/// # Errors
+///
+/// That of `act`, or of the writer.
+pub fn beside_a_writer<T>(dir: &Path, act: impl FnOnce() -> Outcome<T>) -> Outcome<(T, Beside)> {
     static PIECE: [u8; 1 << 20] = [7; 1 << 20];
     const FILE_BYTES: u64 = 256 << 20;
     const AT_LEAST: Duration = Duration::from_millis(500);

@@ -46,7 +46,7 @@ use crate::vfs::os::{raw as raw_file, usage};
 
 pub use crate::types::Stopwatch;
 pub use crate::vfs::os::usage::{Counted, Machine};
-pub use beside::Beside;
+pub use beside::{Beside, beside_a_writer};
 pub use budget::{Budget, budget};
 pub use counting::{Counting, Counts};
 pub use find::{Lookups, Reads, check, lookups, ranges, reads};
