@@ -65,7 +65,7 @@ fn a_fragment_is_not_copied_to_the_heap() {
         }),
     );
     assert!(cost.count_total <= 16 * 11, "{cost:?}");
-    assert!(cost.bytes_total <= 16 * 3072, "{cost:?}");
+    assert!(cost.bytes_total <= 16 * 2560, "{cost:?}");
 }
 
 #[test]
@@ -142,5 +142,7 @@ fn opening_asks_by_the_segment_and_not_by_the_clip() {
     let [(few, small), (many, large)] = costs;
     let more = large.count_total.saturating_sub(small.count_total);
     assert!(many >= few + 40, "{few} and {many} segments");
-    assert!(more <= (many - few) * 16, "{more} more for {} more", many - few);
+    assert!(more <= (many - few) * 15, "{more} more for {} more", many - few);
+    let more = large.bytes_total.saturating_sub(small.bytes_total);
+    assert!(more <= (many - few) * 2816, "{more} bytes more for {} more", many - few);
 }
