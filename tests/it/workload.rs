@@ -1,13 +1,12 @@
 //! The workload of the benchmarks: that it measures what it says, and finds who cheats.
 
-use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clipkeep::vfs::sim::SimVfs;
 use clipkeep::workload::{
     Commit, Ingest, Keeper, Outcome, Paced, RawKeeper, Steady, StoreKeeper, Street, Take, Together,
-    bulk_expiry, bulk_expiry_beside, cached, check, crowd, drop_caches, ingest, lookups, paced,
-    ranges, reads, reopenings, space, steady, steady_turn,
+    bulk_expiry, bulk_expiry_beside, check, crowd, ingest, lookups, paced, ranges, reads,
+    reopenings, space, steady, steady_turn,
 };
 use clipkeep::{CameraId, Timestamp, Window};
 
@@ -220,49 +219,6 @@ fn a_street_whose_last_turn_is_not_whole_is_looked_through() {
     vector.note(&street.takes(0, 14).unwrap());
     let span = 2 * street.clip_duration();
     assert!(lookups(&mut vector, &street, 14, span, 20).unwrap().found > 0);
-}
-
-/// What is recorded takes no room in the page cache, and what was watched keeps its own, in a
-/// segment that is sealed meanwhile, too.
-#[test]
-fn recording_does_not_push_out_what_is_watched() {
-    let (dir, watched) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let street = Street::new(5, 8, 2_000_000);
-    if !leaves_no_cache(&street) {
-        let why = "this file system has no direct writes, or this kernel does not tell";
-        writeln!(io::stderr(), "SKIPPED what recording leaves in the page cache: {why}").unwrap();
-        return;
-    }
-    let mut store = StoreKeeper::open(dir.path(), &street, Commit::Each).unwrap();
-    store.keep(&street.takes(0, 32).unwrap()).unwrap();
-    // One segment, half full, and that one can be looked at alone.
-    for file in std::fs::read_dir(dir.path().join("segments")).unwrap() {
-        let file = file.unwrap();
-        std::fs::hard_link(file.path(), watched.path().join(file.file_name())).unwrap();
-    }
-    drop_caches(dir.path()).unwrap();
-    // What is watched once is read past the cache.
-    for _ in 0..3 {
-        check(&mut store, &street, 0..32).unwrap();
-    }
-    store.keep(&street.takes(32, 160).unwrap()).unwrap();
-    store.settle().unwrap();
-    assert!(store.store().unwrap().stats().unwrap().segments_sealed > 0);
-    // To look at what is not cached may bring it in: only once, and at the watched ones first.
-    let mib = |dir: &tempfile::TempDir| cached(dir.path()).unwrap().unwrap().0;
-    let (own, all) = (mib(&watched), mib(&dir));
-    println!("cached of 64 MB that were watched and 64 beside them {own} MiB, of all files {all}");
-    assert!((58..=68).contains(&own), "{own} MiB");
-    // Of that segment, what the look at it has brought in, too; and the ends of others.
-    assert!(all <= 128 + 8, "{all} MiB");
-}
-
-/// Whether direct writes leave nothing in the page cache here, and the kernel can tell.
-fn leaves_no_cache(street: &Street) -> bool {
-    let dir = tempfile::tempdir().unwrap();
-    let Ok(mut raw) = RawKeeper::open(dir.path(), true, 8 << 20) else { return false };
-    raw.keep(&street.takes(0, 4).unwrap()).unwrap();
-    cached(dir.path()).unwrap().is_some_and(|(cached, _)| cached == 0)
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! comes back when a file goes, which signal arrives. Every test ends with a line of `tally`, so
 //! that one that could not run here is seen and counted.
 
+#[cfg(feature = "bench")]
+mod cache;
 mod each_step;
 mod full_disk;
 mod image;
