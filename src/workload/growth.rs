@@ -210,7 +210,8 @@ mod tests {
         let (stages, expiry) =
             growth(dir.path(), &street, &[300, 1500], &mut |more| bytes += more).unwrap();
         assert_eq!(expiry.bytes, 500 * 1506, "six more were recorded to be opened");
-        assert!(expiry.disk_bytes.1 <= expiry.disk_bytes.0 && !expiry.took.is_zero());
+        // So few clips are less than what is kept of their files.
+        assert!(expiry.disk_bytes.0 >= 4096 * 1506 && !expiry.took.is_zero());
         assert_eq!(stages.iter().map(|stage| stage.clips).collect::<Vec<_>>(), [300, 1500]);
         assert_eq!(bytes, 500 * (1500 - 6), "six were recorded to be opened");
         assert!(stages.iter().all(|stage| stage.index_bytes > 0 && !stage.opening.is_zero()));
