@@ -131,15 +131,20 @@ fn axis(svg: &mut String, from: &str, to: &str) {
     .ok();
 }
 
-/// What share of operations took how long: one line each, the slowest percents spread out.
+/// What share of operations took how long: one line each, the slowest percents spread out. Their
+/// names stand above the grid, where no line runs through them.
 pub(super) fn percentiles(title: &str, lines: &[(&str, &Latencies)]) -> String {
+    const NAME_HEIGHT: f64 = 16.0;
     const PERCENTS: [f64; 8] = [10.0, 25.0, 50.0, 75.0, 90.0, 99.0, 99.9, 100.0];
     let all = lines.iter().flat_map(|(_, latencies)| {
         PERCENTS.map(|percent| latencies.percentile(percent).as_secs_f64())
     });
     let scale = Scale::around(all);
     let step = (WIDTH - LEFT - RIGHT) / 7.0;
-    let mut svg = begin(title);
+    let names = NAME_HEIGHT * f64::from(u32::try_from(lines.len()).unwrap_or(u32::MAX));
+    let height = HEIGHT + names;
+    let mut svg =
+        format!("<svg viewBox=\"0 -{names} {WIDTH} {height}\" role=img aria-label=\"{title}\">");
     scale.grid(&mut svg);
     for (column, percent) in (0_u32..).zip(PERCENTS) {
         let x = LEFT + f64::from(column) * step;
@@ -162,7 +167,8 @@ pub(super) fn percentiles(title: &str, lines: &[(&str, &Latencies)]) -> String {
             })
             .collect();
         write!(svg, "<polyline class={class} points=\"{}\" />", points.join(" ")).ok();
-        let (y, p50) = (TOP + 16.0 * f64::from(line + 1), short(latencies.percentile(50.0)));
+        let y = NAME_HEIGHT * f64::from(line + 1) - names;
+        let p50 = short(latencies.percentile(50.0));
         write!(
             svg,
             "<text class=\"name {class}\" x={:.1} y={y:.1}>{name}: p50 {p50}, p99 {}</text>",
