@@ -98,7 +98,7 @@ fn beside_expiry(measured: &Measured, text: &mut String) -> Outcome<()> {
     writeln!(
         text,
         "| keeper | beside expiry, a commit each: MB/s | of the limit | p99 | CPU s/GiB | on \
-         disk/kept |\n|---|---|---|---|---|---|"
+         disk / kept |\n|---|---|---|---|---|---|"
     )?;
     let limit = limit_of(&measured.steady).ok_or("no limit")?;
     for (track, space) in measured.steady.iter().zip(&measured.steady_space) {
