@@ -103,6 +103,7 @@ fn cut(path: &Path, pause: Duration) -> Outcome<()> {
 fn zero(path: &Path) -> Outcome<()> {
     let file = OpenOptions::new().write(true).open(path)?;
     let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
-    rustix::fs::fallocate(&file, flags, 0, FILE_BYTES)?;
+    let zeroed = rustix::fs::fallocate(&file, flags, 0, FILE_BYTES);
+    zeroed.map_err(|error| format!("zero in place: {error}; try a folder on ext4 or XFS"))?;
     Ok(file.sync_data()?)
 }

@@ -159,14 +159,15 @@ impl Child {
         figures_of(&steady.track)
     }
 
-    /// After `clips` clips of which the oldest expired: those must be gone and the newest there,
-    /// byte for byte. What it has on the disk.
+    /// After `clips` clips of which the oldest expired: the newest must be there, byte for byte,
+    /// and the oldest gone, if it is due for so long that all of its file is due, too. What it has
+    /// on the disk.
     fn expired(&mut self, clips: u64) -> Outcome<Vec<u64>> {
         let street = self.street.clone();
-        let is_found = self.rival.finds;
+        let must_be_gone = self.rival.finds && clips > 2 * STEADY.kept;
         let keeper = self.keeper()?;
         let oldest = street.take(0)?;
-        if is_found && !keeper.find(&oldest.camera, oldest.window)?.is_empty() {
+        if must_be_gone && !keeper.find(&oldest.camera, oldest.window)?.is_empty() {
             return Err(format!("{} still finds what is long due", keeper.name()).into());
         }
         check(keeper, &street, clips - STEADY.kept / 2..clips)?;

@@ -128,15 +128,21 @@ fn options(arguments: &[String]) -> Outcome<Options> {
     for pair in arguments.chunks(2) {
         let [name, value] = pair else { return Err(format!("{}: what?", pair[0]).into()) };
         match name.as_str() {
-            "--clips" => options.clips = value.parse()?,
-            "--lookups" => options.lookups = value.parse()?,
-            "--rounds" => options.rounds = value.parse()?,
+            "--clips" => options.clips = at_least(name, value, 1)?,
+            "--lookups" => options.lookups = at_least(name, value, 1000)?,
+            "--rounds" => options.rounds = u32::try_from(at_least(name, value, 1)?)?,
             "--dir" => options.dir = value.into(),
             "--write" => options.write = Some(value.into()),
             _ => return Err(format!("{name}: not known").into()),
         }
     }
     Ok(options)
+}
+
+/// The number that an option has.
+fn at_least(name: &str, value: &str, least: u64) -> Outcome<u64> {
+    let number = value.parse().ok().filter(|number| *number >= least);
+    Ok(number.ok_or_else(|| format!("{name} {value}: wants a number from {least} on"))?)
 }
 
 fn main() -> Outcome<()> {
