@@ -21,6 +21,9 @@ use crate::vfs::VfsFile;
 use super::Inner;
 use super::reuse::{ReuseRoom, is_blank, reuse_path};
 
+/// So many files lose their names and are zeroed before their drops go on record.
+const TOGETHER_MAX: usize = 256;
+
 /// What is to be removed.
 #[derive(Debug)]
 pub(super) enum Removal {
@@ -84,7 +87,26 @@ impl Inner {
 
     /// Removes what the proofs are for, and puts it on record. Answers how many files went, and
     /// what could not be removed: one failure does not stop the rest, and the next sweep tries
-    /// again.
+    /// again. No more than [`TOGETHER_MAX`] are in between when a crash comes.
+    pub(super) fn remove(&self, gone: Vec<Gone>) -> (u64, Vec<Error>) {
+        let (mut count, mut problems) = (0, Vec::new());
+        let mut left = gone.into_iter().peekable();
+        while left.peek().is_some() {
+            let (removed, failed) = self.remove_together(left.by_ref().take(TOGETHER_MAX));
+            count += removed;
+            problems.extend(failed);
+            if left.peek().is_some() {
+                // What is on record, opening need not look at.
+                problems.extend(self.flush_ledger().err());
+            }
+        }
+        if !self.reuse.lock().surplus.is_empty() {
+            self.leftovers.note_surplus();
+        }
+        (count, problems)
+    }
+
+    /// The same of some:
     ///
     /// 1. Files lose their names, or are renamed into `spare/` where they can be used again (see
     ///    `reuse`); payloads of clips in files that stay are zeroed and synced.
@@ -95,7 +117,7 @@ impl Inner {
     ///    bytes in it, which opening removes.
     /// 4. The ledger notes that it is done. A crash before that finds nothing to repeat, which
     ///    opening notes.
-    pub(super) fn remove(&self, gone: Vec<Gone>) -> (u64, Vec<Error>) {
+    fn remove_together(&self, gone: impl Iterator<Item = Gone>) -> (u64, Vec<Error>) {
         let (mut done, mut files, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         problems.extend(self.remove_unwanted().err());
         let mut room = self.reuse_room();
@@ -123,7 +145,7 @@ impl Inner {
             files.clear();
         }
         let count = u64::try_from(files.len()).unwrap_or(0);
-        let (dropped, failed) = self.let_files_go(files);
+        let (dropped, failed) = self.let_files_go(files, room.kept_max);
         done.extend(dropped);
         problems.extend(failed);
         for decision in done {
@@ -180,7 +202,11 @@ impl Inner {
 
     /// Takes files without their names off the catalog. Answers what is to be noted: of one that
     /// is still in `spare/`, with its bytes, nothing.
-    fn let_files_go(&self, files: Vec<(Arc<Segment>, bool)>) -> (Vec<Decision>, Option<Error>) {
+    fn let_files_go(
+        &self,
+        files: Vec<(Arc<Segment>, bool)>,
+        kept_max: u64,
+    ) -> (Vec<Decision>, Option<Error>) {
         let (mut done, mut unused, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
         for (segment, is_spare) in files {
             let parts = segment.parts(&self.footers).unwrap_or_default();
@@ -199,7 +225,7 @@ impl Inner {
                 }
             }
         }
-        for (zeroed, dropped) in self.zero_all(unused) {
+        for (zeroed, dropped) in self.zero_all(unused, kept_max) {
             if zeroed { done.push(dropped) } else { doubtful.push(dropped) }
         }
         match self.remove_unwanted() {
@@ -217,6 +243,7 @@ impl Inner {
     fn zero_all(
         &self,
         files: Vec<(SegmentId, Arc<dyn VfsFile>, Decision)>,
+        kept_max: u64,
     ) -> Vec<(bool, Decision)> {
         let bytes = self.options.segment_bytes;
         let zeroed: Vec<io::Result<()>> =
@@ -228,7 +255,7 @@ impl Inner {
             });
             match done {
                 Ok(true) => {
-                    self.reuse.lock().note_zeroed(segment);
+                    self.reuse.lock().note_zeroed(segment, bytes, kept_max);
                     return (true, dropped);
                 }
                 // One that is not blank now has a sector that cannot be read.

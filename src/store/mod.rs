@@ -41,6 +41,7 @@ mod report;
 mod reuse;
 mod space;
 mod stats;
+mod surplus;
 mod sweep;
 mod threads;
 mod time;
@@ -178,6 +179,17 @@ impl Store {
     #[cfg(feature = "bench")]
     pub(crate) fn settle(&self) {
         self.inner.settle();
+    }
+
+    /// Waits until what sweeps dropped, and is more than is kept, is given back: by the sweeper's
+    /// thread, or here where there is none.
+    #[cfg(feature = "bench")]
+    pub(crate) fn wait_for_room(&self) {
+        let has_surplus = || !self.inner.reuse.lock().surplus.is_empty();
+        while has_surplus() {
+            self.inner.give_back();
+            self.inner.leftovers.wait_while(&has_surplus);
+        }
     }
 
     /// What opening the store found and did.

@@ -497,10 +497,11 @@ impl Recovery<'_> {
     fn clean_spare(&self, report: &mut OpenReport) -> Result<()> {
         let inner = self.inner;
         let fail = |error| inner.io("list spare files", name::SPARE, error);
+        let kept_max = inner.disk_space().map_or(0, |space| inner.reuse_files_max(space.total));
         for found in inner.vfs.list(name::SPARE).map_err(fail)? {
             match name::parse_spare(&found) {
-                Some(SpareName::Reuse(number)) => inner.keep_found(number),
-                Some(SpareName::Next) => inner.keep_found_next(),
+                Some(SpareName::Reuse(number)) => inner.keep_found(number, kept_max),
+                Some(SpareName::Next) => inner.keep_found_next(kept_max),
                 Some(spare @ SpareName::Segment(_)) => {
                     let path = name::spare(spare);
                     inner

@@ -208,8 +208,12 @@ impl StoreOptions {
     }
 
     /// The most bytes in files that are kept for new segments, those of dropped ones; 0 keeps none,
-    /// and every dropped file is removed. Default: 4 GiB. In any case it is at most an eighth of
-    /// the file system, and 64 files.
+    /// and every dropped file is removed at once. Default: 4 GiB. In any case it is at most an
+    /// eighth of the file system, and 64 files.
+    ///
+    /// What a sweep drops beyond that is zeroed as well, so that it takes no longer, and given back
+    /// 8 MiB at a time: with pauses, by the sweeper's thread; without one, up to 64 times by each
+    /// [`crate::Store::sweep`]. Until then it is room for new segments like what is kept.
     ///
     /// Such a file is zeroed without writing it, which costs a fraction of what its removal costs
     /// where the file system discards what is removed, and the next segment finds its room

@@ -153,8 +153,8 @@ pub struct Stats {
     /// Bytes allocated and not yet used: open segments, spare files, the evidence reserve, the
     /// ballast, the ledger's own room.
     pub reserved_bytes: u64,
-    /// Those of them in files of dropped segments that are kept for new ones: see
-    /// [`crate::StoreOptions::reuse_max`].
+    /// Those of them in files of dropped segments that are kept for new ones, or wait to be given
+    /// back: see [`crate::StoreOptions::reuse_max`].
     pub reusable_bytes: u64,
     /// All bytes that the file system has allocated for the store.
     pub file_bytes: u64,

@@ -6,9 +6,10 @@
 //! anything expires early and whenever something else has no room. None of it is believed: opening
 //! takes over only what the file system says is free of data.
 //!
-//! Where none is kept, one is made ahead when a segment is full, and kept under its own name.
+//! Where none is kept, one is made ahead when a segment is full, and kept under its own name. What
+//! is more than may be kept is given back, in steps (see `surplus`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -49,6 +50,8 @@ impl Kept {
 pub(super) struct Reuse {
     /// Zeroed for good, or as new.
     kept: BTreeSet<Kept>,
+    /// More than are kept, zeroed for good as well, and how much is left of each.
+    pub(super) surplus: BTreeMap<SegmentId, u64>,
     /// In `spare/`, not zeroed, to be removed.
     unwanted: BTreeSet<SegmentId>,
     /// The file system zeroes no ranges.
@@ -58,6 +61,9 @@ pub(super) struct Reuse {
 /// What a removal may add.
 #[derive(Debug, Default)]
 pub(super) struct ReuseRoom {
+    /// How many are kept at most.
+    pub(super) kept_max: u64,
+    /// How many more may be zeroed, to be kept or given back in steps.
     files: u64,
     /// What the quota leaves beside all segments and files.
     quota_bytes: Option<u64>,
@@ -90,10 +96,36 @@ impl Reuse {
         self.unwanted.contains(&segment)
     }
 
-    /// It is all zeros for good.
-    pub(super) fn note_zeroed(&mut self, segment: SegmentId) {
+    /// It is all zeros for good, and of `bytes`; no more than `kept_max` are kept.
+    pub(super) fn note_zeroed(&mut self, segment: SegmentId, bytes: u64, kept_max: u64) {
         self.unwanted.remove(&segment);
-        self.kept.insert(Kept::Of(segment));
+        if self.kept_count() < kept_max {
+            self.kept.insert(Kept::Of(segment));
+        } else {
+            self.surplus.insert(segment, bytes);
+        }
+    }
+
+    fn kept_count(&self) -> u64 {
+        u64::try_from(self.kept.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes a file of `bytes` off the list, for a new segment; and whether anybody has looked into
+    /// it.
+    fn take(&mut self, bytes: u64) -> Option<(Kept, bool)> {
+        let kept = self.kept.pop_first().map(|kept| (kept, true));
+        kept.or_else(|| {
+            let whole = self.surplus.iter().find(|(_, left)| **left == bytes);
+            let segment = *whole?.0;
+            self.surplus.remove(&segment);
+            Some((Kept::Of(segment), false))
+        })
+    }
+
+    /// Takes a file off the list that is to go: first what goes anyway.
+    fn take_last(&mut self) -> Option<Kept> {
+        let surplus = self.surplus.pop_last().map(|(segment, _)| Kept::Of(segment));
+        surplus.or_else(|| self.kept.pop_first())
     }
 
     /// No other file need be tried.
@@ -107,35 +139,41 @@ pub(super) fn reuse_path(segment: SegmentId) -> String {
 }
 
 impl Inner {
-    /// The bytes of all files that are kept.
+    /// The bytes of all files that are kept, and what is left of those that are given back.
     pub(super) fn reuse_bytes(&self) -> u64 {
-        let files = u64::try_from(self.reuse.lock().kept.len()).unwrap_or(u64::MAX);
-        files.saturating_mul(self.options.segment_bytes)
+        let reuse = self.reuse.lock();
+        let surplus: u64 = reuse.surplus.values().sum();
+        reuse.kept_count().saturating_mul(self.options.segment_bytes).saturating_add(surplus)
     }
 
     /// How many files may be kept in all, on a file system of `total_bytes`.
-    fn reuse_files_max(&self, total_bytes: u64) -> u64 {
+    pub(super) fn reuse_files_max(&self, total_bytes: u64) -> u64 {
         let bytes_max = self.options.reuse_max.min(total_bytes / PART);
         (bytes_max / self.options.segment_bytes).min(FILES_MAX)
     }
 
-    /// How many more files may be kept: none where the disk is short of room, but for one that
-    /// somebody waits for.
+    /// How many more files may be zeroed: none where the disk is short of room, but for one that
+    /// somebody waits for, and else as many as there are, since what is more than is kept is given
+    /// back.
     pub(super) fn reuse_room(&self) -> ReuseRoom {
-        let (kept, refused) = {
+        let (has_any, refused) = {
             let reuse = self.reuse.lock();
-            (u64::try_from(reuse.kept.len()).unwrap_or(u64::MAX), reuse.refused)
+            (!reuse.kept.is_empty() || !reuse.surplus.is_empty(), reuse.refused)
         };
         let Some(space) = self.disk_space().ok().filter(|_| !refused) else {
             return ReuseRoom::default();
         };
-        let files = self.reuse_files_max(space.total).saturating_sub(kept);
+        let kept_max = self.reuse_files_max(space.total);
         let is_short = space.free < self.options.free_space_floor;
-        let files = if is_short { files.min(1_u64.saturating_sub(kept)) } else { files };
+        let files = match (kept_max, is_short) {
+            (0, _) => 0,
+            (_, true) => u64::from(!has_any),
+            (_, false) => u64::MAX,
+        };
         let taken = || self.taken_bytes().saturating_add(self.reuse_bytes());
         let quota_bytes = self.options.quota.map(|quota| quota.saturating_sub(taken()));
         let free_bytes = space.free.saturating_sub(self.options.free_space_floor);
-        ReuseRoom { files, quota_bytes, free_bytes }
+        ReuseRoom { kept_max, files, quota_bytes, free_bytes }
     }
 
     /// Whether the file of a segment that goes can be another's: one that was damaged, or that the
@@ -172,21 +210,29 @@ impl Inner {
     /// it is a segment: that has a header. A process that was killed may have zeroed it and not
     /// synced it: that is done first, because the drop of that segment goes on record now. What
     /// does not count is removed later in the opening, and stays while nothing is deleted.
-    pub(super) fn keep_found(&self, number: u32) {
-        let segment = SegmentId(number);
+    ///
+    /// Where `kept_max` are kept already and the drop is on record, it is zeroed, and nobody looks.
+    pub(super) fn keep_found(&self, number: u32, kept_max: u64) {
+        let (segment, bytes) = (SegmentId(number), self.options.segment_bytes);
+        let is_dropped =
+            self.deletion_frozen().is_none() && !self.history.read().expired.contains_key(&segment);
+        let is_full = self.reuse.lock().kept_count() >= kept_max;
+        let is_surplus = kept_max > 0 && is_full && is_dropped;
         let is_zeroed = |file: &dyn VfsFile| sync_zeros(file).is_ok();
-        let keeps = self.find_blank(Kept::Of(segment)).is_some_and(|file| is_zeroed(&*file));
+        let found = || self.find_blank(Kept::Of(segment)).is_some_and(|file| is_zeroed(&*file));
+        let keeps = kept_max > 0 && (is_surplus || found());
         let mut reuse = self.reuse.lock();
         if keeps {
-            reuse.kept.insert(Kept::Of(segment));
+            reuse.note_zeroed(segment, bytes, kept_max);
         } else {
             reuse.unwanted.insert(segment);
         }
     }
 
     /// The same of the file that was made ahead: it was no segment, and has nothing to be synced.
-    pub(super) fn keep_found_next(&self) {
-        if self.find_blank(Kept::Next).is_some() {
+    pub(super) fn keep_found_next(&self, kept_max: u64) {
+        let may = self.reuse.lock().kept_count() < kept_max;
+        if may && self.find_blank(Kept::Next).is_some() {
             self.reuse.lock().kept.insert(Kept::Next);
         } else {
             // It never had a clip. One that stays is found again.
@@ -194,13 +240,10 @@ impl Inner {
         }
     }
 
-    /// The file, if there may be one more and it has nothing that anybody wrote.
+    /// The file, if it has nothing that anybody wrote.
     fn find_blank(&self, kept: Kept) -> Option<Arc<dyn VfsFile>> {
-        let bytes = self.options.segment_bytes;
-        let count = u64::try_from(self.reuse.lock().kept.len()).unwrap_or(u64::MAX);
-        let may = self.disk_space().is_ok_and(|space| count < self.reuse_files_max(space.total));
-        let file = if may { self.vfs.open(&kept.path(), false).ok() } else { None };
-        file.filter(|file| is_blank(&**file, bytes).unwrap_or(false))
+        let file = self.vfs.open(&kept.path(), false).ok();
+        file.filter(|file| is_blank(&**file, self.options.segment_bytes).unwrap_or(false))
     }
 
     /// Makes a file for the next segment, if none is kept and there is room that nobody else wants:
@@ -217,7 +260,11 @@ impl Inner {
             // One more may be on its way to be a segment, and count as neither.
             && room.quota_bytes.is_none_or(|left| left >= bytes.saturating_mul(2))
             && room.free_bytes >= bytes.saturating_mul(2);
-        if !fits || !self.reuse.lock().kept.is_empty() {
+        let has_any = {
+            let reuse = self.reuse.lock();
+            !reuse.kept.is_empty() || !reuse.surplus.is_empty()
+        };
+        if !fits || has_any {
             return;
         }
         // What fails leaves nothing behind: somebody else makes one, or its room is gone, or
@@ -233,10 +280,18 @@ impl Inner {
             return None;
         }
         loop {
-            let kept = self.reuse.lock().kept.pop_first()?;
+            let (kept, is_known) = self.reuse.lock().take(bytes)?;
             let path = kept.path();
+            // Where somebody has read a file, zeros in the page cache may look like data.
+            let fits = |file: &dyn VfsFile| {
+                if is_known {
+                    file.len().is_ok_and(|len| len == bytes)
+                } else {
+                    is_blank(file, bytes).unwrap_or(false)
+                }
+            };
             match self.vfs.open(&path, true) {
-                Ok(file) if file.len().is_ok_and(|len| len == bytes) => return Some((path, file)),
+                Ok(file) if fits(&*file) => return Some((path, file)),
                 _ => self.let_go(kept),
             }
         }
@@ -293,7 +348,7 @@ impl Inner {
 
     /// Gives up one file; whether there was one.
     pub(super) fn give_up_one(&self) -> bool {
-        let Some(kept) = self.reuse.lock().kept.pop_first() else { return false };
+        let Some(kept) = self.reuse.lock().take_last() else { return false };
         let path = kept.path();
         if let Err(error) = self.vfs.remove(&path) {
             self.let_go(kept);

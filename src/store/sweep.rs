@@ -52,14 +52,17 @@ impl Store {
 
     /// Expires what is due and lets it go: seals segments that are old enough, ends holds whose
     /// time is up, drops due segments, moves held clips to evidence segments, and removes the bytes
-    /// of deleted clips that nobody reads any more.
+    /// of deleted clips that nobody reads any more. Gives back some of the room that is more than
+    /// [`crate::StoreOptions::reuse_max`] keeps.
     ///
     /// # Errors
     ///
     /// `ReadOnly`; `Corrupt` when the ledger is unreadable (then nothing is deleted); `Io`. What
     /// goes wrong with one segment is a problem in the report, and the others are done.
     pub fn sweep(&self) -> Result<SweepReport> {
-        self.inner.sweep()
+        let report = self.inner.sweep()?;
+        self.inner.give_back();
+        Ok(report)
     }
 }
 

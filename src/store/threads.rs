@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::types::{Error, ErrorKind, Result, monotonic};
 
 use super::leftovers::{Leftovers, Next};
+use super::surplus::STEP_PAUSE;
 use super::{Durability, Inner};
 
 /// Ends the taking of what leaders leave, also when a bug of ours ends the thread.
@@ -55,14 +56,18 @@ impl Threads {
         Ok(threads)
     }
 
-    /// Sweeps once an interval until the store is closed, and does meanwhile what leaders leave.
+    /// Sweeps once an interval until the store is closed. Meanwhile it does what leaders leave, and
+    /// gives room back.
     fn sweep_every(&self, interval: Duration, inner: &Arc<Inner>) -> Result<()> {
         let (inner, leftovers) = (Arc::downgrade(inner), Arc::clone(&self.leftovers));
+        leftovers.begin();
         let run = move || {
             let leftovers = Taking(leftovers, Weak::clone(&inner));
             let mut slept = monotonic();
+            // Opening may have found what is to be given back.
+            let mut step_at = Some(slept);
             loop {
-                let next = leftovers.0.next(slept, interval);
+                let next = leftovers.0.next(slept.saturating_add(interval), step_at);
                 let Some(inner) = inner.upgrade() else { return };
                 match next {
                     Next::Stop => return,
@@ -75,6 +80,10 @@ impl Threads {
                             Err(error) => inner.survived(error),
                         }
                         slept = monotonic();
+                    }
+                    Next::GiveBack => {
+                        let goes_on = inner.give_back_step();
+                        step_at = goes_on.then(|| monotonic().saturating_add(STEP_PAUSE));
                     }
                 }
             }

@@ -86,7 +86,9 @@ fn expire_all(store: &mut StoreKeeper, street: &Street, clips: u64) -> Outcome<B
     if left > 0 {
         return Err(format!("{left} of {clips} clips are due and still there").into());
     }
-    expired(store, street, 0..clips, (before, took, None))
+    let given_back = store.given_back()?;
+    let bulk = expired(store, street, 0..clips, (before, took, None))?;
+    Ok(Bulk { given_back: Some(given_back), ..bulk })
 }
 
 /// Records the clips of these numbers into the store, and notes them in the vector; sweeps now and

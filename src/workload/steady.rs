@@ -265,6 +265,9 @@ pub struct Bulk {
     pub disk_bytes: (u64, u64),
     /// What of the latter is room for what comes.
     pub kept_bytes: u64,
+    /// How long it took after that to give back what is more than is kept, where that was waited
+    /// for.
+    pub given_back: Option<Duration>,
     /// How another writer did, if there was one.
     pub beside: Option<Beside>,
 }
@@ -347,5 +350,5 @@ pub(super) fn expired(
     }
     let bytes = count.saturating_mul(u64::try_from(street.clip_bytes())?);
     let (after, kept_bytes) = (keeper.disk_bytes()?, keeper.kept_bytes()?);
-    Ok(Bulk { bytes, took, disk_bytes: (before, after), kept_bytes, beside })
+    Ok(Bulk { bytes, took, disk_bytes: (before, after), kept_bytes, given_back: None, beside })
 }

@@ -277,6 +277,18 @@ impl StoreKeeper {
         swept(self.store()?)
     }
 
+    /// Waits until what is more than is kept of the files of dropped segments is given back, and
+    /// answers how long that took.
+    ///
+    /// # Errors
+    ///
+    /// When the store is closed.
+    pub fn given_back(&self) -> Outcome<Duration> {
+        let watch = Stopwatch::start();
+        self.store()?.wait_for_room();
+        Ok(watch.elapsed())
+    }
+
     /// Holds what `camera` recorded in `window`.
     ///
     /// # Errors

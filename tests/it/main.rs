@@ -48,6 +48,7 @@ mod say;
 mod scenarios;
 mod spare;
 mod store_kit;
+mod surplus;
 mod tidy;
 mod together;
 mod torn;

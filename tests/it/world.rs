@@ -82,6 +82,9 @@ struct Record {
     reboots: u32,
     clock: ManualClock,
     quota: Option<u64>,
+    segment_bytes: u64,
+    /// The files that are kept for new segments, if not as many as usual.
+    kept_bytes: Option<u64>,
     reserve_bytes: u64,
     /// The size of the disk, as the scenario wants it.
     disk_bytes: u64,
@@ -104,6 +107,8 @@ impl World {
             reboots: 0,
             clock: ManualClock::at(start()),
             quota: None,
+            segment_bytes: 4 << 20,
+            kept_bytes: None,
             reserve_bytes: 4 << 20,
             disk_bytes: ROOMY_BYTES,
             next_footage: 0,
@@ -173,6 +178,13 @@ impl World {
         self.may_be_tight();
     }
 
+    /// Segments that are given back in several steps where no more than one file is kept.
+    pub(crate) fn set_large_segments(&self) {
+        const BYTES: u64 = 20 << 20;
+        let mut record = self.record();
+        (record.segment_bytes, record.kept_bytes) = (BYTES, Some(BYTES));
+    }
+
     /// There may be too little room, so that clips go before their longest time.
     pub(crate) fn may_be_tight(&self) {
         self.note(|promises| promises.tight = true);
@@ -189,11 +201,15 @@ impl World {
             .vfs(self.plug.clone())
             .clock(record.clock.clone())
             .retention(usual())
-            .segment_bytes(4 << 20)
+            .segment_bytes(record.segment_bytes)
             .segment_age(Duration::from_mins(10))
             .evidence_reserve(record.reserve_bytes)
             .free_space_floor(0)
             .when_full(WhenFull::Refuse);
+        let options = match record.kept_bytes {
+            Some(bytes) => options.reuse_max(bytes),
+            None => options,
+        };
         match record.quota {
             Some(quota) => options.quota(quota),
             None => options,

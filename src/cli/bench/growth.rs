@@ -160,14 +160,16 @@ pub(super) fn run(clips: u64, cameras: Option<u32>, dir: &Path) -> Outcome<Grown
 
 /// What the expiry of all at once was like, in a sentence.
 pub(super) fn expiry_in_words(grown: &Grown) -> String {
-    let Bulk { took, disk_bytes: (before, after), kept_bytes, .. } = grown.expiry;
+    let Bulk { took, disk_bytes: (before, after), kept_bytes, given_back, .. } = grown.expiry;
     let gib = ratio(before, 1 << 30).max(1e-9);
     format!(
-        "Expiring all of it at once, {} on the disk: {}, {:.0} ms/GiB; left are {}, of which {} \
-         are zeroed and kept for new segments.",
+        "Expiring all of it at once, {} on the disk: {}, {:.0} ms/GiB, and all of it is room for \
+         what comes. What is more than is kept was given back in steps, in {} more; left are {}, \
+         of which {} are zeroed and kept for new segments.",
         size::bytes(before),
         short(took),
         took.as_secs_f64() * 1e3 / gib,
+        given_back.map_or_else(|| "-".to_owned(), short),
         size::bytes(after),
         size::bytes(kept_bytes),
     )

@@ -151,6 +151,7 @@ fn bulk((name, bulk): &(String, Bulk)) -> Value {
         "disk_bytes_before": bulk.disk_bytes.0,
         "disk_bytes_after": bulk.disk_bytes.1,
         "kept_bytes": bulk.kept_bytes,
+        "given_back_seconds": bulk.given_back.map(|took| took.as_secs_f64()),
         "writer_commits": bulk.beside.map(|beside| beside.commits),
         "writer_p99_seconds": bulk.beside.map(|beside| beside.p99.as_secs_f64()),
         "writer_max_seconds": bulk.beside.map(|beside| beside.max.as_secs_f64()),

@@ -196,6 +196,7 @@ survive! {
     clips_within_their_promise_survive_a_full_quota: quota,
     clips_survive_in_files_that_are_used_again: reuse,
     clips_survive_in_files_that_a_quota_wants_back: reuse_in_quota,
+    clips_survive_beside_files_that_are_given_back_in_steps: give_back,
     a_deleted_clip_stays_gone_and_its_neighbours_stay: delete,
     clips_deleted_from_a_sealed_segment_stay_gone: delete_sealed,
     a_deleted_clip_over_the_end_of_a_segment_stays_gone: delete_long_clip,

@@ -103,3 +103,18 @@ pub(super) fn reuse_in_quota(world: &mut World) -> Result<()> {
     }
     Ok(())
 }
+
+/// Of four dropped segments one file is kept, one used at once, and two are given back in steps.
+pub(super) fn give_back(world: &mut World) -> Result<()> {
+    world.set_large_segments();
+    world.open()?;
+    for at in 0..4 {
+        world.add("porch", at, 9_000)?;
+        world.store().seal()?;
+    }
+    world.wait(LONG);
+    world.sweep()?;
+    world.add("porch", 200, 9_000)?;
+    world.store().seal()?;
+    world.add("porch", 201, 9_000).map(drop)
+}

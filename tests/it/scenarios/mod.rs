@@ -20,7 +20,7 @@ use crate::world::World;
 pub(crate) type Scenario = fn(&mut World) -> Result<()>;
 
 /// All of them that a working disk can live through, by name.
-pub(crate) const ALL: [(&str, Scenario); 45] = [
+pub(crate) const ALL: [(&str, Scenario); 46] = [
     ("append", recording::append),
     ("stream", recording::stream),
     ("abandoned_stream", recording::abandoned_stream),
@@ -52,6 +52,7 @@ pub(crate) const ALL: [(&str, Scenario); 45] = [
     ("quota", expiring::quota),
     ("reuse", expiring::reuse),
     ("reuse_in_quota", expiring::reuse_in_quota),
+    ("give_back", expiring::give_back),
     ("delete", deciding::delete),
     ("delete_sealed", deciding::delete_sealed),
     ("delete_long_clip", deciding::delete_long_clip),
