@@ -12,7 +12,8 @@
 //!
 //! Each keeper lives in a process of its own, this program started anew with `--keeper NAME`, that
 //! is stopped while others have their turn: what a keeper does in the background takes its own
-//! time, and the kernel counts what it writes for it alone.
+//! time, and the kernel counts what it writes for it alone. Before each turn free memory is filled
+//! with what nobody needs, so that nobody pays for memory that the machine has given away.
 
 mod blobs;
 mod chart;
@@ -21,6 +22,7 @@ mod files;
 mod fjall_lsm;
 mod key;
 mod lmdb;
+mod memory;
 mod process;
 #[cfg(feature = "raft-engine")]
 mod raft;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clipkeep::workload::{Outcome, RawKeeper, Round, Street, Track, lookups, ratio};
 
 use crate::child::{Job, STEADY};
+use crate::memory::Memory;
 use crate::process::Process;
 use crate::spread::Spread;
 use crate::{OWN, Options, RIVALS, Rival};
@@ -82,7 +83,8 @@ pub struct BulkRow {
 }
 
 pub fn run(options: &Options) -> Outcome<Measured> {
-    let mut run = Run { options, settings: Vec::new() };
+    let folder = Folder::new(options, "memory")?;
+    let mut run = Run { options, settings: Vec::new(), memory: Memory::new(&folder.0)? };
     let (grouped, reads) = run.ingest("16 a commit", 200, 16)?;
     let (each, _) = run.ingest("a commit each", 16, 1)?;
     let (steady, steady_space) = run.steady()?;
@@ -95,16 +97,10 @@ pub fn run(options: &Options) -> Outcome<Measured> {
 struct Run<'a> {
     options: &'a Options,
     settings: Vec<(String, String)>,
+    memory: Memory,
 }
 
 impl Run<'_> {
-    /// A folder for a stage, removed with what is in it when it is dropped.
-    fn folder(&self, name: &str) -> Outcome<Folder> {
-        let path = self.options.dir.join(format!("rivals-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path)?;
-        Ok(Folder(path))
-    }
-
     /// Starts the process of each of `rivals` in a folder of its own below `folder`, and notes how
     /// they are set up for `what`.
     fn start(
@@ -140,7 +136,7 @@ impl Run<'_> {
         cameras: u32,
         group: u64,
     ) -> Outcome<(Vec<Track>, Vec<ReadRow>)> {
-        let folder = self.folder(&format!("ingest-{group}"))?;
+        let folder = Folder::new(self.options, &format!("ingest-{group}"))?;
         let (rounds, clips) = (self.options.rounds, self.options.clips);
         let all = u64::from(rounds) * clips;
         let job = Job {
@@ -156,6 +152,7 @@ impl Run<'_> {
         let mut tracks = tracks_of(&processes);
         for round in 0..u64::from(rounds) {
             for (process, track) in processes.iter_mut().zip(&mut tracks) {
+                self.memory.fill()?;
                 let answer = process.ask(&format!("keep {} {clips} {group}", round * clips))?;
                 note_turn(track, &answer)?;
             }
@@ -165,6 +162,7 @@ impl Run<'_> {
             reads.resize_with(processes.len(), ReadRow::default);
             let rows = processes.iter_mut().zip(&mut tracks).zip(&mut reads);
             for ((process, track), row) in rows {
+                self.memory.fill()?;
                 let opening = process.ask("reopen 1")?;
                 let [_, written] = opening[..] else { return Err("no opening".into()) };
                 if round == 0 {
@@ -178,7 +176,7 @@ impl Run<'_> {
 
     /// Records a clip a commit into all, A-B-A-B, while their oldest clips expire.
     fn steady(&mut self) -> Outcome<(Vec<Track>, Vec<f64>)> {
-        let folder = self.folder("steady")?;
+        let folder = Folder::new(self.options, "steady")?;
         let street = Street::new(SEED, 16, CLIP_BYTES);
         let job = Job {
             cameras: 16,
@@ -200,6 +198,7 @@ impl Run<'_> {
         for round in 0..u64::from(self.options.rounds) {
             let first = STEADY.kept + round * clips;
             for (process, track) in processes.iter_mut().zip(&mut tracks) {
+                self.memory.fill()?;
                 note_turn(track, &process.ask(&format!("steady {first} {clips}"))?)?;
             }
         }
@@ -224,7 +223,7 @@ impl Run<'_> {
             each: false,
             retention: LONG,
         };
-        let (folder, what) = (self.folder("find")?, "windows and openings");
+        let (folder, what) = (Folder::new(self.options, "find")?, "windows and openings");
         let mut processes = self.start(what, no_limits(), &folder, &job)?;
         let mut rows = Vec::new();
         for process in &mut processes {
@@ -269,9 +268,10 @@ impl Run<'_> {
         for round in 0..BULK_ROUNDS {
             eprintln!("bulk expiry, round {round}");
             for (number, rival) in no_limits().enumerate() {
-                let folder = self.folder(&format!("bulk-{}", rival.name))?;
+                let folder = Folder::new(self.options, &format!("bulk-{}", rival.name))?;
                 let mut process = Process::start(rival, &folder.0, &job)?;
                 self.note_settings("bulk expiry", &process);
+                self.memory.fill()?;
                 let answer = process.ask(&format!("expire {BULK_CLIPS}"))?;
                 let [bytes, took, disk_bytes] = answer[..] else { return Err("no expiry".into()) };
                 if rows.len() == number {
@@ -342,7 +342,16 @@ impl Lookups {
     }
 }
 
+/// A folder for a stage, removed with what is in it when it is dropped.
 struct Folder(PathBuf);
+
+impl Folder {
+    fn new(options: &Options, name: &str) -> Outcome<Self> {
+        let path = options.dir.join(format!("rivals-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
 
 impl Drop for Folder {
     fn drop(&mut self) {
