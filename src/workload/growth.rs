@@ -8,8 +8,7 @@ use crate::{CameraId, NewHold, Release, ReleaseCause, Window};
 
 use super::steady::expired;
 use super::{
-    Bulk, Keeper as _, Outcome, RawKeeper, Stopwatch, StoreKeeper, Street, lookups, ratio,
-    reopenings,
+    Bulk, Keeper, Outcome, RawKeeper, Stopwatch, StoreKeeper, Street, lookups, ratio, reopenings,
 };
 
 /// What a store of one size costs.
@@ -21,10 +20,10 @@ pub struct Growth {
     pub opening: Duration,
     /// The median opening after a kill.
     pub opening_killed: Duration,
-    /// The median lookup of an hour of one camera.
-    pub lookup: Duration,
+    /// The median lookup of ten minutes, an hour and a day of one camera.
+    pub lookups: [Duration; 3],
     /// The same in a vector in memory.
-    pub lookup_vector: Duration,
+    pub lookups_vector: [Duration; 3],
     /// A hold over all clips, until its receipt is there.
     pub hold: Duration,
     /// The median sweep that finds nothing due.
@@ -32,6 +31,10 @@ pub struct Growth {
     /// What the index takes in memory.
     pub index_bytes: u64,
 }
+
+/// The windows that are looked for; of a camera that has not recorded for so long, all it has.
+const WINDOWS: [Duration; 3] =
+    [Duration::from_mins(10), Duration::from_hours(1), Duration::from_hours(24)];
 
 /// Openings of each kind, and sweeps, of which the median counts.
 const TIMES: u32 = 3;
@@ -124,11 +127,15 @@ fn measure(
     street: &Street,
     stage: &mut Growth,
 ) -> Outcome<()> {
-    let hour = Duration::from_hours(1);
-    let found = lookups(store, street, stage.clips, hour, LOOKUP_ROUNDS)?;
-    stage.lookup = found.latencies.percentile(50.0);
-    let found = lookups(vector, street, stage.clips, hour, LOOKUP_ROUNDS)?;
-    stage.lookup_vector = found.latencies.percentile(50.0);
+    let clips = stage.clips;
+    let into = stage.lookups.iter_mut().zip(&mut stage.lookups_vector);
+    for (window, (own, bare)) in WINDOWS.into_iter().zip(into) {
+        let median = |keeper: &mut dyn Keeper| {
+            let found = lookups(keeper, street, clips, window, LOOKUP_ROUNDS);
+            found.map(|found| found.latencies.percentile(50.0))
+        };
+        (*own, *bare) = (median(store)?, median(vector)?);
+    }
     stage.hold = hold_all(store, street, stage.clips)?;
     let mut sweeps = Vec::new();
     for _ in 0..TIMES {

@@ -45,18 +45,42 @@ const FAR_CLIPS: u64 = 100_000_000;
 const CLIPS_MIN: u64 = 10_000;
 
 /// Everything that is measured at each size.
-pub(super) const COSTS: [Cost; 7] = [
+pub(super) const COSTS: [Cost; 11] = [
     Cost { what: "opening after a close", name: "open", of: |stage| Amount::Time(stage.opening) },
     Cost {
         what: "opening after a kill",
         name: "open_killed",
         of: |stage| Amount::Time(stage.opening_killed),
     },
-    Cost { what: "a window of an hour", name: "lookup", of: |stage| Amount::Time(stage.lookup) },
     Cost {
-        what: "the same in a vector",
+        what: "a window of 10 minutes",
+        name: "lookup_10_minutes",
+        of: |stage| Amount::Time(stage.lookups[0]),
+    },
+    Cost {
+        what: "10 minutes, in a vector",
+        name: "lookup_10_minutes_vector",
+        of: |stage| Amount::Time(stage.lookups_vector[0]),
+    },
+    Cost {
+        what: "a window of an hour",
+        name: "lookup",
+        of: |stage| Amount::Time(stage.lookups[1]),
+    },
+    Cost {
+        what: "an hour, in a vector",
         name: "lookup_vector",
-        of: |stage| Amount::Time(stage.lookup_vector),
+        of: |stage| Amount::Time(stage.lookups_vector[1]),
+    },
+    Cost {
+        what: "a window of a day",
+        name: "lookup_day",
+        of: |stage| Amount::Time(stage.lookups[2]),
+    },
+    Cost {
+        what: "a day, in a vector",
+        name: "lookup_day_vector",
+        of: |stage| Amount::Time(stage.lookups_vector[2]),
     },
     Cost { what: "a hold over all", name: "hold", of: |stage| Amount::Time(stage.hold) },
     Cost { what: "a sweep, nothing due", name: "sweep", of: |stage| Amount::Time(stage.sweep) },
@@ -76,6 +100,11 @@ impl Cost {
 
     pub(super) fn is_time(&self) -> bool {
         matches!((self.of)(&Growth::default()), Amount::Time(_))
+    }
+
+    /// Whether it is the time of a lookup.
+    pub(super) fn is_window(&self) -> bool {
+        self.name.starts_with("lookup")
     }
 
     /// A cell for each size, and the slope in words.

@@ -52,7 +52,7 @@ fn begin(title: &str) -> String {
     page
 }
 
-/// The page of growth: times in one chart, memory in another, and the figures.
+/// The page of growth: windows in one chart, other times in another, memory, and the figures.
 pub(super) fn growth_page(grown: &Grown) -> String {
     let mut page = begin("How cost grows with the clips");
     let machine = &grown.machine;
@@ -66,8 +66,12 @@ pub(super) fn growth_page(grown: &Grown) -> String {
         env!("CARGO_PKG_VERSION"),
     )
     .ok();
-    for (title, times) in [("Time", true), ("Memory", false)] {
-        let lines = growth::COSTS.iter().filter(|cost| cost.is_time() == times);
+    let titles = [("Openings, holds and sweeps", true), ("Windows", true), ("Memory", false)];
+    for (title, times) in titles {
+        let is_here = |cost: &&growth::Cost| {
+            cost.is_time() == times && cost.is_window() == (title == "Windows")
+        };
+        let lines = growth::COSTS.iter().filter(is_here);
         let lines: Vec<_> = lines.map(|cost| (cost.what, cost.points(grown))).collect();
         let caption = "Both axes are logarithmic: a flat line does not grow, and one that climbs a \
                        decade a decade grows as the clips do.";
