@@ -6,17 +6,18 @@
 //!
 //! Three rows for each way of recording: the store, the bare disk, and the store with its writes
 //! through the page cache, as where a file system knows no direct ones. Beside expiry the store,
-//! the bare disk that zeroes what is due, and one that writes over it and erases nothing.
-//! With its name (`each`, `group`, `small`, `expiry`) that way alone; but for the last with `own`
-//! behind it the store alone: for a profile of what it does. The folder is made in the working
-//! folder: that is the disk which is measured.
+//! the bare disk that zeroes what is due, and one that writes over it and erases nothing. With a
+//! share of the clips held the store, and the bare disk, which holds nothing.
+//! With its name (`each`, `group`, `small`, `expiry`, `held`) that way alone; but for the last two
+//! with `own` behind it the store alone: for a profile of what it does. The folder is made in the
+//! working folder: that is the disk which is measured.
 
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
 use std::path::Path;
 
 use clipkeep::workload::{
-    Commit, Ingest, Keeper, Outcome, RawKeeper, Steady, StoreKeeper, Street, Track, ingest,
+    Commit, Ingest, Keeper, Outcome, RawKeeper, Steady, StoreKeeper, Street, Track, ingest, steady,
     steady_turn,
 };
 
@@ -27,16 +28,20 @@ const WAYS: [(&str, u32, usize, u64, u64); 3] = [
     ("small", 32, 200_000, 640, 32),
 ];
 const ROUNDS: u32 = 8;
+const SEGMENT_BYTES: u64 = 128 << 20;
 /// Its name is that of a way, too: four clips of 2 MB a commit, in full stores.
 const EXPIRY: &str = "expiry";
 const STEADY: Steady =
     Steady { kept: 256, clips: 128, group: 4, sweep_every: 64, held_percent: 0, rounds: 8 };
+/// The same with so many of a hundred clips held.
+const HELD: &str = "held";
+const HELD_PERCENTS: [u64; 3] = [0, 1, 10];
 
 fn main() -> Outcome<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let is_way = |name: &String| name == EXPIRY || WAYS.iter().any(|(way, ..)| way == name);
-    if let Some(name) = args.first().filter(|name| !is_way(name)) {
-        return Err(format!("{name}: no way of recording; say each, group, small, expiry").into());
+    let names: Vec<&str> = WAYS.iter().map(|(way, ..)| *way).chain([EXPIRY, HELD]).collect();
+    if let Some(name) = args.first().filter(|name| !names.contains(&name.as_str())) {
+        return Err(format!("{name}: no way of recording; say {}", names.join(", ")).into());
     }
     for (name, cameras, clip_bytes, clips, group) in WAYS {
         if args.first().is_some_and(|only| only != name) {
@@ -66,13 +71,34 @@ fn main() -> Outcome<()> {
             print(EXPIRY, track, tracks.get(1));
         }
     }
+    if args.first().is_none_or(|only| only == HELD) {
+        for percent in HELD_PERCENTS {
+            let dir = tempfile::tempdir_in(".")?;
+            let (own, limit) = with_some_held(dir.path(), percent)?;
+            let name = format!("{HELD} {percent} %");
+            print(&name, &own, Some(&limit));
+            print(&name, &limit, Some(&limit));
+        }
+    }
     Ok(())
+}
+
+/// The store with so many of a hundred clips held, and the bare disk that zeroes what is due.
+fn with_some_held(dir: &Path, held_percent: u64) -> Outcome<(Track, Track)> {
+    let street = Street::new(7, 16, 2_000_000);
+    let plan = Steady { held_percent, ..STEADY };
+    let plan = Steady { clips: plan.clips * plan.rounds, ..plan };
+    let folder = dir.join("store");
+    let mut store =
+        StoreKeeper::keeping(&folder, &street, Commit::Together, street.span_of(plan.kept))?;
+    let mut raw = RawKeeper::open(dir, true, SEGMENT_BYTES)?.zeroing();
+    let (own, limit) = steady(dir, &mut store, &mut raw, &street, &plan, &mut |_| ())?;
+    Ok((own.track, limit.track))
 }
 
 /// The store, the bare disk that zeroes what is due, and the one that writes over it, each below
 /// `dir` and full.
 fn beside_expiry(dir: &Path) -> Outcome<Vec<Track>> {
-    const SEGMENT_BYTES: u64 = 128 << 20;
     let street = Street::new(7, 16, 2_000_000);
     let kept = street.span_of(STEADY.kept);
     let folder = |name: &str| std::fs::create_dir(dir.join(name)).map(|()| dir.join(name));
@@ -109,7 +135,7 @@ fn print(name: &str, track: &Track, limit: Option<&Track>) {
     });
     let milliseconds = |percent| track.latencies.percentile(percent).as_secs_f64() * 1e3;
     println!(
-        "{name:6} {:20} {:5.0} MB/s, {of_limit}{:.2} CPU s/GiB, {:.2} cores, a commit p50 {:.1} \
+        "{name:9} {:20} {:5.0} MB/s, {of_limit}{:.2} CPU s/GiB, {:.2} cores, a commit p50 {:.1} \
          ms, p99 {:.1} ms",
         track.name,
         track.bytes_per_second() / 1e6,
