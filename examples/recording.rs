@@ -86,8 +86,7 @@ fn main() -> Outcome<()> {
 /// The store with so many of a hundred clips held, and the bare disk that zeroes what is due.
 fn with_some_held(dir: &Path, held_percent: u64) -> Outcome<(Track, Track)> {
     let street = Street::new(7, 16, 2_000_000);
-    let plan = Steady { held_percent, ..STEADY };
-    let plan = Steady { clips: plan.clips * plan.rounds, ..plan };
+    let plan = Steady { held_percent, clips: STEADY.clips * STEADY.rounds, ..STEADY };
     let folder = dir.join("store");
     let mut store =
         StoreKeeper::keeping(&folder, &street, Commit::Together, street.span_of(plan.kept))?;
